@@ -1,0 +1,1 @@
+"""The datasets of opentad_bi; importing this package registers them."""

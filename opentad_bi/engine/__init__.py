@@ -1,0 +1,1 @@
+"""The engine of opentad_bi; importing this package registers them."""

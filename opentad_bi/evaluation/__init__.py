@@ -1,0 +1,1 @@
+"""The evaluation of opentad_bi; importing this package registers them."""

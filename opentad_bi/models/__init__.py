@@ -1,0 +1,1 @@
+"""The models of opentad_bi; importing this package registers them."""

@@ -1,0 +1,50 @@
+"""What a detector says: raw per-level maps, candidate segments, and the result for one sample."""
+
+from dataclasses import dataclass, field
+
+from torch import Tensor
+
+from .sample import SampleMeta
+
+# B batch, C classes, T_l points of level l, N candidates
+
+
+@dataclass
+class Prediction:
+    """Raw maps of a detector, one list entry per pyramid level.
+
+    Args:
+        cls: (B, C, T_l) class logits.
+        reg: (B, 2, T_l) distances from a point to start and end, in strides of the level, >= 0.
+        masks: (B, T_l) bool, True where the point is not padding.
+        points: (T_l, 4) float32 rows (position on the grid, range low, range high, stride).
+    """
+
+    cls: list[Tensor]
+    reg: list[Tensor]
+    masks: list[Tensor]
+    points: list[Tensor]
+
+
+@dataclass
+class Detections:
+    """Candidate segments of one sample, sorted by falling score, on the grid of the sample's window.
+
+    Args:
+        segments: (N, 2) float32, start and end in grid positions (fractional, not clipped).
+        scores: (N,) float32 in [0, 1].
+        labels: (N,) int64 class indices.
+    """
+
+    segments: Tensor
+    scores: Tensor
+    labels: Tensor
+
+
+@dataclass
+class Result:
+    """All candidates of one sample: `detections` maps a direction ("model" for a single network; "for", "back")
+    to its Detections, every one of them on the forward grid and on the CPU."""
+
+    meta: SampleMeta
+    detections: dict[str, Detections] = field(default_factory=dict)

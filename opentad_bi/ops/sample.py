@@ -1,0 +1,35 @@
+"""What travels with a sample from the dataset to the evaluation."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class SampleMeta:
+    """Where one window of one video lies in time.
+
+    Grid position g is video frame `g * snippet_stride + window_start_frame + offset_frames`.
+
+    Args:
+        video: name of the video, without extension.
+        fps: frames per second, as the annotation has it (`frame / duration`).
+        duration_sec: length of the video in seconds.
+        snippet_stride: video frames per grid position.
+        window_start_frame: video frame of grid position 0, before `offset_frames`.
+        offset_frames: frame within a snippet that stands for it (8 for I3D snippets of 16 frames).
+        valid_length: number of grid positions that are not padding (the window's masks are prefix-shaped).
+        sliding: True if this is one of several windows of the video, to be merged by one NMS afterwards.
+    """
+
+    video: str
+    fps: float
+    duration_sec: float
+    snippet_stride: float
+    window_start_frame: int = 0
+    offset_frames: int = 0
+    valid_length: int = 0
+    sliding: bool = False
+
+    def to_seconds(self, segments):
+        """Grid positions to seconds, clipped to the video.  (..., 2) -> (..., 2), numpy or torch, float32."""
+        frames = segments * self.snippet_stride + (self.window_start_frame + self.offset_frames)
+        return (frames / self.fps).clip(0.0, self.duration_sec)

@@ -1,0 +1,66 @@
+"""One registry per kind of component; a config names a component by its `type`."""
+
+import difflib
+import inspect
+
+from mmengine.registry import Registry
+
+
+def nearest(name, choices):
+    """Return a hint for a misspelt `name`: the closest of `choices`, or all of them."""
+    choices = sorted(map(str, choices))
+    near = difflib.get_close_matches(str(name), choices, n=1)
+    return f"did you mean {near[0]!r}?" if near else f"known: {', '.join(choices) or 'none'}"
+
+
+class Kind(Registry):
+    """A registry whose errors name the misspelt thing and the nearest known one.
+
+    `locations` are the packages that hold the registered classes; they are imported at the first lookup.
+    """
+
+    def __init__(self, name, locations):
+        super().__init__(name, scope="opentad_bi", locations=locations)
+
+    def find(self, name):
+        """Return the class registered under `name`; KeyError with a hint if there is none."""
+        if name not in self._module_dict:
+            self.import_from_location()
+        if name not in self._module_dict:
+            raise KeyError(f"no {self.name} is called {name!r}; {nearest(name, self._module_dict)}")
+        return self._module_dict[name]
+
+    def build(self, cfg, **context):
+        """Build `cfg["type"]` with the other entries of `cfg` as keyword arguments.
+
+        `context` are defaults from the caller, given only where the constructor has such a parameter.
+        Unknown arguments are a TypeError that names the nearest known one.
+        """
+        if not isinstance(cfg, dict) or "type" not in cfg:
+            raise TypeError(f"a {self.name} is described by a dict with the key 'type'; got {cfg!r}")
+        args = dict(cfg)
+        cls = self.find(args.pop("type"))
+        parameters = inspect.signature(cls).parameters
+        open_ended = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
+        for key in args:
+            if key not in parameters and not open_ended:
+                raise TypeError(f"{cls.__name__} has no argument {key!r}; {nearest(key, parameters)}")
+        args.update({k: v for k, v in context.items() if k in parameters and k not in args})
+        return cls(**args)
+
+
+MODELS = Kind("model", ["opentad_bi.models"])
+BACKBONES = Kind("backbone", ["opentad_bi.models"])
+PROJECTIONS = Kind("projection", ["opentad_bi.models"])
+NECKS = Kind("neck", ["opentad_bi.models"])
+HEADS = Kind("head", ["opentad_bi.models"])
+POINT_GENERATORS = Kind("point generator", ["opentad_bi.models"])
+LOSSES = Kind("loss", ["opentad_bi.models"])
+DATASETS = Kind("dataset", ["opentad_bi.datasets"])
+TRANSFORMS = Kind("transform", ["opentad_bi.datasets"])
+READERS = Kind("video reader", ["opentad_bi.datasets"])
+METRICS = Kind("metric", ["opentad_bi.evaluation"])
+OPTIMIZERS = Kind("optimizer", ["opentad_bi.engine"])
+SCHEDULERS = Kind("schedule", ["opentad_bi.engine"])
+EMAS = Kind("weight average", ["opentad_bi.engine"])
+HOOKS = Kind("hook", ["opentad_bi.engine"])
