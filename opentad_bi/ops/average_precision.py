@@ -1,0 +1,137 @@
+"""Average precision and recall of predicted segments, the protocol of ActivityNet and THUMOS14."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+# N predictions, G true segments, C classes, V videos, T thresholds, K values of k
+
+
+@dataclass(frozen=True)
+class Segments:
+    """Segments of many videos, one row each; predictions carry `scores`.
+
+    Args:
+        segments: (N, 2) float64, seconds.
+        labels: (N,) int64 class indices; rows below 0 are ignored.
+        videos: (N,) int64 video indices.
+        scores: (N,) float64 or None.
+    """
+
+    segments: np.ndarray
+    labels: np.ndarray
+    videos: np.ndarray
+    scores: np.ndarray | None = None
+
+    def __len__(self):
+        return len(self.labels)
+
+    def rows(self, index):
+        """The rows of `index`, an index array or a mask."""
+        scores = None if self.scores is None else self.scores[index]
+        return Segments(self.segments[index], self.labels[index], self.videos[index], scores)
+
+
+@dataclass(frozen=True)
+class Matching:
+    """Predictions ranked within their class, and where to find the true segments each may match."""
+
+    ranked: Segments
+    truth: Segments
+    class_offsets: np.ndarray  # (C + 1,) rows of each class in `ranked`
+    cells: np.ndarray  # (N,) pair of class and video, -1 where it has no true segment
+    cell_offsets: np.ndarray  # (cells + 1,) rows of each cell in `truth`
+
+
+def match(truth, predictions, num_classes):
+    """Sort both sides so that one pass over the ranked predictions can match them.
+
+    Within a class predictions go by falling score, in the order numpy's default `argsort` gives, reversed.
+    """
+    keys = truth.labels * _videos(truth, predictions) + truth.videos
+    truth_order = np.argsort(keys, kind="stable")
+    occupied, starts = np.unique(keys[truth_order], return_index=True)
+    by_class = np.argsort(predictions.labels, kind="stable")
+    offsets = np.searchsorted(predictions.labels[by_class], np.arange(num_classes + 1))
+    order = [
+        rows[predictions.scores[rows].argsort()[::-1]]
+        for rows in (by_class[low:high] for low, high in zip(offsets[:-1], offsets[1:], strict=True))
+    ]
+    ranked = predictions.rows(np.concatenate(order))
+    wanted = ranked.labels * _videos(truth, predictions) + ranked.videos
+    place = np.searchsorted(occupied, wanted).clip(max=len(occupied) - 1)
+    cells = np.where(occupied[place] == wanted, place, -1)
+    return Matching(
+        ranked, truth.rows(truth_order), offsets - offsets[0], cells, np.append(starts, len(truth_order))
+    )
+
+
+def average_precision(matching, thresholds):
+    """Area under the precision envelope of every class (all points interpolated).
+
+    A class without predictions has 0.
+
+    Args:
+        matching: from `match`; every class needs true segments for its number to mean anything.
+        thresholds: (T,) overlaps.
+    Returns:
+        (T, C) float64.
+    """
+    from . import matching_kernels
+
+    hit = matching_kernels.true_positives(
+        matching.ranked.segments,
+        matching.cells,
+        matching.truth.segments,
+        matching.cell_offsets,
+        np.asarray(thresholds, np.float64),
+    )
+    borders = zip(matching.class_offsets[:-1], matching.class_offsets[1:], strict=True)
+    totals = _per_class(matching)
+    areas = [area_under_envelope(hit[:, low:high], total) for (low, high), total in zip(borders, totals, strict=True)]
+    return np.stack(areas, axis=1)
+
+
+def area_under_envelope(hit, total):
+    """Average precision of ranked hits and misses.  (T, N) bool, number of true segments -> (T,) float64."""
+    found = hit.cumsum(axis=1)
+    precision = found / np.arange(1, hit.shape[1] + 1)
+    envelope = np.maximum.accumulate(precision[:, ::-1], axis=1)[:, ::-1]
+    gain = np.diff(found / max(total, 1), axis=1, prepend=0.0)
+    return (gain * envelope).sum(axis=1)
+
+
+def top_k_recall(matching, thresholds, ks):
+    """Share of true segments covered by the first k * (true segments) predictions of their video and class.
+
+    Args:
+        matching: from `match`.
+        thresholds: (T,) overlaps.
+        ks: (K,) multiples of the number of true segments.
+    Returns:
+        (T, K, C) float64.
+    """
+    from . import matching_kernels
+
+    found = matching_kernels.covered(
+        matching.ranked.segments,
+        matching.cells,
+        matching.truth.segments,
+        matching.cell_offsets,
+        np.asarray(thresholds, np.float64),
+        np.asarray(ks, np.int64),
+    )
+    totals = _per_class(matching)
+    borders = np.concatenate([[0], np.cumsum(totals)])
+    counts = np.concatenate([np.zeros((*found.shape[:2], 1)), found.cumsum(axis=2)], axis=2)
+    return np.diff(counts[..., borders], axis=2) / np.maximum(totals, 1)
+
+
+def _videos(truth, predictions):
+    """One more than the largest video index."""
+    return 1 + max(truth.videos.max(initial=0), predictions.videos.max(initial=0))
+
+
+def _per_class(matching):
+    """Number of true segments of every class, (C,)."""
+    return np.bincount(matching.truth.labels, minlength=len(matching.class_offsets) - 1)

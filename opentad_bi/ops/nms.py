@@ -1,0 +1,125 @@
+"""Non-maximum suppression of segments in time: hard, soft, with voting."""
+
+import math
+
+import numpy as np
+
+# N candidates, K kept
+
+GAUSSIAN_METHODS = (2, 3)
+
+
+def batched_nms(
+    segments,
+    scores,
+    labels,
+    *,
+    iou_threshold=0,
+    min_score=0,
+    max_seg_num=100,
+    use_soft_nms=True,
+    multiclass=True,
+    sigma=0.5,
+    voting_thresh=0,
+    method=2,
+    t1=0,
+    t2=0,
+):
+    """Thin out overlapping candidates and sort what is kept by falling score.
+
+    Args:
+        segments: (N, 2) start and end, numpy array or CPU tensor; the results are of the same kind, float32.
+        scores: (N,).
+        labels: (N,) class indices; the dtype is kept.
+        iou_threshold: overlap from which a candidate is dropped (hard) or decayed (soft, methods 0 and 1).
+        min_score: soft: a candidate that decays below it is dropped; hard: only scores above it take part
+            (0 keeps all).
+        max_seg_num: most candidates to keep, of each class and in all.
+        use_soft_nms: decay the scores of overlapping candidates (Bodla et al., ICCV 2017) rather than drop them.
+        multiclass: treat every class by itself; otherwise all candidates compete.
+        sigma: width of the Gaussian decay.
+        voting_thresh: if > 0 and not `multiclass`, a kept segment becomes the score-weighted mean of all
+            candidates that overlap it by this much. Without effect with `multiclass`.
+        method: soft decay for overlap r: 0 drops to 0 and 1 multiplies by 1 - r from `iou_threshold` on,
+            2 multiplies by exp(-r^2 / sigma), 3 does so where r >= t1 + t2 * length of the kept segment.
+        t1, t2: see method 3.
+    Returns:
+        (segments (K, 2), scores (K,), labels (K,)); K <= max_seg_num.
+    Raises:
+        ValueError: shapes that do not belong together, an unknown method, a sigma that is not positive.
+    """
+    if not isinstance(segments, np.ndarray):
+        return _on_tensors(segments, scores, labels, locals())
+    _check(segments, scores, labels, method, sigma)
+    segments = np.ascontiguousarray(segments, np.float32)
+    scores = np.ascontiguousarray(scores, np.float32)
+    if len(scores) == 0:
+        return segments, scores, labels
+    every_segment, every_score = segments, scores
+    if not use_soft_nms and min_score > 0:
+        above = scores > np.float32(min_score)
+        segments, scores, labels = segments[above], scores[above], labels[above]
+    from . import nms_kernels  # compiled at first use
+
+    order, offsets = _groups(scores, labels, by_class=multiclass, falling=not use_soft_nms)
+    if use_soft_nms:
+        rule = (method, *(np.float32(x) for x in (iou_threshold, sigma, t1, t2)))
+        index, kept_scores = nms_kernels.soft_nms_by_group(
+            segments[order], scores[order], offsets, max_seg_num, rule, np.float32(min_score)
+        )
+    else:
+        index, kept_scores = nms_kernels.hard_nms_by_group(
+            segments[order], scores[order], offsets, max_seg_num, np.float32(iou_threshold)
+        )
+    index = order[index]
+    kept = segments[index]
+    if voting_thresh > 0 and not multiclass:
+        kept = nms_kernels.vote(kept, every_segment, every_score, np.float32(voting_thresh))
+    best = np.argsort(-kept_scores, kind="stable")[:max_seg_num]
+    return kept[best], kept_scores[best], labels[index[best]]
+
+
+def vote_segments(kept, segments, scores, iou_threshold):
+    """Move each kept segment to the score-weighted mean of all that overlap it.  (K, 2), (N, 2), (N,) -> (K, 2)."""
+    from . import nms_kernels
+
+    kept, segments, scores = (np.ascontiguousarray(x, np.float32) for x in (kept, segments, scores))
+    return nms_kernels.vote(kept, segments, scores, np.float32(iou_threshold))
+
+
+def _groups(scores, labels, *, by_class, falling):
+    """Rows in order of class (one group if not `by_class`) and the borders between classes; both int64.
+
+    Within a class the given order stays, or the score falls.
+    """
+    keys = [-scores] if falling else []
+    if by_class:
+        keys.append(labels)
+    order = np.lexsort(keys) if keys else np.arange(len(scores))
+    if not by_class:
+        return order, np.array([0, len(scores)])
+    borders = np.flatnonzero(np.diff(labels[order])) + 1
+    return order, np.concatenate([[0], borders, [len(scores)]])
+
+
+def _on_tensors(segments, scores, labels, arguments):
+    """Run `batched_nms` on the arrays behind CPU tensors and wrap what it returns."""
+    import torch
+
+    options = {k: v for k, v in arguments.items() if k not in ("segments", "scores", "labels")}
+    arrays = (x.detach().numpy() for x in (segments, scores, labels))
+    return tuple(torch.from_numpy(x) for x in batched_nms(*arrays, **options))
+
+
+def _check(segments, scores, labels, method, sigma):
+    """Refuse arguments that would give a silent nonsense."""
+    if segments.ndim != 2 or segments.shape[1] != 2:
+        raise ValueError(f"segments must be (N, 2); got {segments.shape}")
+    if scores.shape != segments.shape[:1] or labels.shape != segments.shape[:1]:
+        raise ValueError(
+            f"scores {scores.shape} and labels {labels.shape} must have one entry per segment {segments.shape}"
+        )
+    if method not in (0, 1, 2, 3):
+        raise ValueError(f"method {method!r} is unknown; known: 0 (drop), 1 (linear), 2, 3 (Gaussian)")
+    if method in GAUSSIAN_METHODS and not (sigma > 0 and math.isfinite(sigma)):
+        raise ValueError(f"sigma must be positive; got {sigma!r}")

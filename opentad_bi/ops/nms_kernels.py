@@ -1,0 +1,166 @@
+"""Sequential loops of 1-D non-maximum suppression; `nms.py` is the door.
+
+Intersections are divided by lengths that have 1e-6 added, all in float32.
+"""
+
+# N candidates of one class, K kept
+
+import math
+
+import numpy as np
+
+from .compiled import kernel
+
+LENGTH_EPSILON = np.float32(1e-6)
+ONE = np.float32(1)
+ZERO = np.float32(0)
+
+# what a candidate's score is multiplied with, for its overlap with a kept segment
+HARD, LINEAR, GAUSSIAN, GAUSSIAN_LONG = 0, 1, 2, 3
+
+
+@kernel
+def overlap(start_a, end_a, length_a, start_b, end_b, length_b):
+    """Intersection over union of two segments whose lengths are given."""
+    inter = min(end_a, end_b) - max(start_a, start_b)
+    if inter <= ZERO:
+        return ZERO
+    return inter / (length_a + length_b - inter)
+
+
+@kernel
+def decay(ratio, method, iou_threshold, sigma, long_from):
+    """Weight of a candidate that overlaps a kept segment by `ratio`."""
+    if method == GAUSSIAN or (method == GAUSSIAN_LONG and ratio >= long_from):
+        return ONE if ratio == ZERO else np.float32(math.exp(-(ratio * ratio) / sigma))
+    if ratio < iou_threshold or method == GAUSSIAN_LONG:
+        return ONE
+    return ZERO if method == HARD else ONE - ratio
+
+
+@kernel
+def move(arrays, source, target):
+    """Copy candidate `source` over candidate `target`; arrays is (4, N)."""
+    for row in range(4):
+        arrays[row, target] = arrays[row, source]
+
+
+@kernel
+def soft_nms(segments, scores, limit, rule, min_score):
+    """Keep at most `limit` candidates by rising decay of what overlaps them (Bodla et al., ICCV 2017).
+
+    Kept elements are swapped to the front and dropped ones replaced by the last, which settles equal scores:
+    the first in that order wins.
+
+    Args:
+        segments: (N, 2) float32.
+        scores: (N,) float32.
+        limit: most candidates to keep.
+        rule: (method, iou_threshold, sigma, t1, t2), see `nms.batched_nms`.
+        min_score: a candidate whose decayed score is below is dropped; a kept one is never tested.
+    Returns:
+        (indices (K,) int64, scores (K,) float32), in the order of selection.
+    """
+    method, iou_threshold, sigma, t1, t2 = rule
+    alive = len(scores)
+    index = np.arange(alive)
+    work = np.empty((4, alive), np.float32)  # start, end, length, score
+    work[0], work[1], work[3] = segments[:, 0], segments[:, 1], scores
+    work[2] = segments[:, 1] - segments[:, 0] + LENGTH_EPSILON
+    kept, best = 0, np.argmax(scores)
+    while kept < min(alive, limit):
+        start, end, length, score = work[0, best], work[1, best], work[2, best], work[3, best]
+        chosen = index[best]
+        move(work, kept, best)
+        index[best] = index[kept]
+        work[3, kept], index[kept] = score, chosen
+        long_from = t1 + t2 * length
+        kept += 1
+        best, top, j = kept, -np.float32(np.inf), kept
+        while j < alive:
+            ratio = overlap(start, end, length, work[0, j], work[1, j], work[2, j])
+            value = work[3, j] * decay(ratio, method, iou_threshold, sigma, long_from)
+            if value < min_score:
+                alive -= 1
+                move(work, alive, j)
+                index[j] = index[alive]
+                continue
+            work[3, j] = value
+            if value > top:
+                top, best = value, j
+            j += 1
+    return index[:kept], work[3, :kept].copy()
+
+
+@kernel
+def hard_nms(segments, scores, limit, iou_threshold):
+    """Keep at most `limit` candidates, each dropping those that overlap it by `iou_threshold` or more.
+
+    Args and returns as `soft_nms`; `scores` must fall.
+    """
+    count = len(scores)
+    length = segments[:, 1] - segments[:, 0] + LENGTH_EPSILON
+    dropped = np.zeros(count, np.bool_)
+    index, kept = np.empty(min(count, limit), np.int64), 0
+    for i in range(count):
+        if dropped[i]:
+            continue
+        if kept == limit:
+            break
+        index[kept] = i
+        kept += 1
+        for j in range(i + 1, count):
+            ratio = overlap(
+                segments[i, 0], segments[i, 1], length[i], segments[j, 0], segments[j, 1], length[j]
+            )
+            dropped[j] |= ratio >= iou_threshold
+    return index[:kept], scores[index[:kept]]
+
+
+@kernel
+def soft_nms_by_group(segments, scores, offsets, limit, rule, min_score):
+    """`soft_nms` of every run of rows between two `offsets`; indices are those of the whole."""
+    index = np.empty(len(scores), np.int64)
+    decayed = np.empty(len(scores), np.float32)
+    total = 0
+    for group in range(len(offsets) - 1):
+        low, high = offsets[group], offsets[group + 1]
+        kept, values = soft_nms(segments[low:high], scores[low:high], limit, rule, min_score)
+        index[total : total + len(kept)] = kept + low
+        decayed[total : total + len(kept)] = values
+        total += len(kept)
+    return index[:total], decayed[:total]
+
+
+@kernel
+def hard_nms_by_group(segments, scores, offsets, limit, iou_threshold):
+    """`hard_nms` of every run of rows between two `offsets`; indices are those of the whole."""
+    index = np.empty(len(scores), np.int64)
+    total = 0
+    for group in range(len(offsets) - 1):
+        low, high = offsets[group], offsets[group + 1]
+        kept, _ = hard_nms(segments[low:high], scores[low:high], limit, iou_threshold)
+        index[total : total + len(kept)] = kept + low
+        total += len(kept)
+    return index[:total], scores[index[:total]]
+
+
+@kernel
+def vote(kept, segments, scores, iou_threshold):
+    """Replace each kept segment by the score-weighted mean of the segments that overlap it by `iou_threshold`.
+
+    (K, 2), (N, 2), (N,) float32 -> (K, 2) float32; here lengths have nothing added.
+    """
+    out = kept.copy()
+    for k in range(len(kept)):
+        total, start, end = 0.0, 0.0, 0.0
+        for n in range(len(scores)):
+            inter = max(min(kept[k, 1], segments[n, 1]) - max(kept[k, 0], segments[n, 0]), ZERO)
+            union = (kept[k, 1] - kept[k, 0]) + (segments[n, 1] - segments[n, 0]) - inter
+            if inter >= iou_threshold * union and inter > ZERO:
+                total += scores[n]
+                start += scores[n] * segments[n, 0]
+                end += scores[n] * segments[n, 1]
+        if total > 0:
+            out[k, 0], out[k, 1] = start / total, end / total
+    return out
