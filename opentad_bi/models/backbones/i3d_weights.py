@@ -1,0 +1,57 @@
+"""Weights of I3D from the array file that the JAX port publishes."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+import torch
+
+_ENTRIES = (
+    (re.compile(r"^params/Logits/Conv3d_0c_1x1/Conv_0/kernel$"), "logits.weight"),
+    (re.compile(r"^params/Logits/Conv3d_0c_1x1/Conv_0/bias$"), "logits.bias"),
+    (re.compile(r"^params/(.+)/Conv_0/kernel$"), r"layers.\1.conv.weight"),
+    (re.compile(r"^params/(.+)/BatchNorm_0/bias$"), r"layers.\1.bn.bias"),
+    (re.compile(r"^batch_stats/(.+)/BatchNorm_0/mean$"), r"layers.\1.bn.running_mean"),
+    (re.compile(r"^batch_stats/(.+)/BatchNorm_0/var$"), r"layers.\1.bn.running_var"),
+)
+
+
+def i3d_state_dict(path, classifier=False):
+    """State dict of `I3D` from an .npz file with entries `params/<unit>/Conv_0/kernel` and the like.
+
+    Kernels there are (t, h, w, in, out); the batch norms have no scale, which is a scale of 1.
+
+    Args:
+        path: the file.
+        classifier: whether the weights of the Kinetics-400 classifier are wanted (`num_classes=400`).
+    Raises:
+        FileNotFoundError: no such file.
+        KeyError: an entry of another layout.
+    """
+    if not Path(path).is_file():
+        raise FileNotFoundError(f"I3D weights {path} do not exist")
+    state = {}
+    with np.load(path) as arrays:
+        for name in arrays.files:
+            key = _own_key(name, path)
+            if classifier or not key.startswith("logits."):
+                state[key] = _own_value(key, torch.from_numpy(arrays[name].astype(np.float32)))
+    for key in [key for key in state if key.endswith(".bn.bias")]:
+        state[key.replace(".bn.bias", ".bn.weight")] = torch.ones_like(state[key])
+        state[key.replace(".bn.bias", ".bn.num_batches_tracked")] = torch.tensor(0)
+    return state
+
+
+def _own_key(name, path):
+    for pattern, replacement in _ENTRIES:
+        if pattern.match(name):
+            return pattern.sub(replacement, name).replace("/", ".")
+    raise KeyError(f"{path}: entry {name!r} is not of an I3D array file (params/<unit>/Conv_0/kernel, ...)")
+
+
+def _own_value(key, value):
+    if key == "logits.weight":
+        return value.flatten(0, 3).t().contiguous()
+    if key.endswith("conv.weight"):
+        return value.permute(4, 3, 0, 1, 2).contiguous()
+    return value.flatten()
