@@ -17,7 +17,7 @@ from pathlib import Path
 
 from mmengine.config import Config
 
-from .registry import nearest
+from .registry import check_keys, nearest
 
 TOP_LEVEL = (
     "params",
@@ -57,9 +57,7 @@ def load_config(path, overrides=None):
     if not Path(path).is_file():
         raise FileNotFoundError(f"config {path} does not exist")
     cfg = Config.fromfile(str(path))
-    for key in cfg:
-        if key not in TOP_LEVEL:
-            raise KeyError(f"{path}: unknown top-level key {key!r}; {nearest(key, TOP_LEVEL)}")
+    check_keys(str(path), cfg, TOP_LEVEL)
     overrides = overrides or {}
     tree = cfg.to_dict()
     for key, value in overrides.items():
@@ -101,7 +99,7 @@ def _override(tree, path, value):
 
 
 def resolve(tree):
-    """Replace every `"${expression}"` in `tree` by its value over `tree["params"]`; `params` may refer to each other."""
+    """Replace every `"${expression}"` in `tree` by its value over `tree["params"]`; they may refer to each other."""
     params = tree.get("params", {})
     cache, pending = {}, []
 

@@ -13,6 +13,13 @@ def nearest(name, choices):
     return f"did you mean {near[0]!r}?" if near else f"known: {', '.join(choices) or 'none'}"
 
 
+def check_keys(where, given, known):
+    """Raise a KeyError with a hint if `given` (the dict at `where` in a config) has a key that is not `known`."""
+    for key in given:
+        if key not in known:
+            raise KeyError(f"{where}: unknown key {key!r}; {nearest(key, known)}")
+
+
 class Kind(Registry):
     """A registry whose errors name the misspelt thing and the nearest known one.
 
@@ -34,17 +41,17 @@ class Kind(Registry):
         """Build `cfg["type"]` with the other entries of `cfg` as keyword arguments.
 
         `context` are defaults from the caller, given only where the constructor has such a parameter.
-        Unknown arguments are a TypeError that names the nearest known one.
+        Unknown arguments are a ValueError that names the nearest known one.
         """
         if not isinstance(cfg, dict) or "type" not in cfg:
-            raise TypeError(f"a {self.name} is described by a dict with the key 'type'; got {cfg!r}")
+            raise ValueError(f"a {self.name} is described by a dict with the key 'type'; got {cfg!r}")
         args = dict(cfg)
         cls = self.find(args.pop("type"))
         parameters = inspect.signature(cls).parameters
         open_ended = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
         for key in args:
             if key not in parameters and not open_ended:
-                raise TypeError(f"{cls.__name__} has no argument {key!r}; {nearest(key, parameters)}")
+                raise ValueError(f"{cls.__name__} has no argument {key!r}; {nearest(key, parameters)}")
         args.update({k: v for k, v in context.items() if k in parameters and k not in args})
         return cls(**args)
 

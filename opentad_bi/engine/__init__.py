@@ -1,1 +1,6 @@
-"""The engine of opentad_bi; importing this package registers them."""
+"""The engine: one training loop over branches, evaluation, checkpoints, hooks."""
+
+from . import ema, hooks, optimizers, schedulers
+from .runner import NonFiniteLoss, Runner
+
+__all__ = ["NonFiniteLoss", "Runner", "ema", "hooks", "optimizers", "schedulers"]

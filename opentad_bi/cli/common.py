@@ -1,0 +1,91 @@
+"""What the commands share: arguments, configs with a pair's initial weights, work folders, clear ends."""
+
+import os
+import sys
+from pathlib import Path
+
+from ..config import load_config, parse_overrides
+
+PACKAGE = Path(__file__).resolve().parents[1]
+PAIR_FLAGS = ("--for_resume", "--back_resume")
+
+
+def add_run_arguments(parser):
+    """Arguments of every command that builds a run from a config."""
+    parser.add_argument("config", help="Python config file")
+    parser.add_argument("--seed", type=int, default=42, help="seed of weights, shuffling and draws (42)")
+    parser.add_argument("--id", type=int, default=0, help="number of this run in its work folder's name (0)")
+    parser.add_argument("--work_dir", help="folder for runs, instead of the config's work_dir")
+    parser.add_argument("--device", help="cpu or cuda; the default is CUDA where there is one")
+    parser.add_argument("--for_resume", metavar="P", help="initial weights of the forward network (PATH or PATH:KEY)")
+    parser.add_argument("--back_resume", metavar="P", help="initial weights of the backward network")
+    parser.add_argument(
+        "--cfg-options", nargs="+", default=[], metavar="a.b=v", help="overrides of existing keys of the config"
+    )
+
+
+def refuse_joined_flags(argv, command):
+    """Raise a ValueError with the corrected command if two flags were joined by a comma (`A,--back_resume B`)."""
+    if not any(f",{flag}" in word for word in argv for flag in PAIR_FLAGS):
+        return
+    fixed = [part for word in argv for part in word.replace(",--", "\0--").split("\0") if part]
+    raise ValueError(
+        "two flags are joined by a comma, which the shell passes on as one word; separate them by a space:\n"
+        f"  {command} {' '.join(fixed)}"
+    )
+
+
+def config_of(args):
+    """The config of parsed `args`, with overrides and the initial weights of a pair filled in."""
+    overrides = parse_overrides(args.cfg_options)
+    if args.work_dir:
+        overrides["work_dir"] = args.work_dir
+    cfg = load_config(args.config, overrides)
+    for flag, branch in (("for_resume", "for_model"), ("back_resume", "back_model")):
+        path = getattr(args, flag)
+        if path is None:
+            continue
+        if branch not in cfg.branches:
+            raise ValueError(
+                f"--{flag}: {args.config} has no branch {branch!r}, only {', '.join(cfg.branches)}; it trains a "
+                "single network, whose initial weights are set by --cfg-options branches.model.load_from=PATH"
+            )
+        cfg.branches[branch].load_from = path
+    return cfg
+
+
+def run_folder(cfg, processes, number):
+    """Folder of one run: `<work_dir>/gpu{processes}_id{number}`."""
+    return Path(cfg.work_dir) / f"gpu{processes}_id{number}"
+
+
+def make_writable(folder):
+    """Create `folder` and make sure files can be written there."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe = folder / f".probe.{os.getpid()}"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise PermissionError(
+            f"work folder {folder} is not writable ({error.strerror}); choose one by --work_dir"
+        ) from error
+
+
+def run_command(main):
+    """Run `main()` and return its exit code; a mistake the user can mend is told in one message, with code 1.
+
+    Errors from inside other packages keep their traceback, and OPENTAD_BI_TRACEBACK=1 shows every one.
+    """
+    try:
+        return main()
+    except (ValueError, KeyError, FileNotFoundError, PermissionError, FloatingPointError) as error:
+        trace = error.__traceback__
+        while trace.tb_next:
+            trace = trace.tb_next
+        ours = Path(trace.tb_frame.f_code.co_filename).is_relative_to(PACKAGE)
+        if not ours or os.environ.get("OPENTAD_BI_TRACEBACK"):
+            raise
+        text = error.args[0] if isinstance(error, KeyError) and error.args else error
+        print(f"error: {text}", file=sys.stderr)
+        return 1

@@ -1,0 +1,94 @@
+"""A named part of the model with its own optimizer, schedule, gradient clipping and initial weights."""
+
+import torch
+
+from ..registry import SCHEDULERS, check_keys
+from ..utils.logging import LOGGER
+from .freeze import apply_trainable
+from .optimizers import build_optimizer
+from .weights import load_initial_weights
+
+KEYS = (
+    "optimizer",
+    "scheduler",
+    "clip_grad_norm",
+    "trainable",
+    "pretrained",
+    "load_from",
+    "load_missing",
+    "load_unexpected",
+)
+
+
+class Branch:
+    """One branch of a model, as the config's `branches` entry describes it.
+
+    Args:
+        name: key in `model.branches()`.
+        module: the network.
+        cfg: dict(optimizer, scheduler=None, clip_grad_norm=None, trainable=None, pretrained=None, load_from=None,
+            load_missing=(), load_unexpected=()).
+        iters_per_epoch: optimizer steps in an epoch, for schedules counted in epochs; None: no training, so
+            neither optimizer nor schedule is built.
+    """
+
+    def __init__(self, name, module, cfg, iters_per_epoch=None):
+        check_keys(f"branches.{name}", cfg, KEYS)
+        self.name, self.module, self.cfg = name, module, cfg
+        self.clip_grad_norm = cfg.get("clip_grad_norm")
+        self.optimizer = self.scheduler = None
+        trainable, total = apply_trainable(module, cfg.get("trainable"))
+        LOGGER.info("%s: %s of %s parameters are trainable", name, f"{trainable:,}", f"{total:,}")
+        if iters_per_epoch is None or not trainable:
+            return
+        self.optimizer = build_optimizer(module, cfg["optimizer"])
+        if cfg.get("scheduler"):
+            self.scheduler = SCHEDULERS.build(
+                cfg["scheduler"], optimizer=self.optimizer, iters_per_epoch=iters_per_epoch
+            )
+
+    def load_initial_weights(self):
+        """Fill the network from `load_from`, else from `pretrained`, strictly; nothing if neither is given."""
+        load_initial_weights(self.name, self.module, self.cfg)
+
+    @property
+    def parameters(self):
+        """The parameters this branch steps."""
+        return [p for group in self.optimizer.param_groups for p in group["params"]]
+
+    @property
+    def lrs(self):
+        """Current learning rate of each parameter group."""
+        return [group["lr"] for group in self.optimizer.param_groups] if self.optimizer else []
+
+    def clip(self, scaler):
+        """Clip the gradients of all parameters of this branch to the total norm `clip_grad_norm`."""
+        if self.optimizer and self.clip_grad_norm:
+            scaler.unscale_(self.optimizer)
+            torch.nn.utils.clip_grad_norm_(self.parameters, self.clip_grad_norm)
+
+    def step(self, scaler):
+        """Step optimizer and schedule, and drop the gradients."""
+        if self.optimizer is None:
+            return
+        scaler.step(self.optimizer)
+        self.optimizer.zero_grad(set_to_none=True)
+        if self.scheduler:
+            self.scheduler.step()
+
+    def state_dict(self):
+        """Optimizer and schedule, as plain tensors, numbers and dicts."""
+        state = {}
+        if self.optimizer:
+            state["optimizer"] = self.optimizer.state_dict()
+        if self.scheduler:
+            state["scheduler"] = self.scheduler.state_dict()
+        return state
+
+    def load_state_dict(self, state):
+        """Restore what `state_dict` gave."""
+        if self.optimizer:
+            self.optimizer.load_state_dict(state["optimizer"])
+        if self.scheduler:
+            own = self.scheduler.state_dict()
+            self.scheduler.load_state_dict({k: v for k, v in state["scheduler"].items() if k in own})

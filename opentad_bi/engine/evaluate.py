@@ -1,0 +1,39 @@
+"""Run a model over a dataset and hand all results to a metric."""
+
+import torch
+from tqdm import tqdm
+
+from ..utils.distributed import gather_objects, is_main
+from .loaders import eval_loader, to_device
+
+
+@torch.no_grad()
+def evaluate(model, dataset, metric, *, batch_size, num_workers, device, autocast):
+    """Predict every sample once, over all processes, and return the metric's numbers.
+
+    Args:
+        model: has `predict(batch) -> list`, one result per sample.
+        dataset: has `collate`.
+        metric: has `update(results)` and `compute()`; it sees the results in the order of the dataset.
+        batch_size: samples per batch over all processes.
+        num_workers: loader processes in this process.
+        device: where the model is.
+        autocast: a function that returns the autocast context.
+    Returns:
+        what `metric.compute()` gives, on every process.
+    """
+    training = model.training
+    model.eval()
+    loader, indices = eval_loader(dataset, batch_size=batch_size, num_workers=num_workers)
+    results = []
+    for batch in tqdm(loader, desc="predict", unit="batch", disable=not is_main(), leave=False):
+        with autocast():
+            results += model.predict(to_device(batch, device))
+    model.train(training)
+    gathered = gather_objects(list(zip(indices, results, strict=True)))
+    metrics = None
+    if is_main():
+        in_order = sorted((pair for part in gathered for pair in part), key=lambda pair: pair[0])
+        metric.update([result for _, result in in_order])
+        metrics = metric.compute()
+    return gather_objects(metrics)[0]

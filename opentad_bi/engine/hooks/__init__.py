@@ -1,0 +1,49 @@
+"""Side effects of training, at four points of the loop."""
+
+from ...registry import HOOKS
+from .base import Hook
+from .checkpoint import CheckpointHook
+from .early_stop import EarlyStopHook
+from .evaluate import EvaluateHook
+from .log import LogHook
+from .signals import SignalHook
+from .writers import WritersHook
+
+__all__ = [
+    "WORKFLOW_KEYS",
+    "CheckpointHook",
+    "EarlyStopHook",
+    "EvaluateHook",
+    "Hook",
+    "LogHook",
+    "SignalHook",
+    "WritersHook",
+    "build_hooks",
+]
+
+WORKFLOW_KEYS = (
+    "end_epoch",
+    "logging_interval",
+    "checkpoint_interval",
+    "keep_last",
+    "val_eval_interval",
+    "val_start_epoch",
+    "tensorboard",
+    "wandb",
+)
+
+
+def build_hooks(cfg):
+    """The hooks every run has, as `workflow` sets them, then those the config lists in `hooks`."""
+    flow = cfg.workflow
+    checkpoint = {"interval": flow.get("checkpoint_interval", 1), "keep_last": flow.get("keep_last")}
+    evaluate = {"interval": flow.get("val_eval_interval", 1), "start_epoch": flow.get("val_start_epoch", 0)}
+    writers = {"tensorboard": flow.get("tensorboard", True), "wandb": flow.get("wandb")}
+    standard = [
+        {"type": "SignalHook"},
+        {"type": "CheckpointHook", **checkpoint},
+        {"type": "EvaluateHook", **evaluate},
+        {"type": "LogHook", "interval": flow.get("logging_interval", 50)},
+        {"type": "WritersHook", **writers},
+    ]
+    return [HOOKS.build(hook) for hook in [*standard, *(cfg.get("hooks") or [])]]

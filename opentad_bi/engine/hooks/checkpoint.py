@@ -1,0 +1,50 @@
+"""Checkpoints at intervals, at the end, and when a run is interrupted."""
+
+from ...registry import HOOKS
+from ...utils.distributed import is_main
+from ...utils.logging import LOGGER
+from ..checkpoint import checkpoint_files, save_checkpoint
+from ..state import run_state
+from .base import Hook
+
+
+@HOOKS.register_module()
+class CheckpointHook(Hook):
+    """Write `checkpoint/epoch_{k}.pth` (k counted from 0) every `interval` epochs and after the last one.
+
+    An orderly stop amid an epoch (signal, loss not finite) writes `checkpoint/interrupt.pth`, which `--resume auto`
+    finds.
+
+    Args:
+        interval: epochs between checkpoints.
+        keep_last: number of epoch checkpoints to keep, the newest ones; None keeps all. `best.pth` always stays.
+    """
+
+    def __init__(self, interval=1, keep_last=None):
+        if keep_last is not None and keep_last < 1:
+            raise ValueError(f"workflow.keep_last {keep_last} must be at least 1, or None to keep all")
+        self.interval, self.keep_last = interval, keep_last
+
+    def after_epoch(self, runner):
+        """Save if it is time."""
+        if runner.epoch % self.interval == 0 or runner.epoch == runner.end_epoch:
+            self._save(runner, f"epoch_{runner.epoch - 1}.pth")
+            if is_main():
+                (runner.work_dir / "checkpoint" / "interrupt.pth").unlink(missing_ok=True)
+                self._retain(runner.work_dir / "checkpoint")
+
+    def after_train(self, runner):
+        """Save the interrupted epoch."""
+        if runner.stop and runner.iteration:
+            self._save(runner, "interrupt.pth")
+            LOGGER.warning("stopped by %s in epoch %d; go on with --resume auto", runner.stop, runner.epoch)
+
+    def _save(self, runner, name):
+        state = run_state(runner)
+        if is_main():
+            save_checkpoint(runner.work_dir / "checkpoint" / name, state)
+
+    def _retain(self, folder):
+        epochs = [path for path in checkpoint_files(folder) if path.name != "interrupt.pth"]
+        for path in epochs[: -self.keep_last] if self.keep_last else []:
+            path.unlink()

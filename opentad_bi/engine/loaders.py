@@ -1,0 +1,109 @@
+"""Data loaders whose samples depend on (seed, epoch, index) alone: not on workers, processes or interruptions."""
+
+import torch
+from torch.utils.data import DataLoader, Sampler
+
+from ..registry import DATASETS
+from ..utils.distributed import rank, world_size
+
+
+class EpochSampler(Sampler):
+    """Shuffled (index, draw seed) pairs of this process's share of an epoch; incomplete global batches are dropped.
+
+    Args:
+        length: number of samples in the dataset.
+        global_batch: samples per iteration over all processes.
+        seed: seed of the run.
+
+    Set `epoch` before iterating, and `skip` to leave out the first samples of this process in that epoch.
+    """
+
+    def __init__(self, length, global_batch, seed):
+        if length < global_batch:
+            raise ValueError(
+                f"the training set has {length} samples, fewer than one batch of {global_batch}; "
+                "lower solver.train.batch_size or solver.accumulate"
+            )
+        self.length, self.seed = length, seed
+        self.used = length // global_batch * global_batch
+        self.epoch, self.skip = 0, 0
+
+    def __iter__(self):
+        generator = torch.Generator().manual_seed(self.seed + self.epoch)
+        order = torch.randperm(self.length, generator=generator)[: self.used].tolist()
+        for index in order[rank() :: world_size()][self.skip :]:
+            yield index, draw_seed(self.seed, self.epoch, index)
+
+    def __len__(self):
+        return self.used // world_size() - self.skip
+
+
+def draw_seed(seed, epoch, index):
+    """Seed of the random draws of one sample in one epoch."""
+    return (seed * 1_000_003 + epoch) * 1_000_003 + index
+
+
+def build_dataset(cfg, split):
+    """Build `cfg[split]`, inside the wrapper `cfg["wrap"]` if there is one."""
+    wrap = cfg.get("wrap")
+    return DATASETS.build({**wrap, "dataset": cfg[split]} if wrap else cfg[split])
+
+
+def share_of_batch(batch_size, processes):
+    """Samples per process of a global batch."""
+    if batch_size % processes:
+        raise ValueError(f"batch_size {batch_size} is over all processes and must be divisible by {processes} of them")
+    return batch_size // processes
+
+
+def train_loader(dataset, *, batch_size, num_workers, accumulate, seed):
+    """Loader of training micro-batches.
+
+    Args:
+        dataset: takes (index, seed) keys and has `collate`.
+        batch_size: samples per micro-batch over all processes.
+        num_workers: loader processes in this process.
+        accumulate: micro-batches per iteration.
+        seed: seed of the run.
+    """
+    sampler = EpochSampler(len(dataset), batch_size * accumulate, seed)
+    return _loader(dataset, sampler, share_of_batch(batch_size, world_size()), num_workers)
+
+
+def eval_loader(dataset, *, batch_size, num_workers):
+    """(loader, indices): every sample exactly once over all processes, in order; `indices` are this process's."""
+    indices = list(range(rank(), len(dataset), world_size()))
+    return _loader(dataset, indices, max(1, batch_size // world_size()), num_workers), indices
+
+
+def _loader(dataset, sampler, batch_size, num_workers):
+    return DataLoader(
+        dataset,
+        batch_size=batch_size,
+        sampler=sampler,
+        num_workers=num_workers,
+        collate_fn=dataset.collate,
+        generator=torch.Generator(),  # else every pass over the loader moves the global random state
+        pin_memory=torch.cuda.is_available(),
+        persistent_workers=num_workers > 0,
+    )
+
+
+def to_device(value, device):
+    """Move every tensor in nested dicts and lists to `device`; other objects pass through."""
+    if isinstance(value, torch.Tensor):
+        return value.to(device, non_blocking=True)
+    if isinstance(value, dict):
+        return {key: to_device(item, device) for key, item in value.items()}
+    if isinstance(value, list):
+        return [to_device(item, device) for item in value]
+    return value
+
+
+def sample_names(batch):
+    """Names of the samples of a batch, from the first `meta` list in it, for messages."""
+    if not isinstance(batch, dict):
+        return []
+    if "meta" in batch:
+        return [str(getattr(meta, "video", meta)) for meta in batch["meta"]]
+    return next((names for value in batch.values() if (names := sample_names(value))), [])

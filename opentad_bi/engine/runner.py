@@ -1,0 +1,211 @@
+"""The one training loop: any model that answers `forward`, `predict` and `branches`."""
+
+import itertools
+import random
+from contextlib import nullcontext
+from functools import partial
+
+import numpy as np
+import torch
+from torch.nn.parallel import DistributedDataParallel
+
+from ..registry import EMAS, METRICS, MODELS, check_keys, nearest
+from ..utils.distributed import mean_over_ranks, world_size
+from ..utils.logging import LOGGER
+from .branch import Branch
+from .evaluate import evaluate
+from .freeze import train_mode
+from .hooks import WORKFLOW_KEYS, build_hooks
+from .loaders import build_dataset, sample_names, to_device, train_loader
+from .state import restore_run
+
+SOLVER_KEYS = ("train", "val", "test", "amp", "accumulate", "ema", "static_graph", "fp16_compress")
+PRECISIONS = {None: None, False: None, "fp16": torch.float16, True: torch.float16, "bf16": torch.bfloat16}
+
+
+class NonFiniteLoss(FloatingPointError):
+    """A loss became NaN or infinite; the message names the losses and the samples of the batch."""
+
+
+class Runner:
+    """Build everything a config names, and train or evaluate it.
+
+    Args:
+        cfg: the config (see `docs/architecture.md` for its keys).
+        work_dir: folder of this run; it exists.
+        device: `torch.device` of this process.
+        seed: seed of weights, shuffling and draws.
+        training: False builds neither optimizers nor the training set.
+
+    State that hooks read and write: `epoch` and `iteration` in it (the next ones to do), `losses` of the last
+    iteration (means over the processes), `metrics` of the last evaluation, `best` (score of the best one) and `stop` (a
+    reason to leave the loop after this iteration, or None). A hook that wants one process's wish to stop all of
+    them sets `stop_requested`.
+    """
+
+    def __init__(self, cfg, *, work_dir, device, seed=42, training=True):
+        self.cfg, self.work_dir, self.device, self.seed = cfg, work_dir, device, seed
+        self.epoch = self.iteration = 0
+        self.losses, self.metrics, self.best, self.stop = {}, None, None, None
+        self.stop_requested = False
+        seed_everything(seed)
+        self.solver = cfg.solver
+        check_keys("solver", cfg.solver, SOLVER_KEYS)
+        check_keys("workflow", cfg.workflow, WORKFLOW_KEYS)
+        self.accumulate = self.solver.get("accumulate", 1)
+        self.end_epoch = cfg.workflow.end_epoch
+        if training:
+            self._build_loader()
+        self.model = MODELS.build(cfg.model).to(device)
+        self.branches = self._build_branches(self.iters_per_epoch if training else None)
+        self._set_precision()
+        if training:
+            for branch in self.branches.values():
+                branch.load_initial_weights()
+        self.ema = EMAS.build(self.solver.get("ema", {"type": "ExponentialMovingAverage"}), model=self.model)
+        self.ddp = self._wrap() if training else self.model
+        self.hooks = build_hooks(cfg) if training else []
+
+    def train(self, resume=None):
+        """Train to `workflow.end_epoch`, from the start or from `resume`, a (path, checkpoint) pair."""
+        if resume:
+            path, state = resume
+            restore_run(self, state, path)
+            LOGGER.info("resumed %s: epoch %d, iteration %d", path, self.epoch, self.iteration)
+        try:
+            self.call("before_train")
+            while self.epoch < self.end_epoch and not self.stop:
+                self.train_epoch()
+        except NonFiniteLoss:
+            self.stop = "a loss that is not finite"
+            raise
+        finally:
+            self.call("after_train")
+
+    def train_epoch(self):
+        """The rest of the current epoch."""
+        train_mode(self.model)
+        self.sampler.epoch = self.epoch
+        self.sampler.skip = self.iteration * self.accumulate * self.loader.batch_size
+        batches = iter(self.loader)
+        while group := list(itertools.islice(batches, self.accumulate)):
+            self.train_step(group)
+            self.iteration += 1
+            self.call("after_iter")
+            if self.stop:
+                return
+        self.epoch, self.iteration = self.epoch + 1, 0
+        self.call("after_epoch")
+
+    def train_step(self, batches):
+        """One iteration: the gradients of `batches` are averaged, then every branch steps once."""
+        parts = []
+        for i, batch in enumerate(batches):
+            last = i == len(batches) - 1
+            with nullcontext() if last or self.ddp is self.model else self.ddp.no_sync():
+                with self.autocast():
+                    losses = self.ddp(to_device(batch, self.device))
+                total = sum(losses.values()) / len(batches)
+                self.scaler.scale(total).backward()
+            parts.append(losses)
+        self._record(parts, batches)
+        for branch in self.branches.values():
+            branch.clip(self.scaler)
+        for branch in self.branches.values():
+            branch.step(self.scaler)
+        self.scaler.update()
+        self.ema.update()
+
+    def evaluate(self, split="test", metric=None):
+        """Numbers of the averaged weights on `dataset[split]`; also left in `self.metrics`."""
+        size = self.solver[split]
+        self.metric = metric or self.build_metric()
+        self.metrics = evaluate(
+            self.ema.module,
+            build_dataset(self.cfg.dataset, split),
+            self.metric,
+            batch_size=size.batch_size,
+            num_workers=size.num_workers,
+            device=self.device,
+            autocast=self.autocast,
+        )
+        return self.metrics
+
+    def build_metric(self):
+        """A fresh metric, as `evaluation` describes it."""
+        return METRICS.build(self.cfg.evaluation)
+
+    def call(self, point):
+        """Let every hook act at `point`."""
+        for hook in self.hooks:
+            getattr(hook, point)(self)
+
+    def _record(self, parts, batches):
+        """Mean losses over micro-batches and processes; all processes stop together on a loss that is not finite."""
+        names = list(parts[0])
+        means = [torch.stack([p[name].detach().float() for p in parts]).mean() for name in names]
+        asked = torch.tensor(float(self.stop_requested))
+        *values, asked = mean_over_ranks(torch.stack([*means, asked.to(means[0].device)]).cpu()).tolist()
+        self.losses = dict(zip(names, values, strict=True))
+        if asked:
+            self.stop = "a signal"
+        if not all(np.isfinite(values)):
+            videos = ", ".join(name for batch in batches for name in sample_names(batch))
+            raise NonFiniteLoss(
+                f"epoch {self.epoch}, iteration {self.iteration}: losses {self.losses} are not finite; "
+                f"samples of this process: {videos}. Weights are as before this iteration"
+            )
+
+    def _build_loader(self):
+        size = self.solver.train
+        self.train_set = build_dataset(self.cfg.dataset, "train")
+        self.loader = train_loader(
+            self.train_set,
+            batch_size=size.batch_size,
+            num_workers=size.num_workers,
+            accumulate=self.accumulate,
+            seed=self.seed,
+        )
+        self.sampler = self.loader.sampler
+        self.iters_per_epoch = self.sampler.used // (size.batch_size * self.accumulate)
+
+    def _build_branches(self, iters_per_epoch):
+        modules, cfgs = self.model.branches(), self.cfg.branches
+        for name in {*modules, *cfgs}:
+            if name not in cfgs:
+                raise KeyError(f"the model has a branch {name!r} that the config's `branches` lacks")
+            if name not in modules:
+                raise KeyError(f"branches.{name}: the model has no such branch; {nearest(name, modules)}")
+        return {name: Branch(name, module, cfgs[name], iters_per_epoch) for name, module in modules.items()}
+
+    def _set_precision(self):
+        amp = self.solver.get("amp")
+        if amp not in PRECISIONS:
+            raise ValueError(f"solver.amp {amp!r} is not one of 'fp16', 'bf16', None")
+        dtype = PRECISIONS[amp]
+        self.autocast = partial(torch.autocast, self.device.type, dtype=dtype) if dtype else nullcontext
+        # fp16 gradients underflow without scaling; bf16 has the range of fp32
+        self.scaler = torch.amp.GradScaler(self.device.type, enabled=dtype is torch.float16)
+
+    def _wrap(self):
+        trains = any(p.requires_grad for p in self.model.parameters())
+        if world_size() == 1 or not trains:
+            return self.model
+        on_cuda = self.device.type == "cuda"
+        ddp = DistributedDataParallel(
+            self.model,
+            device_ids=[self.device] if on_cuda else None,
+            static_graph=self.solver.get("static_graph", False) and self.accumulate == 1,
+        )
+        if self.solver.get("fp16_compress", False) and on_cuda:
+            from torch.distributed.algorithms.ddp_comm_hooks.default_hooks import fp16_compress_hook
+
+            ddp.register_comm_hook(state=None, hook=fp16_compress_hook)
+        return ddp
+
+
+def seed_everything(seed):
+    """Seed Python, numpy and torch."""
+    random.seed(seed)
+    np.random.seed(seed % 2**32)
+    torch.manual_seed(seed)

@@ -1,0 +1,86 @@
+"""Learning-rate schedules: torch's own by their names, and warm-up schedules counted in iterations.
+
+The runner steps a schedule once per iteration (one optimizer step). Epochs in a config are turned into iterations
+by `iters_per_epoch`, which the runner supplies.
+"""
+
+import math
+
+from torch.optim import lr_scheduler
+from torch.optim.lr_scheduler import LRScheduler
+
+from ..registry import SCHEDULERS
+
+for _cls in vars(lr_scheduler).values():
+    if isinstance(_cls, type) and issubclass(_cls, LRScheduler) and _cls is not LRScheduler:
+        SCHEDULERS.register_module(module=_cls, force=True)
+
+
+class _WarmUp(LRScheduler):
+    """Linear warm-up from `warmup_start_lr` over the first `warmup` iterations, then `after_warmup(base, i)`."""
+
+    def __init__(self, optimizer, warmup, warmup_start_lr, warmup_steps):
+        self.warmup, self.warmup_start_lr, self.warmup_steps = warmup, warmup_start_lr, warmup_steps
+        super().__init__(optimizer)
+
+    def get_lr(self):
+        """Learning rate of each parameter group at iteration `last_epoch`."""
+        return [self._lr(base, self.last_epoch) for base in self.base_lrs]
+
+    def _lr(self, base, i):
+        if i < self.warmup:
+            start = self.warmup_start_lr
+            return start + (base - start) * i / max(self.warmup_steps, 1)
+        return self.after_warmup(base, i)
+
+
+@SCHEDULERS.register_module()
+class LinearWarmupCosineAnnealingLR(_WarmUp):
+    """Linear warm-up, then half a cosine down to `eta_min` (SGDR, Loshchilov and Hutter 2017, without restarts).
+
+    With W warm-up and M total iterations and a group's base rate b, iteration i uses b * i / (W - 1) for i < W
+    (so the very first iteration has rate 0) and eta_min + (b - eta_min) * (1 + cos(pi * (i - W) / (M - W))) / 2 after.
+
+    Args:
+        optimizer: the optimizer whose groups are scheduled.
+        warmup_epoch: epochs of warm-up.
+        max_epoch: epochs until the rate reaches `eta_min`; training may end earlier.
+        iters_per_epoch: iterations in an epoch.
+        warmup_start_lr: rate at iteration 0.
+        eta_min: rate at the end.
+    """
+
+    def __init__(self, optimizer, *, warmup_epoch, max_epoch, iters_per_epoch, warmup_start_lr=0.0, eta_min=1e-8):
+        if max_epoch <= warmup_epoch:
+            raise ValueError(f"max_epoch {max_epoch} must be greater than warmup_epoch {warmup_epoch}")
+        warmup = warmup_epoch * iters_per_epoch
+        self.eta_min, self.total = eta_min, max_epoch * iters_per_epoch
+        super().__init__(optimizer, warmup, warmup_start_lr, warmup - 1)
+
+    def after_warmup(self, base, i):
+        """Rate after the warm-up."""
+        phase = math.pi * (i - self.warmup) / (self.total - self.warmup)
+        return self.eta_min + 0.5 * (base - self.eta_min) * (1 + math.cos(phase))
+
+
+@SCHEDULERS.register_module()
+class LinearWarmupMultiStepLR(_WarmUp):
+    """Linear warm-up of step base / W, then the rate times `gamma` at each milestone.
+
+    Args:
+        optimizer: the optimizer whose groups are scheduled.
+        warmup_epoch: epochs of warm-up.
+        milestones: epochs at which the rate drops.
+        iters_per_epoch: iterations in an epoch.
+        gamma: the factor.
+        warmup_start_lr: rate at iteration 0.
+    """
+
+    def __init__(self, optimizer, *, warmup_epoch, milestones, iters_per_epoch, gamma=0.1, warmup_start_lr=0.0):
+        warmup = warmup_epoch * iters_per_epoch
+        self.milestones, self.gamma = [m * iters_per_epoch for m in milestones], gamma
+        super().__init__(optimizer, warmup, warmup_start_lr, warmup)
+
+    def after_warmup(self, base, i):
+        """Rate after the warm-up."""
+        return base * self.gamma ** sum(i >= milestone for milestone in self.milestones)

@@ -1,0 +1,82 @@
+"""The whole state of a run in one dict: saved and restored bit for bit, over any interruption."""
+
+import torch
+
+from ..utils.distributed import gather_objects, rank, world_size
+from ..utils.logging import LOGGER
+from .weights import load_weights
+
+FORMAT = 1  # of our checkpoints; files without it come from OpenTAD
+
+
+def run_state(runner):
+    """Everything needed to go on: weights, averages, optimizers, schedules, scaler, progress, random states.
+
+    `epoch` is the last finished epoch, counted from 0, as in OpenTAD's files; `iteration` counts the iterations
+    done since.
+    """
+    random_states = gather_objects(_random_state(runner.device))
+    return {
+        "format": FORMAT,
+        "epoch": runner.epoch - 1,
+        "iteration": runner.iteration,
+        "state_dict": runner.model.state_dict(),
+        "state_dict_ema": runner.ema.module.state_dict(),
+        "branches": {name: branch.state_dict() for name, branch in runner.branches.items()},
+        "scaler": runner.scaler.state_dict(),
+        "random": random_states,
+        "seed": runner.seed,
+        "best": runner.best,
+        "config": runner.cfg.pretty_text,
+    }
+
+
+def restore_run(runner, state, path):
+    """Put `runner` where the checkpoint `state`, read from `path`, was written."""
+    if "format" not in state:
+        _restore_opentad(runner, state, path)
+        return
+    load_weights(runner.model, state["state_dict"], what=path)
+    load_weights(runner.ema.module, state["state_dict_ema"], what=path)
+    for name, branch in runner.branches.items():
+        branch.load_state_dict(state["branches"][name])
+    runner.scaler.load_state_dict(state["scaler"])
+    runner.epoch, runner.iteration = state["epoch"] + 1, state["iteration"]
+    runner.best = state["best"]
+    if state["seed"] != runner.seed:
+        LOGGER.warning("the run was started with seed %d; it goes on with that, not %d", state["seed"], runner.seed)
+        runner.seed = runner.sampler.seed = state["seed"]
+    if len(state["random"]) == world_size():
+        _set_random_state(state["random"][rank()], runner.device)
+    else:
+        LOGGER.warning("%s was written by %d processes, this run has %d: dropout draws will differ",
+                       path, len(state["random"]), world_size())  # fmt: skip
+
+
+def _restore_opentad(runner, state, path):
+    """Go on from an OpenTAD checkpoint of a single network; scaler and random states are not in such files."""
+    if len(runner.branches) != 1 or not {"epoch", "state_dict", "optimizer", "scheduler"} <= set(state):
+        raise ValueError(
+            f"{path} is not a checkpoint of this toolbox, and only a single network can resume from an OpenTAD file; "
+            "to start a pair from trained networks use --for_resume and --back_resume"
+        )
+    weights = {n.removeprefix("module."): t for n, t in state["state_dict"].items()}
+    averages = {n.removeprefix("module."): t for n, t in state.get("state_dict_ema", weights).items()}
+    load_weights(runner.model, weights, what=path)
+    load_weights(runner.ema.module, averages, what=path)
+    (branch,) = runner.branches.values()
+    branch.load_state_dict({"optimizer": state["optimizer"], "scheduler": state["scheduler"]})
+    runner.epoch, runner.iteration = state["epoch"] + 1, 0
+
+
+def _random_state(device):
+    state = {"cpu": torch.get_rng_state()}
+    if device.type == "cuda":
+        state["cuda"] = torch.cuda.get_rng_state(device)
+    return state
+
+
+def _set_random_state(state, device):
+    torch.set_rng_state(state["cpu"])
+    if device.type == "cuda" and "cuda" in state:
+        torch.cuda.set_rng_state(state["cuda"], device)

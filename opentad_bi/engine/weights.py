@@ -1,0 +1,111 @@
+"""Initial weights of a branch: from whatever file a user has, strictly, saying what was taken."""
+
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+from ..registry import check_keys, nearest
+from ..utils.logging import LOGGER
+from .checkpoint import load_checkpoint
+
+# where files of this toolbox, OpenTAD, mmaction2 and VideoMAE keep their weights, in the order of preference
+WEIGHT_KEYS = ("state_dict_ema", "state_dict", "model_ema", "model", "module")
+_PRETRAINED_KEYS = ("path", "module", "missing", "unexpected")
+
+
+def read_weights(spec):
+    """State dict in the checkpoint `spec`, "PATH" or "PATH:KEY"; without a key, averaged weights are preferred.
+
+    One leading `module.` of the names (DistributedDataParallel) is dropped.
+
+    Returns:
+        (state dict, the key it was found under or "").
+    """
+    path, key = str(spec), None
+    if not Path(path).is_file() and ":" in path:
+        path, _, key = path.rpartition(":")
+    content = load_checkpoint(path)
+    if key is None:
+        key = next((k for k in WEIGHT_KEYS if isinstance(content.get(k), dict)), "")
+    elif not isinstance(content.get(key), dict):
+        raise KeyError(f"checkpoint {path} has no weights under {key!r}; {nearest(key, content)}")
+    state = content[key] if key else content
+    return {name.removeprefix("module."): tensor for name, tensor in state.items()}, key
+
+
+def load_weights(module, state, *, what, missing=(), unexpected=()):
+    """Load `state` into `module`: every name must match, except those that the patterns allow for.
+
+    Args:
+        module: the network; its `adapt_state_dict`, if it has one, first brings foreign key styles to its own.
+        state: {name: tensor}.
+        what: name of the source, for errors.
+        missing: patterns of names the network may have beyond the file.
+        unexpected: patterns of names the file may have beyond the network.
+    Returns:
+        number of tensors taken.
+    Raises:
+        ValueError: names or shapes differ; all of them are listed.
+    """
+    if hasattr(module, "adapt_state_dict"):
+        state = module.adapt_state_dict(state)
+    own = module.state_dict()
+    absent = [n for n in own if n not in state and not _matches(n, missing)]
+    foreign = [n for n in state if n not in own and not _matches(n, unexpected)]
+    shapes = [
+        f"{n}: file {tuple(state[n].shape)}, network {tuple(own[n].shape)}"
+        for n in own
+        if n in state and state[n].shape != own[n].shape
+    ]
+    if absent or foreign or shapes:
+        lists = (
+            ("missing in the file", absent),
+            ("unknown to the network", foreign),
+            ("other shapes", shapes),
+        )
+        text = "".join(f"\n  {title} ({len(names)}): {_some(names)}" for title, names in lists if names)
+        raise ValueError(f"the weights of {what} do not fit the network:{text}")
+    taken = {n: t for n, t in state.items() if n in own}
+    module.load_state_dict(taken, strict=False)
+    return len(taken)
+
+
+def load_initial_weights(name, module, cfg):
+    """Fill the network of branch `name` from `cfg["load_from"]`, else from `cfg["pretrained"]` (see `Branch`).
+
+    `load_from` fills the whole network; the file may also be one of a pair, which then gives the part of this name.
+    `pretrained` is dict(path, module, missing, unexpected) and fills the sub-network `module`.
+    """
+    spec, pretrained = cfg.get("load_from"), cfg.get("pretrained")
+    if spec:
+        state, key = read_weights(spec)
+        state = _part(state, name)
+        options = {"missing": cfg.get("load_missing", ()), "unexpected": cfg.get("load_unexpected", ())}
+        taken = load_weights(module, state, what=spec, **options)
+        LOGGER.info("%s: %d tensors from %s (%s)", name, taken, spec, key or "plain state dict")
+    elif pretrained and pretrained.get("path"):
+        check_keys(f"branches.{name}.pretrained", pretrained, _PRETRAINED_KEYS)
+        state, key = read_weights(pretrained["path"])
+        taken = load_weights(
+            module.get_submodule(pretrained.get("module", "")),
+            state,
+            what=pretrained["path"],
+            missing=pretrained.get("missing", ()),
+            unexpected=pretrained.get("unexpected", ()),
+        )
+        LOGGER.info("%s: %d pretrained tensors from %s (%s)", name, taken, pretrained["path"], key or "plain")
+
+
+def _part(state, name):
+    """The entries below `name.` if the file holds several branches, else all of them."""
+    prefix = f"{name}."
+    if any(n.startswith(prefix) for n in state):
+        return {n.removeprefix(prefix): t for n, t in state.items() if n.startswith(prefix)}
+    return state
+
+
+def _matches(name, patterns):
+    return any(fnmatchcase(name, pattern) for pattern in patterns)
+
+
+def _some(names, most=12):
+    return ", ".join(names[:most]) + (f", ... ({len(names) - most} more)" if len(names) > most else "")

@@ -1,0 +1,75 @@
+"""One process or many: the same calls work in both."""
+
+import os
+
+import torch
+import torch.distributed as dist
+
+
+def setup_distributed(device=None):
+    """Join the process group if `torchrun` started us, and return this process's device.
+
+    NCCL carries CUDA tensors, gloo the rest. Without `torchrun` nothing is set up.
+
+    Args:
+        device: "cpu", "cuda" or None (CUDA where there is one).
+    """
+    kind = device or ("cuda" if torch.cuda.is_available() else "cpu")
+    if kind.startswith("cuda") and not torch.cuda.is_available():
+        raise ValueError(f"--device {kind}: no CUDA device is available here; choose cpu")
+    if "LOCAL_RANK" not in os.environ:
+        return torch.device(kind)
+    if kind == "cuda":
+        local_rank = int(os.environ["LOCAL_RANK"])
+        if local_rank >= torch.cuda.device_count():
+            raise ValueError(f"process {local_rank} has no GPU of its own: {torch.cuda.device_count()} found here")
+        torch.cuda.set_device(local_rank)
+        kind = f"cuda:{local_rank}"
+    if not dist.is_initialized():
+        dist.init_process_group("cpu:gloo,cuda:nccl" if kind != "cpu" else "gloo")
+    return torch.device(kind)
+
+
+def close_distributed():
+    """Leave the process group, if there is one."""
+    if dist.is_initialized():
+        dist.destroy_process_group()
+
+
+def rank():
+    """Number of this process, 0 without a process group."""
+    return dist.get_rank() if dist.is_initialized() else 0
+
+
+def world_size():
+    """Number of processes, 1 without a process group."""
+    return dist.get_world_size() if dist.is_initialized() else 1
+
+
+def is_main():
+    """True in the one process that writes files and logs."""
+    return rank() == 0
+
+
+def barrier():
+    """Wait for all processes."""
+    if dist.is_initialized():
+        dist.barrier()
+
+
+def mean_over_ranks(values):
+    """Mean of a 1-d tensor over the processes (a new tensor)."""
+    values = values.clone()
+    if dist.is_initialized():
+        dist.all_reduce(values)
+        values /= world_size()
+    return values
+
+
+def gather_objects(value):
+    """List of every process's `value` (any picklable object), in order of rank."""
+    if not dist.is_initialized():
+        return [value]
+    gathered = [None] * world_size()
+    dist.all_gather_object(gathered, value)
+    return gathered

@@ -1,0 +1,33 @@
+"""The one logger of the package: console and a text file in the work folder, written by rank 0."""
+
+import logging
+import sys
+
+from tqdm import tqdm
+
+from .distributed import is_main
+
+LOGGER = logging.getLogger("opentad_bi")
+
+
+class _Console(logging.Handler):
+    """Console lines that do not tear a progress bar."""
+
+    def emit(self, record):
+        tqdm.write(self.format(record), file=sys.stderr)
+
+
+def setup_logging(path=None):
+    """Log to the console and, if given, append to the text file `path`; other ranks log errors only."""
+    for handler in list(LOGGER.handlers):
+        LOGGER.removeHandler(handler)
+        handler.close()
+    LOGGER.propagate = False
+    LOGGER.setLevel(logging.INFO if is_main() else logging.ERROR)
+    handlers = [_Console()]
+    if path is not None and is_main():
+        handlers.append(logging.FileHandler(path))
+    for handler in handlers:
+        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s: %(message)s", "%Y-%m-%d %H:%M:%S"))
+        LOGGER.addHandler(handler)
+    return LOGGER

@@ -1,0 +1,10 @@
+"""Evaluate a checkpoint; see opentad_bi/cli/test.py."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from opentad_bi.cli.test import command
+
+if __name__ == "__main__":
+    command()

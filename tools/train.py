@@ -1,0 +1,10 @@
+"""Train a network or a pair; see opentad_bi/cli/train.py."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from opentad_bi.cli.train import command
+
+if __name__ == "__main__":
+    command()
