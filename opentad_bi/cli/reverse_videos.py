@@ -1,0 +1,81 @@
+"""Write the time-reversed copy of a video, or of every video of a folder."""
+
+import argparse
+import logging
+import sys
+from collections import Counter
+from pathlib import Path
+
+from tqdm import tqdm
+
+from ..prepare.reverse_folder import VIDEO_SUFFIXES, Job, plan, reverse_folder
+
+
+def parse_args(argv=None):
+    parser = argparse.ArgumentParser(prog="reverse_videos.py", description=__doc__)
+    parser.add_argument("src", type=Path, metavar="SRC", help="folder of videos (searched recursively) or one video")
+    parser.add_argument("dst", type=Path, metavar="DST", help="folder (or file) to write; relative names are kept")
+    parser.add_argument("--workers", type=int, help="processes; default: one per core")
+    quality = parser.add_mutually_exclusive_group()
+    quality.add_argument("--crf", type=int, default=18, help="quality 0 to 51, smaller is better (default 18)")
+    quality.add_argument("--lossless", action="store_true", help="keep every bit of every frame")
+    parser.add_argument("--gop", type=int, default=60, help="most frames between keyframes (default 60)")
+    parser.add_argument("--preset", default="veryfast", help="encoder preset (default veryfast)")
+    parser.add_argument("--chunk", type=int, default=600, help="most decoded frames in memory (default 600)")
+    parser.add_argument("--ext", nargs="+", default=VIDEO_SUFFIXES, help="suffixes that count as video")
+    parser.add_argument("--overwrite", action="store_true", help="make results again that exist")
+    parser.add_argument("--keep-damaged", action="store_true", help="reverse what can be read of damaged videos")
+    parser.add_argument("--verify", action="store_true", help="compare every result with its source afterwards")
+    return parser.parse_args(argv)
+
+
+def jobs_of(args):
+    """Translate the command line into jobs."""
+    options = {k: getattr(args, k) for k in ("crf", "lossless", "gop", "preset", "chunk", "overwrite", "keep_damaged")}
+    if args.src.is_file():
+        if args.dst.resolve() == args.src.resolve():
+            raise ValueError(f"{args.src} cannot be reversed onto itself")
+        dst = args.dst / args.src.name if args.dst.is_dir() else args.dst
+        return [Job(args.src, dst, options, args.verify)]
+    jobs = plan(args.src, args.dst, extensions=args.ext, options=options, verify=args.verify)
+    for job in jobs:
+        job.options["threads"] = 0 if args.workers == 1 or len(jobs) == 1 else 1
+    return jobs
+
+
+def main(argv=None):
+    """Return 0 if every video is reversed, 1 if any failed."""
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
+    args = parse_args(argv)
+    try:
+        jobs = jobs_of(args)
+    except (ValueError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    sizes = {job.src: job.src.stat().st_size for job in jobs}
+    outcomes = []
+    with tqdm(total=sum(sizes.values()), unit="B", unit_scale=True, desc=f"{len(jobs)} videos") as bar:
+        for outcome in reverse_folder(jobs, workers=args.workers):
+            outcomes.append(outcome)
+            bar.update(sizes[outcome.src])
+            bar.set_postfix_str(f"{len(outcomes)}/{len(jobs)} {outcome.src.name}")
+            if outcome.status == "failed":
+                bar.write(f"failed: {outcome.note}", file=sys.stderr)
+    print(summary(outcomes))
+    return int(any(o.status == "failed" for o in outcomes))
+
+
+def summary(outcomes):
+    """Format the outcomes as a table of counts, followed by the failed videos and why."""
+    counts = Counter(o.status for o in outcomes)
+    rows = [f"{'status':<10}{'videos':>8}{'frames':>12}{'worker sec':>12}"]
+    for status in ("reversed", "finished", "failed"):
+        own = [o for o in outcomes if o.status == status]
+        frames, spent = sum(o.frames for o in own), sum(o.seconds_spent for o in own)
+        rows.append(f"{status:<10}{counts[status]:>8}{frames:>12}{spent:>12.1f}")
+    rows += [f"  {o.src}: {o.note}" for o in outcomes if o.status == "failed"]
+    return "\n".join(rows)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

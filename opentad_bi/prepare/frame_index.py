@@ -1,0 +1,129 @@
+"""Which frames a video has and where decoding may start, from its packets alone (nothing is decoded)."""
+
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+
+
+class DamagedVideoError(ValueError):
+    """A video that cannot be read to its end; the message names the file and the frame reached."""
+
+
+@dataclass(frozen=True)
+class FrameIndex:
+    """The frames of a video in the order they are shown.
+
+    Args:
+        pts: int64 (N,), when each frame appears, strictly increasing, in `time_base`.
+        ends: int64 (N,), when each frame disappears: the next frame's `pts`, or its own duration for the last.
+        key_pts: int64 (K,), ascending times of the frames from which decoding can start.
+        time_base: seconds per tick.
+        rate: mean frames per second.
+        frame_bytes: memory of one decoded frame, roughly.
+        has_audio: True if there are audio streams beside the video.
+    """
+
+    pts: np.ndarray
+    ends: np.ndarray
+    key_pts: np.ndarray
+    time_base: Fraction
+    rate: Fraction
+    frame_bytes: int
+    has_audio: bool
+
+    def __len__(self):
+        return len(self.pts)
+
+    @property
+    def seconds(self):
+        """Length of the video, from the first frame's start to the last one's end."""
+        return float((self.ends[-1] - self.pts[0]) * self.time_base)
+
+
+def open_video(path):
+    """Open `path` for reading; return (container, first video stream).  The caller closes the container."""
+    import av
+
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"video {path} does not exist")
+    try:
+        container = av.open(str(path), metadata_errors="replace")
+    except av.FFmpegError as error:
+        raise DamagedVideoError(
+            f"{path} cannot be opened as a video ({error.strerror}); frame reached: none"
+        ) from error
+    stream = next((s for s in container.streams.video if not _is_cover(s)), None)
+    if stream is None:
+        container.close()
+        raise ValueError(f"{path} has no video stream")
+    return container, stream
+
+
+def _is_cover(stream):
+    """True for the still picture that some music files carry."""
+    import av
+
+    return bool(stream.disposition & av.stream.Disposition.attached_pic)
+
+
+def count_frames(path):
+    """Return how many frames `path` gives when it is decoded from beginning to end."""
+    container, stream = open_video(path)
+    with container:
+        stream.thread_type = "AUTO"
+        return sum(1 for _ in container.decode(stream))
+
+
+def index_frames(path, *, keep_damaged=False):
+    """Read the packets of `path`; return a FrameIndex, or None if they do not say when every frame is shown.
+
+    None is usual for AVI with B-frames, whose packets carry no display times.
+    A file that ends before its own table of contents says is a DamagedVideoError, unless `keep_damaged`: then the
+    frames that are there are indexed.
+    """
+    import av
+
+    container, stream = open_video(path)
+    with container:
+        # An MP4 edit list may drop frames that the header counts; the demuxer's own list is what it will deliver.
+        entries = getattr(stream, "index_entries", ()) if "mp4" in container.format.name else ()
+        promised = len(entries) or stream.frames
+        packets, broken = [], None
+        try:
+            for packet in container.demux(stream):
+                if packet.size and not (keep_damaged and packet.is_corrupt):
+                    packets.append(packet)
+        except av.FFmpegError as error:
+            broken = error.strerror
+        if broken is None and (len(packets) < promised or any(p.is_corrupt for p in packets)):
+            broken = "the file ends early"
+        if not packets or (broken and not keep_damaged):
+            total = f" of {promised}" if promised else ""
+            raise DamagedVideoError(f"{path}: {broken or 'no frames'}; frame reached: {len(packets)}{total}")
+        return _index(container, stream, packets)
+
+
+def _index(container, stream, packets):
+    guessed = container.format.name == "avi" and stream.codec_context.has_b_frames
+    if guessed or any(p.pts is None for p in packets):
+        return None
+    shown = sorted((p.pts, p.duration or 0) for p in packets if not p.is_discard)
+    pts = np.array([t for t, _ in shown], np.int64)
+    if not len(pts) or (np.diff(pts) <= 0).any():
+        return None
+    rate = stream.average_rate or stream.guessed_rate or Fraction(25)
+    last = shown[-1][1] or (int(pts[-1] - pts[-2]) if len(pts) > 1 else round(1 / (rate * stream.time_base)))
+    keys = np.array(sorted(p.pts for p in packets if p.is_keyframe), np.int64)
+    bits = sum(c.bits for c in stream.codec_context.format.components)
+    return FrameIndex(
+        pts=pts,
+        ends=np.append(pts[1:], pts[-1] + last),
+        key_pts=keys,
+        time_base=stream.time_base,
+        rate=rate,
+        frame_bytes=stream.codec_context.width * stream.codec_context.height * bits // 8,
+        has_audio=bool(container.streams.audio),
+    )

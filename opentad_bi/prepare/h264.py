@@ -1,0 +1,122 @@
+"""Write H.264 video frame by frame with exact timestamps."""
+
+import logging
+from pathlib import Path
+
+log = logging.getLogger(__name__)
+
+CONTAINERS = (".mp4", ".mov", ".m4v", ".mkv")  # those that keep a time for every frame
+
+
+class H264Writer:
+    """A video file that takes frames in display order; to be used in a `with` block.
+
+    There are no B-frames: decoding order is display order, and every frame can be cut at.
+
+    Args:
+        path: file to write; its suffix is one of CONTAINERS.
+        size: (width, height) in pixels.
+        pix_fmt: pixel format of the frames that will come; the nearest one that H.264 has is written.
+        rate: mean frames per second, a Fraction.
+        time_base: seconds per tick of the timestamps, a Fraction.
+        crf: quality, 0 to 51, smaller is better; 18 is visually lossless.
+        lossless: keep every bit of every frame instead (`crf` has no effect).
+        gop: most frames between two keyframes.
+        preset: speed of the encoder, from `ultrafast` to `veryslow`.
+        threads: encoder threads, 0 = as many as there are cores.
+        like: a decoder's codec context, from which colour description and pixel shape are taken.
+    """
+
+    def __init__(
+        self,
+        path,
+        *,
+        size,
+        rate,
+        time_base,
+        pix_fmt="yuv420p",
+        crf=18,
+        lossless=False,
+        gop=60,
+        preset="veryfast",
+        threads=0,
+        like=None,
+    ):
+        import av
+
+        check_container(path)
+        self.size, self.time_base = size, time_base
+        self.pix_fmt = nearest_pix_fmt(pix_fmt, size)
+        if self.pix_fmt != pix_fmt:
+            log.info("%s: pixels are converted from %s to %s, which H.264 can hold", path, pix_fmt, self.pix_fmt)
+        flags = {} if Path(path).suffix.lower() == ".mkv" else {"movflags": "+faststart"}
+        self.container = av.open(str(path), "w", container_options=flags)
+        self.stream = self.container.add_stream("libx264", rate=rate)
+        self.stream.width, self.stream.height = size
+        self.stream.pix_fmt = self.pix_fmt
+        self.stream.time_base = time_base
+        context = self.stream.codec_context
+        context.time_base = time_base
+        context.gop_size = gop
+        context.thread_count = threads
+        quality = {"qp": "0"} if lossless else {"crf": str(crf)}
+        context.options = {"preset": preset, "bf": "0", **quality}
+        if like is not None:
+            self._describe(context, like)
+        self._durations = {}
+
+    @staticmethod
+    def _describe(context, like):
+        context.color_range = like.color_range
+        context.color_primaries = like.color_primaries
+        context.color_trc = like.color_trc
+        context.colorspace = like.colorspace
+        if like.sample_aspect_ratio:
+            context.sample_aspect_ratio = like.sample_aspect_ratio
+
+    def write(self, frame, pts, duration):
+        """Append `frame` (a PyAV frame), shown from tick `pts` for `duration` ticks."""
+        import av
+
+        if (frame.width, frame.height, frame.format.name) != (*self.size, self.pix_fmt):
+            frame = frame.reformat(*self.size, format=self.pix_fmt)
+        frame.pts, frame.time_base = pts, self.time_base
+        frame.pict_type = av.video.frame.PictureType.NONE  # else the encoder repeats the source's frame types
+        self._durations[pts] = duration
+        self._mux(self.stream.encode(frame))
+
+    def _mux(self, packets):
+        for packet in packets:
+            packet.duration = self._durations.pop(packet.pts)
+            self.container.mux(packet)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, *_):
+        try:
+            if kind is None:
+                self._mux(self.stream.encode())
+        finally:
+            self.container.close()
+
+
+def check_container(path):
+    """Raise ValueError unless `path` has the suffix of a container that keeps a time for every frame."""
+    if Path(path).suffix.lower() not in CONTAINERS:
+        raise ValueError(f"{path}: reversed video can be written as {', '.join(CONTAINERS)} only")
+
+
+def nearest_pix_fmt(pix_fmt, size):
+    """Return `pix_fmt` if H.264 can hold it at `size` (width, height), else the format nearest to it."""
+    import av
+
+    known = {f.name for f in av.codec.Codec("libx264", "w").video_formats}
+    odd_width, odd_height = size[0] % 2, size[1] % 2
+    name = pix_fmt
+    if name not in known:
+        deep = any(c.bits > 8 for c in av.VideoFormat(pix_fmt).components)
+        name = "yuv420p10le" if deep else "yuv420p"
+    if odd_width or odd_height:  # chroma of half size needs even sides
+        name = {"yuv420p10le": "yuv444p10le", "yuv422p10le": "yuv444p10le"}.get(name, "yuv444p")
+    return name

@@ -1,0 +1,151 @@
+"""Reverse every video of a folder with several processes; a run that was stopped goes on where it was."""
+
+import logging
+import multiprocessing
+import os
+import re
+import time
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from pathlib import Path
+
+from .frame_index import count_frames, index_frames
+from .h264 import CONTAINERS
+from .reverse_video import reverse_video
+from .verify import verify_reversed
+
+log = logging.getLogger(__name__)
+
+VIDEO_SUFFIXES = (".mp4", ".mkv", ".mov", ".m4v", ".avi", ".webm", ".mpg", ".mpeg", ".ts", ".wmv", ".flv")
+STALE_SEC = 60
+
+
+@dataclass(frozen=True)
+class Job:
+    """One video to reverse: source, destination, keyword arguments of `reverse_video`, whether to verify it."""
+
+    src: Path
+    dst: Path
+    options: dict
+    verify: bool = False
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a job: `status` is reversed, finished (found complete) or failed; `note` says why."""
+
+    src: Path
+    status: str
+    frames: int = 0
+    seconds_spent: float = 0.0
+    note: str = ""
+
+
+def plan(src, dst, *, extensions=VIDEO_SUFFIXES, options=None, verify=False):
+    """List the jobs that reverse the folder `src` into `dst`, keeping relative names.
+
+    A suffix that cannot hold the result (.avi, .webm, ...) becomes .mp4.  Refused: a missing or empty folder,
+    `dst` the same as `src` or inside it, two videos that would get one name.
+    """
+    src, dst = Path(src), Path(dst)
+    if not src.is_dir():
+        raise FileNotFoundError(f"folder {src} does not exist")
+    if src.resolve() == dst.resolve() or src.resolve() in dst.resolve().parents:
+        raise ValueError(f"the reversed videos cannot go into the folder they come from: {dst} is in {src}")
+    suffixes = {"." + e.lower().lstrip(".") for e in extensions}
+    files = sorted(p for p in src.rglob("*") if p.suffix.lower() in suffixes and not p.name.startswith("."))
+    if not files:
+        raise FileNotFoundError(f"no video ({', '.join(sorted(suffixes))}) is in {src}")
+    jobs, taken = [], {}
+    for file in files:
+        target = dst / file.relative_to(src)
+        if target.suffix.lower() not in CONTAINERS:
+            target = target.with_suffix(".mp4")
+        if target in taken:
+            raise ValueError(f"{file} and {taken[target]} would both be reversed to {target}")
+        taken[target] = file
+        jobs.append(Job(file, target, options or {}, verify))
+    return jobs
+
+
+def reverse_folder(jobs, *, workers=None):
+    """Run `jobs` in `workers` processes (default: one per core); yield an Outcome as each one ends.
+
+    One video's failure does not stop the others.
+    """
+    workers = min(workers or os.cpu_count() or 1, len(jobs))
+    for folder in {job.dst.parent for job in jobs}:
+        _sweep(folder)
+    if workers == 1:
+        yield from map(run_job, jobs)
+        return
+    # Fresh processes: decoder threads do not survive a fork.
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(workers, mp_context=context) as pool:
+        waiting = {pool.submit(run_job, job): job for job in jobs}
+        try:
+            for future in as_completed(waiting):
+                try:
+                    yield future.result()
+                except BrokenProcessPool:
+                    note = "a worker process was killed (out of memory?); run again to go on"
+                    yield Outcome(waiting[future].src, "failed", note=note)
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
+
+
+def run_job(job):
+    """Do one job; every error becomes a failed Outcome."""
+    begin = time.perf_counter()
+    try:
+        status, frames = _reverse_or_skip(job)
+        if job.verify:
+            found = verify_reversed(job.src, job.dst, lossless=job.options.get("lossless", False))
+            if not found.ok:
+                raise ValueError(f"{job.dst} is not {job.src} reversed: {'; '.join(found.problems)}")
+    except Exception as error:
+        return Outcome(job.src, "failed", seconds_spent=time.perf_counter() - begin, note=str(error) or repr(error))
+    return Outcome(job.src, status, frames, time.perf_counter() - begin)
+
+
+def _reverse_or_skip(job):
+    if job.dst.exists() and not job.options.get("overwrite", False):
+        return "finished", _check_finished(job)
+    return "reversed", reverse_video(job.src, job.dst, **job.options).frames
+
+
+def _check_finished(job):
+    """Return the frame count of an existing result; ValueError if it is not the source's."""
+    done = index_frames(job.dst)
+    count = count_frames(job.dst) if done is None else len(done)
+    own = index_frames(job.src, keep_damaged=job.options.get("keep_damaged", False))
+    # Some codecs have packets that show nothing: before a result is called wrong, the frames are really counted.
+    if own is None or len(own) != count:
+        expected = count_frames(job.src)
+        if expected != count:
+            raise ValueError(
+                f"{job.dst} exists and has {count} frames, its source {expected}; say --overwrite to make it again"
+            )
+    return count
+
+
+def _sweep(folder):
+    """Remove what a killed run left: temporary files whose process is gone and that nobody wrote to lately."""
+    if not folder.is_dir():
+        return
+    for file in folder.glob(".*.tmp.*"):
+        match = re.fullmatch(r"\..+\.(\d+)\.tmp\.\w+", file.name)
+        if match and not _alive(int(match[1])) and time.time() - file.stat().st_mtime > STALE_SEC:
+            log.info("removing %s, left by a run that was killed", file)
+            file.unlink(missing_ok=True)
+
+
+def _alive(pid):
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

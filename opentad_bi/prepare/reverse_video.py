@@ -1,0 +1,156 @@
+"""Play a video backwards: the same frames, each shown for as long as before, in the opposite order."""
+
+import logging
+import tempfile
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+from ..utils.files import atomic
+from .frame_index import DamagedVideoError, index_frames, open_video
+from .frame_ranges import FrameRanges, UnindexedFrameError
+from .h264 import H264Writer, check_container
+from .rotation import display_matrix, write_display_matrix
+
+log = logging.getLogger(__name__)
+
+CHUNK_BYTES = 256 << 20  # decoded frames held at once, whatever `chunk` says
+
+
+@dataclass(frozen=True)
+class ReversedVideo:
+    """What was written: `frames`, `seconds` of video, mean `fps`, and whether audio was left out."""
+
+    frames: int
+    seconds: float
+    fps: float
+    dropped_audio: bool
+
+
+def reverse_video(
+    src,
+    dst,
+    *,
+    crf=18,
+    lossless=False,
+    gop=60,
+    preset="veryfast",
+    chunk=600,
+    threads=0,
+    overwrite=False,
+    keep_damaged=False,
+):
+    """Write `src` played backwards to `dst` and return a ReversedVideo.
+
+    Frame n of N becomes frame N-1-n with its own duration; a frame shown in [a, b) of a video that ends at E is shown
+    in [E-b, E-a). Number of frames, frame rate (constant or not) and duration stay; pixels stay in the video's own YUV
+    format, and bit by bit if `lossless`. A rotation flag is kept. Audio is left out, which the log says.
+    At most `chunk` decoded frames are in memory (fewer for large pictures), never the video.
+    `dst` appears only when it is complete.
+
+    Args:
+        src, dst: files; `dst` ends in .mp4, .mov, .m4v or .mkv.
+        crf, lossless, gop, preset, threads: see H264Writer.
+        overwrite: replace an existing `dst` instead of raising FileExistsError.
+        keep_damaged: reverse what can be decoded of a damaged file instead of raising DamagedVideoError.
+    """
+    src, dst = Path(src), Path(dst)
+    check_container(dst)
+    if chunk < 1:
+        raise ValueError(f"chunk must be at least 1 frame, got {chunk}")
+    if dst.exists():
+        if src.exists() and dst.samefile(src):
+            raise ValueError(f"{src} cannot be reversed onto itself")
+        if not overwrite:
+            raise FileExistsError(f"{dst} exists; say overwrite to replace it")
+    writing = {"crf": crf, "lossless": lossless, "gop": gop, "preset": preset, "threads": threads}
+    index = index_frames(src, keep_damaged=keep_damaged)
+    if index is not None:
+        try:
+            return _reverse(src, dst, index, chunk=chunk, keep_damaged=keep_damaged, **writing)
+        except UnindexedFrameError as error:
+            log.info("%s is not where the packets say; taking the video through a plain copy", error)
+    return _reverse_by_copy(src, dst, chunk=chunk, keep_damaged=keep_damaged, **writing)
+
+
+def _reverse(src, dst, index, *, chunk, keep_damaged, threads, **writing):
+    chunk = min(chunk, max(1, CHUNK_BYTES // index.frame_bytes))
+    ranges = FrameRanges(src, index, threads=threads, keep_damaged=keep_damaged)
+    with atomic(dst) as temporary, ranges:
+        context = ranges.stream.codec_context
+        pix_fmt = context.pix_fmt
+        shape = {"size": (context.width, context.height), "pix_fmt": pix_fmt, "like": context}
+        times = {"rate": index.rate, "time_base": index.time_base}
+        matrix = None
+        with H264Writer(temporary, **shape, **times, threads=threads, **writing) as writer:
+            for first, stop in chunks_from_end(index, chunk):
+                frames = ranges(first, stop)
+                if first == 0:
+                    matrix = display_matrix(frames[0])
+                for n in range(stop - 1, first - 1, -1):
+                    pts, end = int(index.pts[n]), int(index.ends[n])
+                    writer.write(frames.pop(), int(index.ends[-1]) - end, end - pts)
+        if matrix:
+            write_display_matrix(temporary, matrix)
+    if index.has_audio:
+        log.info("%s: audio was left out of %s", src, dst)
+    return ReversedVideo(len(index), index.seconds, float(index.rate), index.has_audio)
+
+
+def chunks_from_end(index, chunk):
+    """Yield (first, stop) frame ranges of at most `chunk` frames from the end of the video to its beginning.
+
+    A range begins at a keyframe where one is near enough, so that nothing is decoded twice; a longer GOP is taken in
+    several ranges, each decoded from its keyframe again.
+    """
+    keys = index.pts.searchsorted(index.key_pts)
+    stop = len(index)
+    while stop > 0:
+        near = keys[(keys >= stop - chunk) & (keys < stop)]
+        first = int(near[0]) if len(near) else max(0, stop - chunk)
+        yield first, stop
+        stop = first
+
+
+def _reverse_by_copy(src, dst, **options):
+    """Reverse a video whose packets do not say when frames are shown, through a lossless copy that does."""
+    dst.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=dst.parent, prefix=f".{dst.stem}.") as folder:
+        copy = Path(folder) / "copy.mp4"
+        copy_lossless(src, copy, threads=options["threads"], keep_damaged=options["keep_damaged"])
+        return _reverse(copy, dst, index_frames(copy), **options)
+
+
+def copy_lossless(src, dst, *, threads=0, keep_damaged=False):
+    """Decode `src` from first to last frame and write the same frames to `dst`, at a constant rate."""
+    import av
+
+    container, stream = open_video(src)
+    with container:
+        stream.thread_type = "AUTO"
+        stream.codec_context.thread_count = threads
+        rate = stream.average_rate or stream.guessed_rate or Fraction(25)
+        context = stream.codec_context
+        shape = {"size": (context.width, context.height), "pix_fmt": context.pix_fmt, "like": context}
+        times = {"rate": rate, "time_base": 1 / Fraction(rate)}
+        n = 0
+        with H264Writer(dst, **shape, **times, lossless=True, preset="ultrafast", threads=threads, gop=30) as writer:
+            for packet in container.demux(stream):
+                try:
+                    frames = packet.decode()
+                except av.FFmpegError as error:
+                    _complain(f"{src}: frame {n} cannot be decoded ({error.strerror})", keep_damaged)
+                    continue
+                for frame in frames:
+                    if frame.is_corrupt:
+                        _complain(f"{src}: frame {n} is damaged", keep_damaged)
+                    writer.write(frame, n, 1)
+                    n += 1
+    if n == 0:
+        raise DamagedVideoError(f"{src}: no frame can be decoded")
+
+
+def _complain(what, keep_damaged):
+    if not keep_damaged:
+        raise DamagedVideoError(what)
+    log.warning(what)

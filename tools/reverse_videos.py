@@ -1,0 +1,11 @@
+"""Write the time-reversed copy of every video of a folder; see --help."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from opentad_bi.cli.reverse_videos import main
+
+if __name__ == "__main__":
+    sys.exit(main())
