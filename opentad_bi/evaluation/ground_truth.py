@@ -80,8 +80,7 @@ def distinct(video, annotations):
         if not (math.isfinite(start) and math.isfinite(end)):
             raise ValueError(f"annotation {number} of video {video!r}: segment [{start}, {end}] is not finite")
         same = any(
-            label == other and abs(start - s) <= DUPLICATE_SEC and abs(end - e) <= DUPLICATE_SEC
-            for s, e, other in kept
+            label == other and abs(start - s) <= DUPLICATE_SEC and abs(end - e) <= DUPLICATE_SEC for s, e, other in kept
         )
         if end > start and not same:
             kept.append((start, end, label))

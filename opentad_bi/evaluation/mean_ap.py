@@ -8,6 +8,7 @@ import numpy as np
 from ..ops.average_precision import average_precision, match, top_k_recall
 from .ground_truth import load_ground_truth
 from .predictions import load_predictions
+from .tables import metric_name
 
 # C classes, T thresholds, K values of k
 
@@ -68,9 +69,9 @@ def evaluate(predictions, truth, *, tiou_thresholds=THUMOS_THRESHOLDS, top_k=Non
     recall = top_k_recall(matching, thresholds, ks) if ks else None
     logger.info("%d true segments of %s, %d predictions", len(truth.rows), truth.subset, len(rows))
     metrics = {"average_mAP": float(ap.mean())}
-    metrics.update({f"mAP@{name(t)}": float(x) for t, x in zip(thresholds, ap.mean(axis=1), strict=True)})
+    metrics.update({f"mAP@{metric_name(t)}": float(x) for t, x in zip(thresholds, ap.mean(axis=1), strict=True)})
     for t, threshold in enumerate(thresholds):
-        metrics.update({f"recall@{name(threshold)}@{k}": float(recall[t, i].mean()) for i, k in enumerate(ks)})
+        metrics.update({f"recall@{metric_name(threshold)}@{k}": float(recall[t, i].mean()) for i, k in enumerate(ks)})
     return Report(metrics, ap, recall, truth.classes, thresholds, len(truth.rows), len(rows))
 
 
@@ -103,8 +104,3 @@ def check_thresholds(thresholds):
     if not thresholds or not all(0 < t <= 1 for t in thresholds):
         raise ValueError(f"tiou_thresholds must be one or more numbers in (0, 1]; got {thresholds}")
     return thresholds
-
-
-def name(threshold):
-    """A threshold in the key of a metric: two decimals, more where it has more."""
-    return f"{threshold:.2f}" if round(threshold, 2) == threshold else f"{threshold:g}"

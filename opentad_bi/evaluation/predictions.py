@@ -28,9 +28,7 @@ class Predictions:
         results = {video: [] for video in self.videos}
         columns = (self.rows.videos, self.rows.segments, self.rows.labels, self.rows.scores)
         for video, segment, label, score in zip(*(column.tolist() for column in columns), strict=True):
-            results[self.videos[video]].append(
-                {"segment": segment, "label": self.classes[label], "score": score}
-            )
+            results[self.videos[video]].append({"segment": segment, "label": self.classes[label], "score": score})
         return results
 
 

@@ -1,5 +1,6 @@
 """Average precision and recall of predicted segments, the protocol of ActivityNet and THUMOS14."""
 
+import itertools
 from dataclasses import dataclass
 
 import numpy as np
@@ -55,15 +56,13 @@ def match(truth, predictions, num_classes):
     offsets = np.searchsorted(predictions.labels[by_class], np.arange(num_classes + 1))
     order = [
         rows[predictions.scores[rows].argsort()[::-1]]
-        for rows in (by_class[low:high] for low, high in zip(offsets[:-1], offsets[1:], strict=True))
+        for rows in (by_class[low:high] for low, high in itertools.pairwise(offsets))
     ]
     ranked = predictions.rows(np.concatenate(order))
     wanted = ranked.labels * _videos(truth, predictions) + ranked.videos
     place = np.searchsorted(occupied, wanted).clip(max=len(occupied) - 1)
     cells = np.where(occupied[place] == wanted, place, -1)
-    return Matching(
-        ranked, truth.rows(truth_order), offsets - offsets[0], cells, np.append(starts, len(truth_order))
-    )
+    return Matching(ranked, truth.rows(truth_order), offsets - offsets[0], cells, np.append(starts, len(truth_order)))
 
 
 def average_precision(matching, thresholds):

@@ -69,9 +69,7 @@ def covered(segments, cells, gt_segments, gt_offsets, thresholds, ks):
         rank = seen[cells[n]]
         seen[cells[n]] += 1
         for g in range(low, high):
-            ratio = intersection_over_union(
-                segments[n, 0], segments[n, 1], gt_segments[g, 0], gt_segments[g, 1]
-            )
+            ratio = intersection_over_union(segments[n, 0], segments[n, 1], gt_segments[g, 0], gt_segments[g, 1])
             for k in range(len(ks)):
                 if rank < ks[k] * (high - low):
                     for t in range(len(thresholds)):

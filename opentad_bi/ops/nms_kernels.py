@@ -110,9 +110,7 @@ def hard_nms(segments, scores, limit, iou_threshold):
         index[kept] = i
         kept += 1
         for j in range(i + 1, count):
-            ratio = overlap(
-                segments[i, 0], segments[i, 1], length[i], segments[j, 0], segments[j, 1], length[j]
-            )
+            ratio = overlap(segments[i, 0], segments[i, 1], length[i], segments[j, 0], segments[j, 1], length[j])
             dropped[j] |= ratio >= iou_threshold
     return index[:kept], scores[index[:kept]]
 

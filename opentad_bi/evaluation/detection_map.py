@@ -1,0 +1,175 @@
+"""The metric of temporal action detection: results of a detector to mean average precision."""
+
+import inspect
+import logging
+from pathlib import Path
+
+import numpy as np
+
+from ..ops.nms import batched_nms
+from ..registry import METRICS, check_keys
+from ..utils.files import write_json
+from .ground_truth import load_ground_truth
+from .json_files import read_names
+from .mean_ap import THUMOS_THRESHOLDS, check_thresholds, evaluate
+from .post_processing import Window, final_predictions
+from .tables import class_table, metrics_table
+
+logger = logging.getLogger(__name__)
+
+SINGLE, FORWARD, BACKWARD, MERGED = "model", "for", "back", "merged"
+
+
+@METRICS.register_module(name="mAP")
+class DetectionMAP:
+    """Mean average precision over classes and overlaps, for every direction and for both merged.
+
+    "merged" appears where results have the directions "for" and "back": the candidates of both go through one NMS.
+
+    Args:
+        subset: subset of the ground truth to evaluate on, matched exactly.
+        ground_truth_filename: annotation file.
+        class_map: names of the classes by label index: a list, or a text file with one per line.
+        tiou_thresholds: overlaps at which a prediction counts.
+        nms: arguments of `ops.nms.batched_nms`; None for no suppression.
+        blocked_videos: videos that take no part: names, a JSON list or a text file.
+        top_k: also report recall of the first k * (true segments) predictions per video and class.
+        per_class: add the average precision of every class to `table`.
+    Raises:
+        ValueError, FileNotFoundError: what is wrong with the files; a subset that is not there or is empty.
+        KeyError: `nms` has an argument that `batched_nms` does not know.
+    """
+
+    def __init__(
+        self,
+        *,
+        subset,
+        ground_truth_filename,
+        class_map,
+        tiou_thresholds=THUMOS_THRESHOLDS,
+        nms=None,
+        blocked_videos=None,
+        top_k=None,
+        per_class=False,
+    ):
+        self.truth = load_ground_truth(ground_truth_filename, subset, blocked_videos)
+        self.classes = read_names(class_map, "class map")
+        self.tiou_thresholds = check_thresholds(tiou_thresholds)
+        self.nms = _check_nms(nms)
+        self.top_k = top_k
+        self.per_class = per_class
+        missing = sorted(set(self.truth.classes) - set(self.classes))
+        if missing:
+            logger.warning(
+                "subset %s has classes the class map does not: %s; their average precision is 0",
+                subset,
+                ", ".join(missing),
+            )
+        self._windows = {}  # {direction: {video: [Window]}}
+        self._final = None
+        self._reports = {}
+
+    def update(self, results):
+        """Take in a list of `ops.prediction.Result`; every result must have the same directions.
+
+        Raises:
+            ValueError: other directions than before, a score that is not finite, a label outside the class map.
+        """
+        self._final = None
+        for result in results:
+            directions = sorted(result.detections)
+            if self._windows and directions != sorted(self._windows):
+                raise ValueError(
+                    f"video {result.meta.video!r} has the directions {directions}, others have {sorted(self._windows)}"
+                )
+            for direction, detections in result.detections.items():
+                videos = self._windows.setdefault(direction, {})
+                videos.setdefault(result.meta.video, []).append(self._window(result.meta, detections))
+
+    def compute(self):
+        """{direction: {"average_mAP", "mAP@0.30", ...}} as fractions; ValueError if there were no results."""
+        self._reports = {
+            direction: evaluate(predictions, self.truth, tiou_thresholds=self.tiou_thresholds, top_k=self.top_k)
+            for direction, predictions in self._predictions().items()
+        }
+        return {direction: dict(report.metrics) for direction, report in self._reports.items()}
+
+    def results(self):
+        """Final segments: {direction: {video: [{"segment", "label", "score"}, ...]}}."""
+        return {direction: found.to_results() for direction, found in self._predictions().items()}
+
+    def save(self, folder):
+        """Write result_detection.json ("merged" of a pair), and of a pair also result_detection_{direction}.json."""
+        folder = Path(folder)
+        results = self.results()
+        best = results[_chief(results)]
+        write_json(folder / "result_detection.json", {"results": best})
+        if len(results) > 1:
+            for direction, found in results.items():
+                write_json(folder / f"result_detection_{direction}.json", {"results": found})
+
+    def table(self, metrics):
+        """Text table of what `compute` returned, in percent."""
+        text = metrics_table(metrics)
+        return f"{text}\n\n{self.per_class_table()}" if self.per_class else text
+
+    def per_class_table(self):
+        """Text table of the average precision of every class, of the last `compute`."""
+        if not self._reports:
+            self.compute()
+        return class_table(self._reports)
+
+    def score(self, metrics):
+        """The number to select a checkpoint by: the average mAP, merged where there is one."""
+        return metrics[_chief(metrics)]["average_mAP"]
+
+    def _predictions(self):
+        """{direction: Predictions} of all results so far, made once."""
+        if not self._windows:
+            raise ValueError("no results were given to this metric; call update(results) first")
+        if self._final is None:
+            candidates = dict(self._windows)
+            if FORWARD in candidates and BACKWARD in candidates:
+                candidates[MERGED] = _merge(candidates[FORWARD], candidates[BACKWARD])
+            self._final = {
+                direction: final_predictions(windows, self.classes, self.nms)
+                for direction, windows in candidates.items()
+            }
+        return self._final
+
+    def _window(self, meta, detections):
+        """Candidates of one direction of one result as checked arrays."""
+        segments, scores, labels = (np.asarray(getattr(detections, key)) for key in ("segments", "scores", "labels"))
+        if not (np.isfinite(scores).all() and np.isfinite(segments).all()):
+            raise ValueError(
+                f"video {meta.video!r}, window from frame {meta.window_start_frame}: "
+                "scores or segments are not finite (NaN or infinite)"
+            )
+        if len(labels) and not 0 <= labels.min() <= labels.max() < len(self.classes):
+            raise ValueError(
+                f"video {meta.video!r}: labels {labels.min()} to {labels.max()} do not fit a class map of "
+                f"{len(self.classes)} names"
+            )
+        return Window(meta, segments, scores, labels)
+
+
+def _merge(forward, backward):
+    """Windows with the candidates of both directions; both hold the same windows in the same order."""
+    return {
+        video: [own.joined(other) for own, other in zip(windows, backward[video], strict=True)]
+        for video, windows in forward.items()
+    }
+
+
+def _chief(by_direction):
+    """The direction that stands for the whole: merged, else the single network, else the first."""
+    return next((d for d in (MERGED, SINGLE) if d in by_direction), next(iter(by_direction)))
+
+
+def _check_nms(nms):
+    """`nms` as a plain dict whose keys `batched_nms` knows, or None."""
+    if nms is None:
+        return None
+    known = [k for k, p in inspect.signature(batched_nms).parameters.items() if p.kind is p.KEYWORD_ONLY]
+    check_keys("nms", nms, known)
+    return dict(nms)

@@ -1,0 +1,99 @@
+"""From the candidates of a detector to the final segments of each video, in seconds."""
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..ops.average_precision import Segments
+from ..ops.nms import batched_nms
+from ..ops.sample import SampleMeta
+from .predictions import Predictions
+
+# N candidates of a window, K segments of a video
+
+SEGMENT_DECIMALS = 2
+SCORE_DECIMALS = 4
+MAX_THREADS = 16
+
+
+@dataclass(frozen=True)
+class Window:
+    """Candidates of one window of a video, as arrays.
+
+    Args:
+        meta: where the window lies.
+        segments: (N, 2) float32 grid positions.
+        scores: (N,) float32.
+        labels: (N,) int64.
+    """
+
+    meta: SampleMeta
+    segments: np.ndarray
+    scores: np.ndarray
+    labels: np.ndarray
+
+    def joined(self, other):
+        """The candidates of both, which lie on the same grid."""
+        pairs = ((getattr(self, key), getattr(other, key)) for key in ("segments", "scores", "labels"))
+        return Window(self.meta, *map(np.concatenate, pairs))
+
+
+def final_predictions(windows, classes, nms):
+    """Final segments of all videos, as Predictions.
+
+    The videos run in threads, as the compiled loops leave the GIL; the result does not depend on how many.
+
+    Args:
+        windows: {video: [Window, ...]} in the order in which the windows came.
+        classes: names of the classes.
+        nms: arguments of `batched_nms`, or None for none.
+    """
+    threads = min(MAX_THREADS, os.cpu_count() or 1, max(1, len(windows)))
+    with ThreadPoolExecutor(threads) as pool:
+        blocks = list(pool.map(lambda video: video_segments(windows[video], nms), windows))
+    counts = [len(scores) for _, scores, _ in blocks]
+    segments, scores, labels = zip(*blocks, strict=True) if blocks else ((), (), ())
+    rows = Segments(
+        np.concatenate([np.zeros((0, 2)), *segments]),
+        np.concatenate([np.zeros(0, np.int64), *labels]),
+        np.repeat(np.arange(len(counts)), np.array(counts, np.int64)),
+        np.concatenate([np.zeros(0), *scores]),
+    )
+    return Predictions(rows, list(classes), list(windows))
+
+
+def video_segments(windows, nms):
+    """Final segments of one video: (K, 2) and (K,) float64 rounded to 2 and 4 decimals, (K,) int64.
+
+    A whole video is thinned out on its grid, before rounding; the windows of a sliding video are thinned out
+    together, after rounding, which is the order published numbers were made with.
+    """
+    sliding = any(window.meta.sliding for window in windows)
+    blocks = [_rounded_window(window, None if sliding else nms) for window in windows]
+    segments, scores, labels = map(np.concatenate, zip(*blocks, strict=True))
+    if not sliding or nms is None or len(scores) == 0:
+        return segments, scores, labels
+    # classes count in order of first appearance: it decides between equal scores of different classes
+    present, first, inverse = np.unique(labels, return_index=True, return_inverse=True)
+    by_appearance = np.argsort(first)
+    rank = np.argsort(by_appearance)[inverse.reshape(-1)]
+    segments, scores, rank = batched_nms(segments, scores, rank, **nms)
+    return *_rounded(segments, scores), present[by_appearance][rank]
+
+
+def _rounded_window(window, nms):
+    """Candidates of a window in seconds, clipped to the video and rounded, after `nms` on the grid."""
+    segments, scores, labels = window.segments, window.scores, window.labels
+    if nms is not None:
+        segments, scores, labels = batched_nms(segments, scores, labels, **nms)
+    return *_rounded(window.meta.to_seconds(segments), scores), labels.astype(np.int64, copy=False)
+
+
+def _rounded(segments, scores):
+    """Round float32 to decimals, as float64 (exact: a float32 times 10^4 fits)."""
+    return (
+        np.round(segments.astype(np.float64), SEGMENT_DECIMALS),
+        np.round(scores.astype(np.float64), SCORE_DECIMALS),
+    )

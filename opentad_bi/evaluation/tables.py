@@ -1,0 +1,61 @@
+"""Metrics as plain text tables, in percent."""
+
+
+def metrics_table(metrics):
+    """One row per direction, one column per metric; recalls, if any, in a table below.
+
+    {direction: {metric: fraction}} -> text.
+    """
+    keys = list(dict.fromkeys(key for values in metrics.values() for key in values))
+    recalls = [key for key in keys if key.startswith("recall")]
+    precisions = sorted((key for key in keys if key not in recalls), key=lambda key: key == "average_mAP")
+    return "\n\n".join(_columns(metrics, columns) for columns in (precisions, recalls) if columns)
+
+
+def _columns(metrics, columns):
+    """The table of some metrics."""
+    rows = [["direction", *columns]]
+    for direction, values in metrics.items():
+        rows.append([direction, *(_percent(values.get(column)) for column in columns)])
+    return aligned(rows)
+
+
+def class_table(reports):
+    """One row per class; for each direction the average precision at every threshold and their mean.
+
+    Args:
+        reports: {direction: Report}; with several directions only the means are shown.
+    """
+    first = next(iter(reports.values()))
+    if len(reports) == 1:
+        heads = [*(f"AP@{metric_name(t)}" for t in first.thresholds), "mean"]
+        columns = [*first.ap, first.ap.mean(axis=0)]
+    else:
+        heads = list(reports)
+        columns = [report.ap.mean(axis=0) for report in reports.values()]
+    rows = [["class", *heads]]
+    for i, label in enumerate(first.classes):
+        rows.append([str(label), *(_percent(column[i]) for column in columns)])
+    return aligned([*rows, ["all", *(_percent(column.mean()) for column in columns)]])
+
+
+def metric_name(threshold):
+    """A threshold in the key of a metric: two decimals, more where it has more."""
+    return f"{threshold:.2f}" if abs(round(threshold, 2) - threshold) < 1e-6 else f"{threshold:g}"
+
+
+def aligned(rows):
+    """Rows of text in columns: the first to the left, the others to the right, a line below the head."""
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    lines = [
+        "  ".join(
+            cell.ljust(width) if i == 0 else cell.rjust(width)
+            for i, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in rows
+    ]
+    return "\n".join([lines[0], "-" * max(map(len, lines)), *lines[1:]])
+
+
+def _percent(value):
+    return "-" if value is None else f"{100 * value:.2f}"

@@ -1,0 +1,127 @@
+"""A picture of predicted against true segments along time."""
+
+from pathlib import Path
+
+from ..registry import nearest
+from ..utils.files import atomic
+from ..utils.optional import require
+
+TRUTH = "truth"
+COLORS = {
+    TRUTH: "#3b3f46",
+    "model": "#1f77b4",
+    "for": "#1f77b4",
+    "back": "#d9822b",
+    "merged": "#2a9d6f",
+    "fused": "#8e5bb5",
+}
+SPARE_COLOR = "#b03a6b"
+NAMES = {TRUTH: "ground truth", "for": "forward", "back": "backward", "model": "prediction"}
+LANE_INCHES = 0.15
+WIDTH_INCHES = 11
+
+
+def draw_timeline(path, predictions, ground_truth, *, videos=None, max_videos=4, max_classes=8, min_score=0.1):
+    """Draw predictions of each direction under the ground truth, one panel per video, one band per class.
+
+    A bar is as opaque as its score. Classes are those of the ground truth, then those with the highest scores.
+
+    Args:
+        path: PNG (or PDF, SVG) to write.
+        predictions: {direction: {video: [{"segment", "label", "score"}]}}, or one {video: [...]}.
+        ground_truth: GroundTruth of `load_ground_truth`.
+        videos: names to draw; default the first `max_videos` of the subset that have true segments.
+        max_classes: most bands per video.
+        min_score: predictions below are left out.
+    Raises:
+        KeyError: a video is not in the subset.
+    """
+    matplotlib = require("matplotlib")  # figures without pyplot need no display
+    figure_module = require("matplotlib.figure", "matplotlib")
+    directions = _by_direction(predictions)
+    truth = _truth_by_video(ground_truth)
+    for video in videos or ():
+        if video not in truth:
+            raise KeyError(f"video {video!r} is not in subset {ground_truth.subset}; {nearest(video, truth)}")
+    videos = list(videos or [video for video, entries in truth.items() if entries][:max_videos])
+    panels = [_panel(truth[video], directions, video, max_classes, min_score) for video in videos]
+    lanes = 1 + len(directions)
+    heights = [len(bands) * lanes + 2 for bands in panels]
+    with matplotlib.rc_context({"font.size": 9, "axes.spines.top": False, "axes.spines.right": False}):
+        figure = figure_module.Figure(
+            figsize=(WIDTH_INCHES, LANE_INCHES * sum(heights) + 0.5 * len(videos) + 0.6), layout="constrained"
+        )
+        grid = figure.subplots(len(videos), 1, squeeze=False, height_ratios=heights)
+        for axes, video, bands in zip(grid[:, 0], videos, panels, strict=True):
+            _draw_panel(axes, video, bands, [TRUTH, *directions], ground_truth.durations.get(video))
+        grid[-1, 0].set_xlabel("seconds")
+        _legend(figure, [TRUTH, *directions], matplotlib)
+        with atomic(Path(path)) as temporary:
+            figure.savefig(temporary, dpi=150)
+
+
+def _by_direction(predictions):
+    """{direction: {video: entries}}; a single result dict is the direction "model"."""
+    single = any(isinstance(value, list) for value in predictions.values())
+    return {"model": predictions} if single else dict(predictions)
+
+
+def _truth_by_video(ground_truth):
+    """GroundTruth as {video: [{"segment", "label", "score": 1}]}."""
+    found = {video: [] for video in ground_truth.videos}
+    rows = ground_truth.rows
+    columns = (rows.videos.tolist(), rows.segments.tolist(), rows.labels.tolist())
+    for video, segment, label in zip(*columns, strict=True):
+        entry = {"segment": segment, "label": ground_truth.classes[label], "score": 1.0}
+        found[ground_truth.videos[video]].append(entry)
+    return found
+
+
+def _panel(truth, directions, video, max_classes, min_score):
+    """{class: {lane: entries}} of one video: classes of the truth first, then by highest score."""
+    sources = {TRUTH: truth}
+    for direction, results in directions.items():
+        sources[direction] = [e for e in results.get(video, ()) if e["score"] >= min_score]
+    best = {}
+    for lane, entries in sources.items():
+        for entry in entries:
+            rank = (lane == TRUTH, entry["score"])
+            best[entry["label"]] = max(best.get(entry["label"], (False, 0.0)), rank)
+    chosen = sorted(best, key=best.get, reverse=True)[:max_classes]
+    return {
+        label: {lane: [e for e in entries if e["label"] == label] for lane, entries in sources.items()}
+        for label in chosen
+    }
+
+
+def _draw_panel(axes, video, bands, lanes, duration):
+    """Bars of one video; a band per class, a lane per source within it."""
+    ends = [e["segment"][1] for band in bands.values() for entries in band.values() for e in entries]
+    end = duration or max(ends, default=1.0)
+    size = len(lanes) + 0.6
+    for row, band in enumerate(bands.values()):
+        if row % 2 == 0:
+            axes.axhspan(row * size - 0.3, (row + 1) * size - 0.3, color="#f3f4f6", zorder=0, linewidth=0)
+        for lane, source in enumerate(lanes):
+            entries = sorted(band[source], key=lambda e: e["score"])
+            color = COLORS.get(source, SPARE_COLOR)
+            axes.broken_barh(
+                [(e["segment"][0], max(e["segment"][1] - e["segment"][0], end / 1000)) for e in entries],
+                (row * size + lane + 0.08, 0.84),
+                facecolors=[(color, min(1.0, 0.08 + 0.92 * e["score"])) for e in entries],
+                linewidth=0,
+                zorder=2,
+            )
+    axes.set_yticks([row * size + size / 2 - 0.3 for row in range(len(bands))], [str(label) for label in bands])
+    axes.tick_params(axis="y", length=0)
+    axes.set_ylim(max(len(bands), 1) * size - 0.3, -0.3)
+    axes.set_xlim(0, end)
+    axes.set_title(video, loc="left", fontsize=9, fontweight="bold")
+    axes.grid(axis="x", color="#d9dce1", linewidth=0.6, zorder=1)
+
+
+def _legend(figure, lanes, matplotlib):
+    """One swatch per source above all panels."""
+    patch = require("matplotlib.patches", "matplotlib").Patch
+    handles = [patch(color=COLORS.get(lane, SPARE_COLOR), label=NAMES.get(lane, lane)) for lane in lanes]
+    figure.legend(handles=handles, loc="outside upper right", ncols=len(lanes), frameon=False)
