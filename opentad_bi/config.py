@@ -1,12 +1,12 @@
-"""Python-file configs: load, derive numbers from `params`, apply strict overrides, reject unknown keys.
+"""Python-file configs: load, derive numbers from a few numbers, apply strict overrides, reject unknown keys.
 
 Thin over `mmengine.Config` (files, `_base_`, `_delete_`, `custom_imports`). What is added:
 
-* `params` holds the few numbers everything else follows from. Any string `"${expression}"` elsewhere is replaced
-  by the value of the expression over `params` (arithmetic only), so a child config or the command line that
-  changes `params.window_size` changes all that depends on it.
+* a top-level key that is none of `TOP_LEVEL` is a helper, such as `window_size = 768`: any string
+  `"${expression}"` is replaced by the value of the expression over helpers (a name alone may stand for anything, dicts
+  included; else arithmetic), so a child config or the command line that changes one number changes all that
+  follows from it. A helper that nothing refers to is taken for a misspelt key, which is an error.
 * an override (`a.b=v`) must name a key that exists; a new key is an error with the nearest known one.
-* top-level keys other than `TOP_LEVEL` are an error.
 """
 
 import ast
@@ -17,10 +17,9 @@ from pathlib import Path
 
 from mmengine.config import Config
 
-from .registry import check_keys, nearest
+from .registry import nearest
 
 TOP_LEVEL = (
-    "params",
     "dataset",
     "model",
     "branches",
@@ -49,23 +48,23 @@ def load_config(path, overrides=None):
 
     Args:
         path: the config file.
-        overrides: {"a.b.0.c": value}; keys must exist. `params.*` take effect before numbers are derived.
+        overrides: {"a.b.0.c": value}; keys must exist. Helpers take effect before numbers are derived.
+    Returns:
+        a config of the keys `TOP_LEVEL` alone.
     Raises:
         FileNotFoundError: no such file.
         KeyError: an unknown top-level key, override or name in an expression.
     """
     if not Path(path).is_file():
         raise FileNotFoundError(f"config {path} does not exist")
-    cfg = Config.fromfile(str(path))
-    check_keys(str(path), cfg, TOP_LEVEL)
+    tree = Config.fromfile(str(path)).to_dict()
     overrides = overrides or {}
-    tree = cfg.to_dict()
     for key, value in overrides.items():
-        if key.split(".")[0] == "params":
+        if key.split(".")[0] not in TOP_LEVEL:
             _override(tree, key, value)
-    tree = resolve(tree)
+    tree = resolve(tree, str(path))
     for key, value in overrides.items():
-        if key.split(".")[0] != "params":
+        if key.split(".")[0] in TOP_LEVEL:
             _override(tree, key, value)
     return Config(tree, filename=str(path))
 
@@ -98,19 +97,19 @@ def _override(tree, path, value):
     node[step] = value
 
 
-def resolve(tree):
-    """Replace every `"${expression}"` in `tree` by its value over `tree["params"]`; they may refer to each other."""
-    params = tree.get("params", {})
+def resolve(tree, where="config"):
+    """The `TOP_LEVEL` part of `tree`, every `"${expression}"` in it replaced by its value over the other keys."""
+    helpers = {key: value for key, value in tree.items() if key not in TOP_LEVEL}
     cache, pending = {}, []
 
     def lookup(name):
-        if name not in params:
-            raise KeyError(f"${{{name}}}: {name!r} is not in params; {nearest(name, params)}")
+        if name not in helpers:
+            raise KeyError(f"{where}: no key {name!r} for ${{{name}}}; {nearest(name, helpers)}")
         if name in pending:
-            raise ValueError(f"params refer to each other in a circle: {' -> '.join([*pending, name])}")
+            raise ValueError(f"{where}: keys refer to each other in a circle: {' -> '.join([*pending, name])}")
         if name not in cache:
             pending.append(name)
-            cache[name] = walk(params[name])
+            cache[name] = walk(helpers[name])
             pending.pop()
         return cache[name]
 
@@ -126,7 +125,11 @@ def resolve(tree):
             return copy.deepcopy(_evaluate(whole[1], lookup))
         return _REFERENCE.sub(lambda match: str(_evaluate(match[1], lookup)), node)
 
-    return {key: walk(value) for key, value in tree.items()}
+    resolved = {key: walk(value) for key, value in tree.items() if key in TOP_LEVEL}
+    for key in helpers:
+        if key not in cache:
+            raise KeyError(f"{where}: top-level key {key!r} is unknown, and nothing refers to it; {nearest(key, [*TOP_LEVEL, *cache])}")
+    return resolved
 
 
 def _evaluate(expression, lookup):
@@ -141,6 +144,6 @@ def _evaluate(expression, lookup):
             return _OPERATORS[type(node.op)](value(node.left), value(node.right))
         if isinstance(node, ast.UnaryOp) and type(node.op) in _OPERATORS:
             return _OPERATORS[type(node.op)](value(node.operand))
-        raise ValueError(f"${{{expression}}}: only names of params, numbers and + - * / // % may be used")
+        raise ValueError(f"${{{expression}}}: only names of top-level keys, numbers and + - * / // % may be used")
 
     return value(ast.parse(expression.strip(), mode="eval").body)

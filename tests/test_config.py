@@ -1,0 +1,108 @@
+"""Configs: inheritance, derived numbers, strict overrides, teaching errors."""
+
+import pytest
+
+from opentad_bi.config import load_config, parse_overrides, resolve
+from opentad_bi.registry import Kind
+
+BASE = """
+window_size = 768
+frames = "${window_size * 2}"
+detector = dict(type="Net", length="${window_size}", frames="${frames}")
+model = "${detector}"
+work_dir = "exps/w${window_size}"
+"""
+
+
+@pytest.fixture
+def base(tmp_path):
+    path = tmp_path / "base.py"
+    path.write_text(BASE)
+    return path
+
+
+def child(base, text):
+    path = base.parent / "child.py"
+    path.write_text(f"_base_ = ['base.py']\n{text}")
+    return path
+
+
+def test_numbers_follow_from_helpers(base):
+    cfg = load_config(base)
+    assert cfg.model.to_dict() == {"type": "Net", "length": 768, "frames": 1536}
+    assert cfg.work_dir == "exps/w768"
+    assert set(cfg) == {"model", "work_dir"}
+
+
+def test_a_child_and_the_command_line_change_all_that_follows(base):
+    assert load_config(child(base, "window_size = 10")).model.frames == 20
+    assert load_config(base, {"window_size": 5}).model.frames == 10
+    assert load_config(base, {"detector.length": 5}).model.length == 5
+    assert load_config(base, {"model.length": 7}).model.length == 7
+
+
+def test_a_pair_takes_two_copies(base):
+    cfg = load_config(child(base, "model = dict(_delete_=True, type='Pair', a='${detector}', b='${detector}')"))
+    cfg.model.a.length = 1
+    assert cfg.model.b.length == 768
+
+
+def test_a_resolved_config_loads_again(base, tmp_path):
+    cfg = load_config(base)
+    (tmp_path / "dump.py").write_text(cfg.pretty_text)
+    assert load_config(tmp_path / "dump.py").to_dict() == cfg.to_dict()
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        ({"model.lenght": 3}, "did you mean 'length'"),
+        ({"modle.length": 3}, "did you mean 'model'"),
+        ({"model.length.x": 3}, "'x' is not in model.length"),
+    ],
+)
+def test_unknown_overrides_name_the_nearest(base, overrides, message):
+    with pytest.raises(KeyError, match=message):
+        load_config(base, overrides)
+
+
+def test_a_misspelt_top_level_key_is_an_error(base):
+    with pytest.raises(KeyError, match="did you mean 'window_size'"):
+        load_config(child(base, "windw_size = 5"))
+    with pytest.raises(KeyError, match="did you mean 'work_dir'"):
+        load_config(child(base, "work_dri = 'x'"))
+
+
+def test_unknown_names_circles_and_code_are_errors(base, tmp_path):
+    with pytest.raises(KeyError, match="did you mean 'window_size'"):
+        load_config(child(base, "work_dir = '${window_sise}'"))
+    with pytest.raises(ValueError, match="a -> b -> a"):
+        resolve({"a": "${b}", "b": "${a}", "model": "${a}"})
+    with pytest.raises(ValueError, match="only names"):
+        resolve({"a": 1, "model": "${a.__class__}"})
+    with pytest.raises(FileNotFoundError, match=r"nowhere\.py"):
+        load_config(tmp_path / "nowhere.py")
+
+
+def test_overrides_are_literals_or_text():
+    words = ["a.b=1e-4", "c=[1, 2]", "d=path/x.pth", "e=true", "f=None", "g=x=y"]
+    assert parse_overrides(words) == {"a.b": 1e-4, "c": [1, 2], "d": "path/x.pth", "e": True, "f": None, "g": "x=y"}
+    with pytest.raises(ValueError, match="key=value"):
+        parse_overrides(["lr"])
+
+
+def test_registry_names_the_nearest_and_fills_from_context():
+    kind = Kind("thing", [])
+
+    @kind.register_module()
+    class Thing:
+        def __init__(self, size, depth=1):
+            self.size, self.depth = size, depth
+
+    assert kind.build({"type": "Thing", "size": 2}, depth=5, colour="red").depth == 5
+    with pytest.raises(KeyError, match="no thing is called 'Think'; did you mean 'Thing'"):
+        kind.build({"type": "Think"})
+    with pytest.raises(ValueError, match="Thing has no argument 'sise'; did you mean 'size'"):
+        kind.build({"type": "Thing", "sise": 1})
+    with pytest.raises(ValueError, match="dict with the key 'type'"):
+        kind.build("Thing")
