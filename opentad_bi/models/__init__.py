@@ -1,3 +1,9 @@
 """The models of opentad_bi; importing this package registers them."""
 
 from . import backbones as backbones
+from . import detectors as detectors
+from . import heads as heads
+from . import layers as layers
+from . import losses as losses
+from . import necks as necks
+from . import projections as projections

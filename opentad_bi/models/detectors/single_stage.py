@@ -1,0 +1,117 @@
+"""ActionFormer: one network from a video to its actions (Zhang et al., ECCV 2022; end to end: AdaTAD, CVPR 2024)."""
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from ...ops.candidates import select_candidates
+from ...ops.prediction import Detections, Prediction, Result
+from ...ops.segments import decode_segments
+from ...registry import BACKBONES, HEADS, MODELS, NECKS, PROJECTIONS
+from .padding import minimal_length, padded_length
+
+# B batch, C channels, K classes, T grid positions, P points of all levels
+
+
+@MODELS.register_module()
+class ActionFormer(nn.Module):
+    """Anchor-free single-stage detector: backbone, projection to a pyramid, neck, head.
+
+    Args:
+        projection, rpn_head: configs.
+        backbone: config; without one the inputs of a batch are features (B, C, T).
+        neck: config, or None.
+        pre_nms_thresh: candidates must score higher than this (not with a single class).
+        pre_nms_topk: at most so many candidates of a sample, over points x classes.
+        minimal_padding: in evaluation, pad a short window only as far as its outputs need instead of to
+            `max_seq_len`. Same detections up to rounding, in less time.
+    """
+
+    def __init__(
+        self,
+        projection,
+        rpn_head,
+        *,
+        backbone=None,
+        neck=None,
+        pre_nms_thresh=0.001,
+        pre_nms_topk=2000,
+        minimal_padding=False,
+    ):
+        super().__init__()
+        self.backbone = BACKBONES.build(backbone) if backbone else None
+        self.projection = PROJECTIONS.build(projection)
+        width = self.projection.out_channels
+        levels = len(self.projection.length_divisors)
+        context = {"in_channels": width, "out_channels": width, "feat_channels": width, "num_levels": levels}
+        self.neck = NECKS.build(neck, **context) if neck else None
+        self.rpn_head = HEADS.build(rpn_head, **context)
+        self.strides = self.rpn_head.prior_generator.strides
+        if len(self.strides) != levels:
+            raise ValueError(f"the head has {len(self.strides)} strides, but the projection has {levels} levels")
+        self.pre_nms_thresh, self.pre_nms_topk = pre_nms_thresh, pre_nms_topk
+        self.minimal_padding = minimal_padding
+
+    def forward(self, batch):
+        """Losses of a batch: {"cls_loss": 0-d, "reg_loss": 0-d}."""
+        return self.losses(self.raw(batch), batch)
+
+    def raw(self, batch):
+        """Maps of every level.
+
+        Args:
+            batch: `inputs` frames for the backbone, or float (B, C, T) without one; `masks` (B, T) bool.
+        Raises:
+            ValueError: if features and masks differ in length.
+        """
+        x, mask = batch["inputs"], batch["masks"]
+        if self.backbone is not None:
+            x = self.backbone(x)
+        if x.shape[-1] != mask.shape[-1]:
+            raise ValueError(f"features of length {x.shape[-1]}, but masks of length {mask.shape[-1]}")
+        missing = self._length(x.shape[-1]) - x.shape[-1]
+        x, mask = F.pad(x, (0, missing)), F.pad(mask, (0, missing))
+        features, masks = self.projection(x, mask)
+        if self.neck is not None:
+            features, masks = self.neck(features, masks)
+        cls, reg, points = self.rpn_head(features, masks)
+        return Prediction(cls=cls, reg=reg, masks=masks, points=points)
+
+    def losses(self, prediction, batch):
+        """Losses of raw maps against `gt_segments` and `gt_labels` of the batch."""
+        return self.rpn_head.losses(prediction, batch["gt_segments"], batch["gt_labels"])
+
+    @torch.no_grad()
+    def decode(self, prediction, batch=None):
+        """Candidates of every sample on its grid, by falling score, before any NMS; padding gives none.
+
+        Returns:
+            B Detections on the device of the maps.
+        """
+        points = torch.cat(prediction.points)
+        mask = torch.cat(prediction.masks, dim=1)
+        scores = torch.cat(prediction.cls, dim=2).float().sigmoid().transpose(1, 2)  # (B, P, K)
+        segments = decode_segments(points, torch.cat(prediction.reg, dim=2).float().transpose(1, 2))
+        return [
+            select_candidates(segment[keep], score[keep], thresh=self.pre_nms_thresh, topk=self.pre_nms_topk)
+            for segment, score, keep in zip(segments, scores, mask, strict=True)
+        ]
+
+    @torch.no_grad()
+    def predict(self, batch):
+        """One Result per sample, on the CPU."""
+        detections = self.decode(self.raw(batch), batch)
+        return [
+            Result(meta, {"model": Detections(d.segments.cpu(), d.scores.cpu(), d.labels.cpu())})
+            for meta, d in zip(batch["meta"], detections, strict=True)
+        ]
+
+    def branches(self):
+        """What steps with its own optimizer."""
+        return {"model": self}
+
+    def _length(self, length):
+        limit, divisors = self.projection.max_seq_len, self.projection.length_divisors
+        if self.minimal_padding and not self.training:
+            return minimal_length(length, limit, divisors, self.strides)
+        return padded_length(length, limit, divisors)

@@ -1,0 +1,160 @@
+"""Class and distance maps at every point, and their losses (ActionFormer: Zhang et al., ECCV 2022, section 3.3)."""
+
+import itertools
+import math
+
+import torch
+from torch import nn
+
+from ...ops.assignment import assign_targets
+from ...ops.segments import decode_segments
+from ...registry import HEADS, LOSSES, POINT_GENERATORS
+from ..layers.conv_unit import ConvUnit
+from ..layers.scale import Scale
+from ..layers.time_conv import TimeConv
+from .joined_levels import join_levels, part_levels
+
+# B batch, C channels, K classes, T_l points of level l, L levels, P points of all levels
+
+KERNEL = 3
+GAP = KERNEL // 2
+
+
+@HEADS.register_module()
+class ActionFormerHead(nn.Module):
+    """Two towers of convolutions, shared by all levels: one for classes, one for distances.
+
+    Args:
+        num_classes: K.
+        in_channels: C of the pyramid.
+        feat_channels: width of the towers.
+        num_convs: convolution units of a tower.
+        cls_prior_prob: class probability that an untrained head says everywhere; 0 for no such bias.
+        prior_generator: config of the points.
+        loss_normalizer, loss_normalizer_momentum: start and memory of the running number of positives that
+            divides the losses in training; evaluation divides by the number at hand.
+        center_sample: "radius": only points near the centre of an instance answer for it; "none": all inside it.
+        center_sample_radius: how near, in strides.
+        label_smoothing: epsilon; targets t become t (1 - epsilon) + epsilon / (K + 1).
+        loss: configs `cls_loss` and `reg_loss`.
+        loss_weight: factor of the regression loss; at most 0 scales it to the size of the class loss.
+        filter_similar_gt: see `assign_targets`.
+    """
+
+    def __init__(
+        self,
+        num_classes,
+        in_channels,
+        feat_channels,
+        *,
+        prior_generator,
+        loss,
+        num_convs=2,
+        cls_prior_prob=0.01,
+        loss_normalizer=100,
+        loss_normalizer_momentum=0.9,
+        center_sample="radius",
+        center_sample_radius=1.5,
+        label_smoothing=0.0,
+        loss_weight=1.0,
+        filter_similar_gt=True,
+    ):
+        super().__init__()
+        if center_sample not in ("radius", "none"):
+            raise ValueError(f"center_sample {center_sample!r} is neither 'radius' nor 'none'")
+        self.num_classes = num_classes
+        self.radius = center_sample_radius if center_sample == "radius" else None
+        self.filter_similar_gt = filter_similar_gt
+        self.label_smoothing, self.loss_weight = label_smoothing, loss_weight
+        self.momentum = loss_normalizer_momentum
+        self.register_buffer("loss_normalizer", torch.tensor(float(loss_normalizer)))
+        self.prior_generator = POINT_GENERATORS.build(prior_generator)
+        self.cls_loss = LOSSES.build(loss["cls_loss"])
+        self.reg_loss = LOSSES.build(loss["reg_loss"])
+        widths = [in_channels, *[feat_channels] * num_convs]
+        self.cls_convs = _tower(widths)
+        self.reg_convs = _tower(widths)
+        self.cls_head = TimeConv(widths[-1], num_classes, KERNEL, padding=GAP)
+        self.reg_head = TimeConv(widths[-1], 2, KERNEL, padding=GAP)
+        self.scale = nn.ModuleList(Scale() for _ in self.prior_generator.strides)
+        if cls_prior_prob > 0:
+            nn.init.constant_(self.cls_head.bias, math.log(cls_prior_prob / (1 - cls_prior_prob)))
+
+    def forward(self, features, masks):
+        """Maps of all levels.
+
+        Args:
+            features: L tensors (B, C, T_l).
+            masks: L tensors (B, T_l) bool.
+        Returns:
+            L class logits (B, K, T_l) float32, L distances (B, 2, T_l) float32 >= 0 in strides, L points (T_l, 4).
+        """
+        lengths = [x.shape[-1] for x in features]
+        joined, mask = join_levels(features, masks, GAP)
+        cls = self.cls_head(_run(self.cls_convs, joined, mask)).float()
+        reg = self.reg_head(_run(self.reg_convs, joined, mask)).float()
+        reg = part_levels(reg, lengths, GAP)
+        reg = [scale(x).relu() for scale, x in zip(self.scale, reg, strict=True)]
+        return part_levels(cls, lengths, GAP), reg, self.prior_generator(lengths, joined.device)
+
+    def losses(self, prediction, gt_segments, gt_labels):
+        """Focal loss over all points that are not padding, and segment loss over those that answer for an instance.
+
+        In training this also moves the running normaliser.
+
+        Args:
+            prediction: Prediction of the B samples.
+            gt_segments: B tensors (N, 2) on the grid.
+            gt_labels: B integer tensors (N,).
+        Returns:
+            {"cls_loss": 0-d, "reg_loss": 0-d} float32.
+        """
+        points = torch.cat(prediction.points)  # (P, 4)
+        mask = torch.cat(prediction.masks, dim=1)  # (B, P)
+        cls = torch.cat(prediction.cls, dim=2).transpose(1, 2)  # (B, P, K)
+        reg = torch.cat(prediction.reg, dim=2).transpose(1, 2)  # (B, P, 2)
+        target_cls, target_reg = self.targets(points, gt_segments, gt_labels)
+        positive = (target_cls > 0).any(-1) & mask  # (B, P)
+        normalizer = self._normalizer(positive.sum())
+        target_cls = target_cls * (1 - self.label_smoothing) + self.label_smoothing / (self.num_classes + 1)
+        cls_loss = (self.cls_loss(cls, target_cls).sum(-1) * mask).sum() / normalizer
+        # elsewhere both segments are the bare point: no gradient, and nothing that could overflow
+        chosen = positive[..., None]
+        predicted = decode_segments(points, torch.where(chosen, reg, 0.0))
+        target = decode_segments(points, torch.where(chosen, target_reg, 0.0))
+        reg_loss = (self.reg_loss(predicted, target) * positive).sum() / normalizer
+        weight = self.loss_weight
+        if weight <= 0:
+            weight = cls_loss.detach() / reg_loss.detach().clamp(min=0.01)
+        return {"cls_loss": cls_loss, "reg_loss": reg_loss * weight}
+
+    def targets(self, points, gt_segments, gt_labels):
+        """Class and distance targets.  (P, 4), B x (N, 2), B x (N,) -> (B, P, K), (B, P, 2)"""
+        return assign_targets(
+            points,
+            gt_segments,
+            gt_labels,
+            self.num_classes,
+            radius=self.radius,
+            filter_similar_gt=self.filter_similar_gt,
+        )
+
+    def _normalizer(self, positives):
+        """What divides the losses; a copy, since the buffer moves on before the gradients are taken."""
+        count = positives.clamp(min=1).float()
+        if not self.training:
+            return count
+        with torch.no_grad():
+            self.loss_normalizer.mul_(self.momentum).add_(count, alpha=1 - self.momentum)
+        return self.loss_normalizer.clone()
+
+
+def _tower(widths):
+    pairs = itertools.pairwise(widths)
+    return nn.ModuleList(ConvUnit(n_in, n_out, kernel_size=KERNEL) for n_in, n_out in pairs)
+
+
+def _run(tower, x, mask):
+    for unit in tower:
+        x, _ = unit(x, mask)
+    return x

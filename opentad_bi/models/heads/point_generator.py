@@ -1,0 +1,27 @@
+"""Points of all levels of a pyramid."""
+
+from ...ops.points import level_points
+from ...registry import POINT_GENERATORS
+
+# T_l points of level l, L levels
+
+
+@POINT_GENERATORS.register_module()
+class PointGenerator:
+    """Where each level looks.
+
+    Args:
+        strides: L distances between neighbouring points, in grid positions.
+        regression_range: L pairs (low, high): how far the longer boundary of a level's instances may be.
+    """
+
+    def __init__(self, strides, regression_range):
+        if len(strides) != len(regression_range):
+            raise ValueError(f"{len(strides)} strides, but {len(regression_range)} regression ranges")
+        self.strides = list(strides)
+        self.regression_range = [tuple(pair) for pair in regression_range]
+
+    def __call__(self, lengths, device=None):
+        """L lengths T_l -> L tensors (T_l, 4), rows (position, range low, range high, stride)."""
+        levels = zip(lengths, self.strides, self.regression_range, strict=True)
+        return [level_points(length, stride, pair, device) for length, stride, pair in levels]

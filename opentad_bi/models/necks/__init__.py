@@ -1,0 +1,3 @@
+"""Networks between pyramid and head."""
+
+from . import fpn_identity as fpn_identity

@@ -1,0 +1,125 @@
+"""Feature pyramid of convolutions and transformer blocks (ActionFormer: Zhang et al., ECCV 2022, section 3.2)."""
+
+from functools import partial
+
+from torch import nn
+
+from ...registry import PROJECTIONS, nearest
+from ..layers.conv_unit import ConvUnit
+from ..layers.time_conv import channels_last
+from .position_table import PositionTable
+from .streams import Streams
+from .transformer_block import TransformerBlock
+
+# B batch, C channels, T time, L levels, T_l = T / 2^l
+
+
+@PROJECTIONS.register_module()
+class Conv1DTransformerProj(nn.Module):
+    """Convolutions, transformer blocks at full length, then one halving block for each further level.
+
+    Args:
+        in_channels: channels of the features; a list where several streams lie one after another.
+        out_channels: C; with several streams a list, one width each, and C is their sum.
+        arch: numbers of convolutions, of blocks at full length, and of halving blocks (L - 1).
+        conv_cfg: `kernel_size` of the convolutions, `proj_pdrop` dropout inside the blocks.
+        norm_cfg: dict(type="LN"), or None for convolutions without normalisation.
+        attn_cfg: `n_head` and `n_mha_win_size`: the window of the attention, one for all levels or L of them; at
+            most 1 for the whole sequence.
+        path_pdrop: stochastic depth of the blocks.
+        use_abs_pe: add a sine-cosine position table after the convolutions.
+        max_seq_len: length the detector pads to, and length of the position table.
+        input_pdrop: chance that an input channel is dropped in training.
+    Attributes:
+        length_divisors: L numbers that must divide the length of a sequence.
+    Raises:
+        ValueError: if windows and levels differ in number, or `max_seq_len` does not fit them.
+    """
+
+    def __init__(
+        self,
+        in_channels,
+        out_channels,
+        *,
+        arch=(2, 2, 5),
+        conv_cfg=None,
+        norm_cfg=None,
+        attn_cfg=None,
+        path_pdrop=0.0,
+        use_abs_pe=False,
+        max_seq_len=2304,
+        input_pdrop=0.0,
+    ):
+        super().__init__()
+        convs, stems, halvings = arch
+        kernel, proj_pdrop = _options("conv_cfg", conv_cfg, kernel_size=3, proj_pdrop=0.0)
+        n_head, windows = _options("attn_cfg", attn_cfg, n_head=4, n_mha_win_size=-1)
+        if norm_cfg is not None and norm_cfg != {"type": "LN"}:
+            raise ValueError(f"norm_cfg {norm_cfg!r} is neither dict(type='LN') nor None")
+        norm = norm_cfg is not None
+        windows = _per_level(windows, 1 + halvings)
+        self.max_seq_len = max_seq_len
+        self.length_divisors = _length_divisors(windows, max_seq_len)
+        self.drop = nn.Dropout1d(input_pdrop) if input_pdrop > 0 else nn.Identity()
+        self.proj = None
+        if isinstance(in_channels, list | tuple):
+            self.proj = Streams(in_channels, out_channels, norm=norm)
+            in_channels = out_channels = sum(out_channels)
+        self.out_channels = out_channels
+        self.embed = nn.ModuleList(
+            ConvUnit(out_channels if i else in_channels, out_channels, kernel_size=kernel, norm=norm)
+            for i in range(convs)
+        )
+        self.positions = PositionTable(out_channels, max_seq_len) if use_abs_pe else None
+        block = partial(TransformerBlock, out_channels, n_head=n_head, path_pdrop=path_pdrop, proj_pdrop=proj_pdrop)
+        self.stem = nn.ModuleList(block(window=windows[0]) for _ in range(stems))
+        self.branch = nn.ModuleList(block(stride=2, window=window) for window in windows[1:])
+        for module in self.modules():
+            if isinstance(module, nn.Conv1d) and module.bias is not None:
+                nn.init.zeros_(module.bias)
+
+    def forward(self, x, mask):
+        """(B, C_in, T), (B, T) bool -> L features (B, C, T_l), L masks (B, T_l) bool."""
+        x = self.drop(channels_last(x))
+        if self.proj is not None:
+            x = self.proj(x, mask)
+        for unit in self.embed:
+            x, mask = unit(x, mask)
+        if self.positions is not None:
+            x = self.positions(x, mask)
+        for block in self.stem:
+            x, mask = block(x, mask)
+        features, masks = [x], [mask]
+        for block in self.branch:
+            x, mask = block(x, mask)
+            features.append(x)
+            masks.append(mask)
+        return features, masks
+
+
+def _options(name, cfg, **defaults):
+    """Values of `cfg` in the order of `defaults`; KeyError for a name that is not among them."""
+    for key in cfg or {}:
+        if key not in defaults:
+            raise KeyError(f"{name} has no entry {key!r}; {nearest(key, defaults)}")
+    return ({**defaults, **(cfg or {})}).values()
+
+
+def _per_level(windows, levels):
+    """One attention window per level, from one for all or a sequence of them."""
+    windows = [windows] * levels if isinstance(windows, int) else list(windows)
+    if len(windows) != levels:
+        raise ValueError(f"n_mha_win_size has {len(windows)} windows, but the pyramid has {levels} levels")
+    return windows
+
+
+def _length_divisors(windows, max_seq_len):
+    """What must divide the length of a sequence, level by level; ValueError if `max_seq_len` does not fit.
+
+    A level of stride s needs multiples of s; with a window w > 1, of 2 * (w // 2) * s.
+    """
+    divisors = [2**level * (2 * (w // 2) if w > 1 else 1) for level, w in enumerate(windows)]
+    for divisor in divisors:
+        if max_seq_len % divisor:
+            raise ValueError(f"max_seq_len {max_seq_len} must be a multiple of {divisor}; its levels need {divisors}")
+    return divisors
