@@ -11,17 +11,29 @@ from tqdm import tqdm
 from ..prepare.reverse_folder import VIDEO_SUFFIXES, Job, plan, reverse_folder
 
 
+PRESETS = ("ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow")
+
+
+def _positive(text):
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"must be at least 1, got {value}")
+    return value
+
+
 def parse_args(argv=None):
     parser = argparse.ArgumentParser(prog="reverse_videos.py", description=__doc__)
     parser.add_argument("src", type=Path, metavar="SRC", help="folder of videos (searched recursively) or one video")
     parser.add_argument("dst", type=Path, metavar="DST", help="folder (or file) to write; relative names are kept")
-    parser.add_argument("--workers", type=int, help="processes; default: one per core")
+    parser.add_argument("--workers", type=_positive, help="processes; default: one per core")
     quality = parser.add_mutually_exclusive_group()
     quality.add_argument("--crf", type=int, default=18, help="quality 0 to 51, smaller is better (default 18)")
     quality.add_argument("--lossless", action="store_true", help="keep every bit of every frame")
-    parser.add_argument("--gop", type=int, default=60, help="most frames between keyframes (default 60)")
-    parser.add_argument("--preset", default="veryfast", help="encoder preset (default veryfast)")
-    parser.add_argument("--chunk", type=int, default=600, help="most decoded frames in memory (default 600)")
+    parser.add_argument("--gop", type=_positive, default=60, help="most frames between keyframes (default 60)")
+    parser.add_argument(
+        "--preset", default="veryfast", choices=PRESETS, metavar="NAME", help="encoder preset (default veryfast)"
+    )
+    parser.add_argument("--chunk", type=_positive, default=600, help="most decoded frames in memory (default 600)")
     parser.add_argument("--ext", nargs="+", default=VIDEO_SUFFIXES, help="suffixes that count as video")
     parser.add_argument("--overwrite", action="store_true", help="make results again that exist")
     parser.add_argument("--keep-damaged", action="store_true", help="reverse what can be read of damaged videos")

@@ -31,8 +31,8 @@ def verify_reversed(src, dst, *, lossless=False, samples=16):
     """Compare `dst` with `src` played backwards and return a Verification.
 
     Both are decoded from first to last frame. The frame counts must be equal, the frame rates within 0.1 % or a frame,
-    the times for which frames are shown within 2 ms, and `samples` frames spread over the video must be the same: bit by
-    bit if `lossless`, else with a PSNR of at least LEAST_PSNR_DB.
+    the times for which frames are shown within 2 ms, and `samples` frames spread over the video must be the same: bit
+    by bit if `lossless`, else with a PSNR of at least LEAST_PSNR_DB.
     """
     src, dst = Path(src), Path(dst)
     count = count_frames(src)
@@ -47,7 +47,7 @@ def verify_reversed(src, dst, *, lossless=False, samples=16):
     if abs(fps - own_fps) > max(1e-3, 1.5 / len(times)) * own_fps:
         problems.append(f"{fps:.3f} fps, the source has {own_fps:.3f}")
     # Frame n is the reversed frame N-1-n: both gaps are how long it is shown, for all but the two ends.
-    drift = np.abs(np.diff(times)[-2::-1] - np.diff(own_times)[1:]).max(initial=0)
+    drift = np.abs(np.diff(times)[:0:-1] - np.diff(own_times)[1:]).max(initial=0)
     if drift > 2e-3:
         problems.append(f"a frame is shown {drift:.3f} s longer or shorter than in the source")
     errors = [_mean_square(own[n], mirrored[count - 1 - n]) for n in picks.tolist()]

@@ -1,0 +1,93 @@
+"""Reversing whole folders: names, resuming after a kill, failures that stop nothing else."""
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tiny_clips import decode, write_clip
+
+from opentad_bi.cli.reverse_videos import main
+from opentad_bi.prepare.frame_index import index_frames
+from opentad_bi.prepare.reverse_folder import plan
+
+TOOLS = Path(__file__).resolve().parents[2] / "tools"
+
+
+@pytest.fixture
+def folder(tmp_path):
+    for name, count in (("a.mp4", 12), ("deep/b.mp4", 9), ("deep/c.avi", 10)):
+        write_clip(tmp_path / "src" / name, count)
+    return tmp_path
+
+
+def test_relative_names_are_kept_and_a_second_run_skips(folder, capsys):
+    args = [str(folder / "src"), str(folder / "dst"), "--workers", "1", "--lossless", "--verify"]
+    assert main(args) == 0
+    assert {p.relative_to(folder / "dst").as_posix() for p in (folder / "dst").rglob("*.*")} == {
+        "a.mp4",
+        "deep/b.mp4",
+        "deep/c.mp4",
+    }
+    assert np.array_equal(decode(folder / "dst/deep/b.mp4")[0], decode(folder / "src/deep/b.mp4")[0][::-1])
+    stamp = (folder / "dst/a.mp4").stat().st_mtime_ns
+    capsys.readouterr()
+    assert main(args) == 0
+    assert (folder / "dst/a.mp4").stat().st_mtime_ns == stamp
+    assert capsys.readouterr().out.split("finished")[1].split()[:2] == ["3", "31"]
+
+
+def test_worker_processes_give_the_same(folder):
+    assert main([str(folder / "src"), str(folder / "dst"), "--workers", "2", "--lossless"]) == 0
+    assert np.array_equal(decode(folder / "dst/a.mp4")[0], decode(folder / "src/a.mp4")[0][::-1])
+
+
+def test_one_failure_does_not_stop_the_others(folder, capsys):
+    (folder / "src/0_broken.mp4").write_bytes(b"not a video")
+    assert main([str(folder / "src"), str(folder / "dst"), "--workers", "1"]) == 1
+    out = capsys.readouterr().out
+    assert "0_broken.mp4" in out and (folder / "dst/deep/c.mp4").exists()
+
+
+def test_a_result_of_another_length_is_reported_not_replaced(folder, capsys):
+    other = write_clip(folder / "dst/a.mp4", 5)
+    before = other.read_bytes()
+    args = [str(folder / "src"), str(folder / "dst"), "--workers", "1"]
+    assert main(args) == 1
+    assert "5 frames, its source 12" in capsys.readouterr().out and other.read_bytes() == before
+    assert main([*args, "--overwrite"]) == 0
+    assert len(index_frames(other)) == 12
+
+
+def test_refusals(folder, capsys):
+    src = str(folder / "src")
+    assert main([src, src]) == 1
+    assert main([src, src + "/back"]) == 1
+    assert "cannot go into" in capsys.readouterr().err
+    assert main([src + "/nowhere", src + "2"]) == 1
+    assert main([src + "/a.mp4", src + "/a.mp4", "--overwrite"]) == 1
+    write_clip(folder / "src/deep/c.mp4", 3)
+    with pytest.raises(ValueError, match="both be reversed"):
+        plan(folder / "src", folder / "dst")
+
+
+def test_only_the_named_suffixes(folder):
+    assert [j.src.name for j in plan(folder / "src", folder / "dst", extensions=["avi"])] == ["c.avi"]
+
+
+def test_killed_midway_leaves_no_result_and_a_rerun_finishes(tmp_path):
+    write_clip(tmp_path / "src/long.mp4", 4000)
+    command = [TOOLS / "Reverse_Playback_Video_Generator.py", tmp_path / "src", tmp_path / "dst", "--workers", "1"]
+    command = [sys.executable, *command, "--preset", "veryslow", "--lossless"]
+    process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 60
+    while not list(tmp_path.glob("dst/.long.*.tmp.mp4")):
+        assert process.poll() is None and time.monotonic() < deadline
+        time.sleep(0.01)
+    process.kill()
+    process.wait()
+    assert not (tmp_path / "dst/long.mp4").exists()
+    assert main([str(tmp_path / "src"), str(tmp_path / "dst"), "--preset", "ultrafast", "--workers", "1"]) == 0
+    assert len(index_frames(tmp_path / "dst/long.mp4")) == 4000
