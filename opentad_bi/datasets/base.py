@@ -1,0 +1,144 @@
+"""What all datasets over an annotation file share: videos with ground truth, one pipeline, samples by (index, seed)."""
+
+import random
+from dataclasses import dataclass
+from logging import getLogger
+from pathlib import Path
+
+import numpy as np
+from torch.utils.data import Dataset
+
+from .annotation import Video, ground_truth, read_block_list, read_class_map, read_database, select_names
+from .collate import collate
+from .transforms.compose import Compose
+
+logger = getLogger(__name__)
+
+
+@dataclass(kw_only=True, eq=False, repr=False)
+class AnnotationDataset(Dataset):
+    """Samples of annotated videos; a subclass says which windows there are (`_index`, `__len__`, `_results`).
+
+    `dataset[i]` and `dataset[i, seed]` give a sample, a function of (index, seed) alone: all random draws come from
+    one `random.Random(seed)`; without a seed, the index is the seed.
+
+    Args:
+        ann_file: annotation JSON.
+        subset_name: name of a subset of it, or a list of names.
+        class_map: text file, one class per line.
+        data_path: folder of videos or of features, or for features a list of folders.
+        pipeline: list of transform configs.
+        block_list: left-out videos: names, or a text file with one name per line.
+        filter_gt: leave out ground truth not longer than 0 frames.
+        feature_stride: frames from one feature (or sampled frame) to the next.
+        sample_stride: keep every so many features; `feature_stride * sample_stride` frames are one grid position.
+        offset_frames: frame within a snippet that stands for it.
+        fps: frames per second that the features were made at; -1: as the annotation has it (frame / duration).
+        test_mode: no ground truth, and no video is left out for want of it.
+        file_format: extension of the videos tried first.
+    Raises:
+        FileNotFoundError, ValueError: naming the file, video, segment or label, and the choices.
+    """
+
+    ann_file: str
+    subset_name: str | list[str]
+    class_map: str
+    data_path: str | list[str]
+    pipeline: list
+    block_list: str | list[str] | None = None
+    filter_gt: bool = False
+    feature_stride: int = 4
+    sample_stride: int = 1
+    offset_frames: int = 0
+    fps: float = -1
+    test_mode: bool = False
+    file_format: str = "mp4"
+
+    collate = staticmethod(collate)
+
+    def __post_init__(self):
+        self.snippet_stride = self.feature_stride * self.sample_stride
+        self.classes = read_class_map(self.class_map)
+        self.videos = self._read_videos()
+        self._transforms = Compose(self.pipeline)
+        self._index()
+
+    def _read_videos(self):
+        """The videos of the subset; in training those without ground truth are left out."""
+        database = read_database(self.ann_file)
+        names = select_names(database, self.subset_name, read_block_list(self.block_list))
+        classes = {name: label for label, name in enumerate(self.classes)}
+        videos, problems = [], []
+        for name in names:
+            video, found = self._video(name, database[name], classes)
+            problems += [f"{name}: {problem}" for problem in found]
+            if self.test_mode or len(video.labels):
+                videos.append(video)
+        if problems:
+            logger.warning(
+                "%s: %d segments are empty (left out) or not inside their video (clipped to it), such as %s; "
+                "tools/check_dataset.py lists them",
+                Path(self.ann_file).name,
+                len(problems),
+                problems[0],
+            )
+        if not videos:
+            raise ValueError(
+                f"annotation {self.ann_file}, subset {self.subset_name!r}: none of {len(names)} videos "
+                + ("is left" if self.test_mode else f"has ground truth of a class in {self.class_map}")
+            )
+        return videos
+
+    def _video(self, name, entry, classes):
+        """The record of one video, and the problems of its segments."""
+        duration = float(entry["duration"])
+        frames = int(duration * self.fps) if self.fps > 0 else int(entry["frame"])
+        segments, labels, problems = np.zeros((0, 2), np.float32), np.zeros(0, np.int64), []
+        if not self.test_mode:
+            try:
+                segments, labels, problems = ground_truth(entry, classes, frames=frames, filter_gt=self.filter_gt)
+            except ValueError as error:
+                raise ValueError(f"annotation {self.ann_file}: video {name!r}: {error}") from error
+        fps = float(self.fps) if self.fps > 0 else frames / duration
+        return Video(name, frames, fps, duration, segments, labels), problems
+
+    def _index(self):
+        """Lay out the samples, once, in compact arrays."""
+
+    def __getitem__(self, key):
+        index, seed = key if isinstance(key, tuple) else (key, key)
+        return self.sample(index, seed)
+
+    def sample(self, index, seed, back_data_path=None):
+        """Sample `index` with the draws of `seed`.
+
+        Args:
+            back_data_path: folder (or list, for features) of the reversed videos. If given, the same window is read
+                from there too, in forward order, and stands behind the forward one: frames along time, features
+                along channels.
+        """
+        results = self._results(range(len(self))[index])
+        results["rng"] = random.Random(int(seed))
+        if back_data_path is not None:
+            results["back_data_path"] = back_data_path
+        return self._transforms(results)
+
+    def _describe(self, video):
+        """What every transform may need to know of a video."""
+        return {
+            "video": video.name,
+            "fps": video.fps,
+            "duration_sec": video.duration_sec,
+            "data_path": self.data_path,
+            "file_format": self.file_format,
+            "snippet_stride": self.snippet_stride,
+            "sample_stride": self.sample_stride,
+            "offset_frames": self.offset_frames,
+            "window_start_frame": 0,
+            "sliding": False,
+        }
+
+    def _to_grid(self, segments, window_start_frame=0):
+        """Frames to (fractional) grid positions.  (N, 2) float32 -> (N, 2) float32."""
+        shifted = segments - np.float32(window_start_frame + self.offset_frames)
+        return shifted / np.float32(self.snippet_stride)

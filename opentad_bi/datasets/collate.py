@@ -1,0 +1,34 @@
+"""Samples to batches."""
+
+import torch
+from torch.nn.functional import pad
+
+# B batch, T grid positions, C channels
+
+
+def collate(samples):
+    """Stack `inputs` and `masks`, keep the rest as lists; features of different lengths are padded with zeros.
+
+    Args:
+        samples: list of B dicts with the same keys.
+    """
+    if samples[0]["inputs"].ndim == 2:
+        samples = _same_length(samples)
+    batch = {key: [sample[key] for sample in samples] for key in samples[0]}
+    batch["inputs"] = torch.stack(batch["inputs"])
+    batch["masks"] = torch.stack(batch["masks"])
+    return batch
+
+
+def collate_pairs(samples):
+    """Collate each direction of B paired samples: {"for": batch} or {"for": batch, "back": batch}."""
+    return {direction: collate([sample[direction] for sample in samples]) for direction in samples[0]}
+
+
+def _same_length(samples):
+    """Features (C, T) and masks (T,) padded to the longest T."""
+    longest = max(sample["inputs"].shape[1] for sample in samples)
+    return [
+        sample | {key: pad(sample[key], (0, longest - sample[key].shape[-1])) for key in ("inputs", "masks")}
+        for sample in samples
+    ]

@@ -1,0 +1,104 @@
+"""What every video reader offers, and how frames in any order are read by one pass forward.
+
+N number of asked frames, M of them different, H height, W width
+"""
+
+from pathlib import Path
+
+import numpy as np
+
+from .mp4 import missing_bytes
+
+
+class VideoError(ValueError):
+    """A video file that cannot be read as asked; the message names the file."""
+
+
+class VideoReader:
+    """One open video file; `frames` takes indices in any order, with repeats.
+
+    Open it in the process that reads: no handle survives a fork. A subclass sets `fps`, has `__len__`, and decodes
+    rising frame numbers in `_decode`. The file is never held in memory as a whole.
+
+    Args:
+        path: the video file.
+    Raises:
+        FileNotFoundError: no such file.
+        VideoError: the file is empty or cut short.
+    """
+
+    fps: float
+
+    def __init__(self, path):
+        self.path = Path(path)
+        if not self.path.is_file():
+            raise FileNotFoundError(f"video {self.path} does not exist")
+        if self.path.stat().st_size == 0:
+            raise VideoError(f"video {self.path} is empty (0 bytes)")
+        missing = missing_bytes(self.path)
+        if missing:
+            raise VideoError(
+                f"video {self.path} is cut short: its last {missing} bytes are missing; "
+                "fetch it again, or name it in block_list"
+            )
+
+    def frames(self, indices):
+        """Frames at `indices`, any order, repeats allowed.  (N,) int -> uint8 (N, H, W, 3) RGB.
+
+        Raises:
+            IndexError: a number outside the video.
+            VideoError: a frame that cannot be decoded; never another frame in its place.
+        """
+        indices = np.asarray(indices, dtype=np.int64)
+        if indices.size == 0:
+            raise ValueError(f"video {self.path}: no frames were asked for")
+        if indices.min() < 0 or indices.max() >= len(self):
+            wrong = indices.min() if indices.min() < 0 else indices.max()
+            raise IndexError(f"video {self.path} has frames 0 to {len(self) - 1}; frame {wrong} was asked for")
+        images = Images(indices)
+        self._decode(images)
+        return images.array
+
+    def _decode(self, images):
+        """Put every frame of `images.wanted` (rising, each once) with `images.put(position, frame)`."""
+        raise TypeError(f"{type(self).__name__} decodes nothing")
+
+    def damaged(self, frame, reason=""):
+        """The error for a frame that cannot be decoded."""
+        reason = f" ({reason})" if reason else ""
+        return VideoError(
+            f"video {self.path}: frame {frame} of {len(self)} cannot be decoded{reason}; "
+            "the file is damaged: fetch it again, re-encode it, or name it in block_list"
+        )
+
+    def close(self):
+        """Let go of the file."""
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+
+class Images:
+    """The asked frames being filled in: `wanted` (M,) rising frame numbers, `array` uint8 (N, H, W, 3)."""
+
+    def __init__(self, indices):
+        self.wanted, inverse = np.unique(indices, return_inverse=True)
+        self._inverse = inverse
+        order = np.argsort(inverse, kind="stable")
+        self._places = np.split(order, np.cumsum(np.bincount(inverse))[:-1])
+        self._count, self.array = len(indices), None
+
+    def put(self, position, image):
+        """Write the frame number `wanted[position]`, (H, W, 3) uint8, to every place that asks for it."""
+        if self.array is None:
+            self.array = np.empty((self._count, *image.shape), dtype=np.uint8)
+        for place in self._places[position]:
+            self.array[place] = image
+
+    def put_all(self, frames):
+        """Write all wanted frames at once: (M, H, W, 3) uint8 in the order of `wanted`."""
+        straight = len(frames) == self._count and (self._inverse[:-1] < self._inverse[1:]).all()
+        self.array = frames if straight else frames[self._inverse]

@@ -1,0 +1,137 @@
+"""Frames by PyAV, found through an index of the packets.
+
+The index pass reads packet headers, decodes nothing, and gives the time stamp of every frame. A run of frames is then
+decoded from the last keyframe before it; frames to which no other refers and for which nobody asked are not decoded.
+AVI has no time stamps of its own (frames are known by their order only), so there one decoding pass counts the frames
+and every request decodes from the start.
+"""
+
+import numpy as np
+
+from ...registry import READERS
+from ...utils.optional import require
+from .base import VideoError, VideoReader
+
+
+@READERS.register_module(name="pyav")
+class PyAVReader(VideoReader):
+    """Decode with PyAV.
+
+    Args:
+        path: the video file.
+        num_threads: decoding threads; 0 lets FFmpeg choose.
+    """
+
+    def __init__(self, path, num_threads=1):
+        super().__init__(path)
+        self._av = require("av")
+        self._threads = num_threads
+        self._container = None
+        try:
+            self._open()
+            self._index()
+        except VideoError:
+            self.close()
+            raise
+        except self._av.FFmpegError as error:
+            self.close()
+            raise VideoError(f"video {self.path} cannot be opened: {error.strerror}") from error
+        rate = self._stream.average_rate or self._stream.guessed_rate
+        self.fps = float(rate) if rate else 0.0
+
+    def __len__(self):
+        return self._length
+
+    def close(self):
+        if self._container is not None:
+            self._container.close()
+            self._container = None
+
+    def _open(self):
+        self.close()
+        # tags in odd encodings are no reason to refuse a video
+        self._container = self._av.open(str(self.path), metadata_errors="ignore")
+        if not self._container.streams.video:
+            raise VideoError(f"video {self.path} has no video stream")
+        self._stream = self._container.streams.video[0]
+        self._codec = self._stream.codec_context
+        self._codec.thread_type = "AUTO"
+        self._codec.thread_count = self._threads
+        self._to_rgb = self._av.video.reformatter.VideoReformatter()
+
+    def _index(self):
+        """Time stamps of the shown frames, rising, and of the keyframes; None where the file has none to trust."""
+        times, keys = [], []
+        trusted = self._container.format.name != "avi"
+        for packet in self._container.demux(self._stream):
+            if packet.size == 0 or packet.is_discard:
+                continue
+            trusted = trusted and packet.pts is not None
+            times.append(packet.pts)
+            if packet.is_keyframe:
+                keys.append(packet.pts)
+        self._times = np.unique(np.asarray(times, dtype=np.int64)) if trusted else None
+        if trusted:
+            self._keys = np.unique(np.asarray(keys or times[:1], dtype=np.int64))
+            self._length = len(self._times)
+        else:
+            self._open()
+            self._length = sum(1 for _ in self._container.decode(self._stream))
+        if not self._length:
+            raise VideoError(f"video {self.path} holds no frames")
+
+    def _decode(self, images):
+        if self._times is None:
+            self._decode_in_order(images)
+            return
+        times = self._times[images.wanted]
+        todo = {int(time): position for position, time in enumerate(times)}
+        behind = np.maximum(np.searchsorted(self._keys, times, side="right") - 1, 0)
+        for key in np.unique(behind):
+            # frames of one run share the keyframe behind them
+            run = {int(time): todo[int(time)] for time in times[behind == key]}
+            self._run(int(self._keys[key]), run, images, skip=True)
+            if run:
+                # a wrong index or a frame that something does refer to: the slow way, from the start
+                self._run(int(self._times[0]), run, images, skip=False)
+            if run:
+                raise self.damaged(images.wanted[min(run.values())])
+
+    def _run(self, start, todo, images, skip):
+        """Decode on from time `start` until all of `todo` (time -> position) is taken out of it or the run ends."""
+        last = max(todo)
+        try:
+            self._container.seek(start, stream=self._stream, backward=True)
+            for packet in self._container.demux(self._stream):
+                useless = skip and packet.is_disposable and packet.pts not in todo
+                self._codec.skip_frame = "NONREF" if useless else "DEFAULT"
+                for frame in packet.decode():
+                    if frame.pts in todo:
+                        images.put(todo.pop(frame.pts), self._pixels(frame))
+                    if not todo or frame.pts > last:
+                        return
+        except self._av.FFmpegError:
+            # what is missing is named by the caller
+            return
+
+    def _decode_in_order(self, images):
+        """Decode the whole file from its start up to the last wanted frame."""
+        self._open()
+        at, wanted = 0, images.wanted
+        try:
+            for number, frame in enumerate(self._container.decode(self._stream)):
+                if number == wanted[at]:
+                    images.put(at, self._pixels(frame))
+                    at += 1
+                    if at == len(wanted):
+                        return
+        except self._av.FFmpegError as error:
+            raise self.damaged(wanted[at], error.strerror) from error
+        raise self.damaged(wanted[at])
+
+    def _pixels(self, frame):
+        """RGB of a decoded frame, (H, W, 3) uint8, without a copy."""
+        rgb = self._to_rgb.reformat(frame, format="rgb24", threads=1)
+        plane = rgb.planes[0]
+        rows = np.frombuffer(plane, dtype=np.uint8).reshape(rgb.height, plane.line_size)
+        return rows[:, : rgb.width * 3].reshape(rgb.height, rgb.width, 3)

@@ -1,0 +1,24 @@
+"""Pipeline steps: a dict in, the same dict with more or other entries out.
+
+A dataset gives `video`, `data_path`, `file_format`, `fps`, `duration_sec`, `snippet_stride`, `sample_stride`,
+`offset_frames`, `window_start_frame`, `sliding`, `rng`, and where there is ground truth `gt_segments` (N, 2) float32
+on the grid and `gt_labels` (N,) int64; of a sliding window also `window_size`, `feature_start_idx` and
+`feature_end_idx` (inclusive). Steps exchange `imgs` uint8 (T', H, W, 3), `feats` float32 (T, C), `masks` bool (T,).
+All random draws come from `rng`, a `random.Random`.
+"""
+
+from . import collect, color_jitter, compose, crop, decode, features, flip, img_aug, load_frames, resize, truncate
+
+__all__ = [
+    "collect",
+    "color_jitter",
+    "compose",
+    "crop",
+    "decode",
+    "features",
+    "flip",
+    "img_aug",
+    "load_frames",
+    "resize",
+    "truncate",
+]
