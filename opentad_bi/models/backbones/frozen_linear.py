@@ -24,12 +24,12 @@ def linear(x, weight, bias=None):
 
 def _served(x, weight, bias):
     """Whether oneDNN can stand in: nothing to learn here, plain float32, CPU, neither autocast nor compilation."""
-    if not _LIBRARY or x.device.type != "cpu" or x.dtype != torch.float32 or weight.dtype != torch.float32:
+    if not (_LIBRARY and getattr(torch.backends.mkldnn, "enabled", True)) or torch.compiler.is_compiling():
+        return False
+    if x.device.type != "cpu" or {x.dtype, weight.dtype} != {torch.float32} or torch.is_autocast_enabled("cpu"):
         return False
     learns = weight.requires_grad or (bias is not None and bias.requires_grad)
-    return not (
-        (learns and torch.is_grad_enabled()) or torch.is_autocast_enabled("cpu") or torch.compiler.is_compiling()
-    )
+    return not (learns and torch.is_grad_enabled())
 
 
 def _product(x, weight, bias):

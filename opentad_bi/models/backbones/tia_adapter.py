@@ -6,6 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from .frozen_linear import linear
+
 # K clips of all videos, N tokens of a clip = t*h*w, D width, r inner width, T tokens along the time of a video
 
 
@@ -37,10 +39,10 @@ class PlainAdapter(nn.Module):
 
     def forward(self, x, h, w):
         """(K, N, D) tokens in (t, h, w) order -> (K, N, D)."""
-        z = self.mix(F.gelu(self.down_proj(x)), h, w)
+        z = self.mix(F.gelu(linear(x, self.down_proj.weight, self.down_proj.bias)), h, w)
         # gamma goes into the small weight: a product with the whole map would have to be kept for its gradient
         up = self.up_proj
-        return x + F.linear(z, self.gamma * up.weight, self.gamma * up.bias)
+        return x + linear(z, self.gamma * up.weight, self.gamma * up.bias)
 
 
 class Adapter(PlainAdapter):
@@ -88,4 +90,4 @@ class Adapter(PlainAdapter):
             groups=inner,
         )
         u = u.permute(0, 2, 3, 1).reshape(clips, tokens, inner)
-        return z + F.linear(u, self.conv.weight[..., 0], self.conv.bias)
+        return z + linear(u, self.conv.weight[..., 0], self.conv.bias)

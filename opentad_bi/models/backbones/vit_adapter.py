@@ -123,7 +123,7 @@ class VisionTransformerAdapter(nn.Module):
                 f"and sides that are multiples of {self.patch_size}"
             )
         x = self.patch_embed(clips)
-        x = x + self._positions(h, w).to(x.dtype)
+        x = x + self._positions(h, w)
         for block in self.blocks:
             if self.with_cp and x.requires_grad:
                 x = checkpoint(block, x, h, w, use_reentrant=False)

@@ -74,7 +74,7 @@ class DropPath(nn.Module):
         """x + branch, or x alone for dropped clips.  (K, ...), (K, ...) -> (K, ...)"""
         if not self.training or self.rate == 0:
             return x + branch
-        keep = branch.new_empty((len(branch),) + (1,) * (branch.dim() - 1)).bernoulli_(1 - self.rate)
+        keep = x.new_empty((len(x),) + (1,) * (x.dim() - 1)).bernoulli_(1 - self.rate)
         return torch.addcmul(x, branch, keep.div_(1 - self.rate))
 
     def extra_repr(self):
