@@ -1,13 +1,14 @@
 """What the commands share: arguments, configs with a pair's initial weights, work folders, clear ends."""
 
 import os
+import re
 import sys
 from pathlib import Path
 
 from ..config import load_config, parse_overrides
 
 PACKAGE = Path(__file__).resolve().parents[1]
-PAIR_FLAGS = ("--for_resume", "--back_resume")
+_JOINED = re.compile(r"\s*,\s*(--(?:for|back)_resume)")
 
 
 def add_run_arguments(parser):
@@ -25,14 +26,14 @@ def add_run_arguments(parser):
 
 
 def refuse_joined_flags(argv, command):
-    """Raise a ValueError with the corrected command if two flags were joined by a comma (`A,--back_resume B`)."""
-    if not any(f",{flag}" in word for word in argv for flag in PAIR_FLAGS):
-        return
-    fixed = [part for word in argv for part in word.replace(",--", "\0--").split("\0") if part]
-    raise ValueError(
-        "two flags are joined by a comma, which the shell passes on as one word; separate them by a space:\n"
-        f"  {command} {' '.join(fixed)}"
-    )
+    """Raise a ValueError with the corrected command if a comma joins a flag to what stands before it."""
+    line = " ".join(argv)
+    fixed = _JOINED.sub(r" \1", line)
+    if fixed != line:
+        raise ValueError(
+            "a comma joins two flags, which the shell passes on as one word; separate them by a space:\n"
+            f"  {command} {fixed}"
+        )
 
 
 def config_of(args):

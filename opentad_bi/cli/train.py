@@ -27,7 +27,8 @@ def parse(argv):
 
 def prepare_folder(folder, resume):
     """Create the work folder; refuse to start a new run over the checkpoints of a former one."""
-    make_writable(folder / "checkpoint")
+    make_writable(folder)
+    (folder / "checkpoint").mkdir(exist_ok=True)
     if not resume and checkpoint_files(folder / "checkpoint"):
         raise ValueError(
             f"{folder} holds checkpoints of a former run; go on with it (--resume auto), choose another --id or "
@@ -80,8 +81,9 @@ def main(argv=None):
             (folder / "config.py").write_text(cfg.pretty_text)
             if not args.skip_check:
                 check_data(cfg)
+        resume = find_resume(args.resume, folder)
         runner = Runner(cfg, work_dir=folder, device=device, seed=args.seed)
-        runner.train(find_resume(args.resume, folder))
+        runner.train(resume)
         return 130 if runner.stop == "a signal" else 0
     finally:
         close_distributed()

@@ -36,14 +36,16 @@ def load_checkpoint(path):
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
-        if "weights_only" in str(error).lower():
+        with open(path, "rb") as file:
+            pickled = zipfile.is_zipfile(path) or file.read(1) == pickle.PROTO
+        if pickled and "weights_only" in str(error).lower():
             raise ValueError(
                 f"checkpoint {path} holds more than tensors, numbers, strings and dicts, so opening it could run "
                 "code; it is refused. If you trust its source, re-save its state_dict alone"
             ) from error
-        raise ValueError(f"checkpoint {path} is damaged: {error}") from error
+        raise ValueError(f"{path} is damaged or not a checkpoint") from error
     except (RuntimeError, EOFError, OSError, KeyError, zipfile.BadZipFile) as error:
-        raise ValueError(f"checkpoint {path} is damaged or not a checkpoint: {error}") from error
+        raise ValueError(f"{path} is damaged or not a checkpoint: {error}") from error
 
 
 def checkpoint_files(folder):
