@@ -1,0 +1,52 @@
+"""The picture of predictions against the ground truth."""
+
+import json
+
+import pytest
+
+from opentad_bi.evaluation.ground_truth import load_ground_truth
+from opentad_bi.evaluation.timeline import _panel, draw_timeline
+
+
+@pytest.fixture
+def truth(tmp_path):
+    annotations = [{"segment": [1, 4], "label": "run"}, {"segment": [6, 9], "label": "jump"}]
+    database = {v: {"subset": "test", "duration": 12.0, "annotations": annotations} for v in ("a", "b")}
+    path = tmp_path / "truth.json"
+    path.write_text(json.dumps({"database": database}))
+    return load_ground_truth(path, "test")
+
+
+def found(score=0.8):
+    return [
+        {"segment": [1, 3], "label": "run", "score": score},
+        {"segment": [5, 6], "label": "swim", "score": score / 2},
+        {"segment": [5, 6], "label": "fly", "score": 0.01},
+    ]
+
+
+def test_one_picture_of_all_directions(tmp_path, truth):
+    results = {"for": {"a": found()}, "back": {"a": found(0.5), "b": found()}, "merged": {}}
+    draw_timeline(tmp_path / "out" / "t.png", results, truth)
+    assert (tmp_path / "out" / "t.png").read_bytes().startswith(b"\x89PNG")
+    assert [p.name for p in (tmp_path / "out").iterdir()] == ["t.png"]
+
+
+def test_more_predictions_change_the_picture(tmp_path, truth):
+    pictures = []
+    for i, entries in enumerate(([], found())):
+        draw_timeline(tmp_path / f"{i}.png", {"a": entries}, truth, videos=["a"])
+        pictures.append((tmp_path / f"{i}.png").read_bytes())
+    assert pictures[0] != pictures[1]
+
+
+def test_classes_of_the_truth_come_first_and_weak_predictions_are_left_out():
+    truth = [{"segment": [0, 1], "label": "run", "score": 1.0}]
+    bands = _panel(truth, {"model": {"a": found()}}, "a", max_classes=8, min_score=0.1)
+    assert list(bands) == ["run", "swim"]
+    assert list(_panel(truth, {"model": {"a": found()}}, "a", max_classes=1, min_score=0.1)) == ["run"]
+
+
+def test_an_unknown_video_is_named(tmp_path, truth):
+    with pytest.raises(KeyError, match="video 'c' is not in subset test"):
+        draw_timeline(tmp_path / "t.png", {"a": []}, truth, videos=["c"])
