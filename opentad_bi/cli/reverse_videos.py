@@ -10,7 +10,6 @@ from tqdm import tqdm
 
 from ..prepare.reverse_folder import VIDEO_SUFFIXES, Job, plan, reverse_folder
 
-
 PRESETS = ("ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow")
 
 

@@ -1,0 +1,91 @@
+"""Paint the story of a demonstration video: a door, a ball and a lamp before a noisy wall.
+
+T frames, S = side of the square frames; grey values are float32 until the end.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+BLOCK = 128  # frames painted at once, which bounds memory
+
+
+@dataclass(frozen=True)
+class Look:
+    """What stays the same in one video: wall, colours (3,), strips of the picture that the things are in."""
+
+    wall: np.ndarray
+    strips: dict
+    colours: dict
+    lamp_height: float
+
+
+def draw_look(rng, style):
+    """Invent the look of a video.  The three things get a vertical strip each, in any order."""
+    size = style.size
+    things = rng.permutation(["door", "ball", "lamp"])
+    strips = {str(thing): (n + 0.5) * size / 3 + rng.uniform(-1, 1) for n, thing in enumerate(things)}
+    colours = {thing: rng.uniform(0.4, 1.0, 3).astype(np.float32) * rng.choice([-1, 1]) for thing in ("door", "ball")}
+    colours = {thing: colour * rng.uniform(*style.contrast) for thing, colour in colours.items()}
+    colours["lamp"] = rng.uniform(0.6, 1.0, 3).astype(np.float32) * rng.uniform(*style.lamp)
+    return Look(_wall(rng, style), strips, colours, rng.uniform(0.2, 0.8) * size)
+
+
+def _wall(rng, style):
+    """Smooth random texture with a few still shapes.  float32 (S, S, 3)"""
+    size = style.size
+    coarse = rng.normal(0, style.texture, (size // 8 + 2, size // 8 + 2, 3))
+    at = np.arange(size) / 8
+    low, part = at.astype(int), (at % 1)[:, None, None]
+    rows = coarse[low] * (1 - part) + coarse[low + 1] * part
+    part = part.transpose(1, 0, 2)
+    wall = rng.uniform(90, 140, 3) + rows[:, low] * (1 - part) + rows[:, low + 1] * part
+    for _ in range(rng.integers(2, 6)):
+        top, left = rng.integers(0, size - 6, 2)
+        height, width = rng.integers(4, size // 4, 2)
+        wall[top : top + height, left : left + width] += rng.uniform(-30, 30, 3)
+    return wall.astype(np.float32)
+
+
+def paint(story, rng, style):
+    """Yield the frames of a story, uint8 (S, S, 3) RGB each."""
+    look = draw_look(rng, style)
+    jumps = (rng.random((len(story), 2)) < style.shake) * rng.choice([-1, 1], (len(story), 2))
+    shifts = np.clip(np.cumsum(jumps, axis=0), -2, 2)
+    for first in range(0, len(story), BLOCK):
+        part = slice(first, min(first + BLOCK, len(story)))
+        frames = _paint_block(story, part, look, style)
+        frames += rng.normal(0, style.noise, frames.shape).astype(np.float32)
+        frames = np.clip(frames, 0, 255).astype(np.uint8)
+        for frame, shift in zip(frames, shifts[part], strict=True):
+            yield np.roll(frame, tuple(shift), axis=(0, 1))
+
+
+def _paint_block(story, part, look, style):
+    """Frames `part` without noise: float32 (T, S, S, 3)."""
+    size = style.size
+    y, x = np.mgrid[:size, :size].astype(np.float32)
+    unit = size / 64
+    t = slice(part.start, part.stop)
+    frames = np.repeat(look.wall[None], t.stop - t.start, axis=0)
+    frames += _door(story.door[t], x - look.strips["door"], y - size / 2, unit)[..., None] * look.colours["door"]
+    ball_x = look.strips["ball"] + (story.ball_x[t] - 0.5) * 12 * unit
+    ball_y = (0.85 - 0.7 * story.ball_y[t]) * size
+    frames += _disc(ball_x, ball_y, x, y, 5 * unit)[..., None] * look.colours["ball"]
+    glow = np.exp(-((x - look.strips["lamp"]) ** 2 + (y - look.lamp_height) ** 2) / (2 * (6 * unit) ** 2))
+    frames += (story.lamp[t, None, None] * glow)[..., None] * look.colours["lamp"]
+    return frames
+
+
+def _door(openness, dx, dy, unit):
+    """Two panels that slide apart: 1 where a panel covers the picture.  (T,), (S, S) -> (T, S, S)"""
+    half_width, half_height = 9 * unit, 18 * unit
+    gap = openness[:, None, None] * half_width
+    panel = np.clip(np.abs(dx) - gap + 0.5, 0, 1)
+    return panel * ((np.abs(dx) < half_width + 1) & (np.abs(dy) < half_height))
+
+
+def _disc(centre_x, centre_y, x, y, radius):
+    """A disc with a soft rim.  (T,), (T,), (S, S), (S, S) -> (T, S, S)"""
+    away = np.hypot(x - centre_x[:, None, None], y - centre_y[:, None, None])
+    return np.clip(radius - away + 0.5, 0, 1)

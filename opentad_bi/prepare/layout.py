@@ -1,0 +1,49 @@
+"""Write a set of untrimmed videos in the layout of THUMOS14: raw_data/, annotations/."""
+
+from pathlib import Path
+
+from ..utils.files import atomic, write_json
+
+SUBSETS = ("training", "validation")
+
+
+def start_layout(root, *, overwrite=False):
+    """Create the folders of a data set at `root` and return the folder for its videos, `root/raw_data`.
+
+    FileExistsError if there are annotations already, unless `overwrite`: then they and the old videos are removed.
+    """
+    root = Path(root)
+    annotations = root / "annotations" / "thumos_14_anno.json"
+    if annotations.exists() and not overwrite:
+        raise FileExistsError(f"{annotations} exists; say --overwrite to make the set again")
+    annotations.unlink(missing_ok=True)
+    raw_data = root / "raw_data"
+    raw_data.mkdir(parents=True, exist_ok=True)
+    if overwrite:
+        for video in raw_data.glob("video_*.mp4"):
+            video.unlink()
+    return raw_data
+
+
+def finish_layout(root, database, classes):
+    """Write `database` and the class map (one of `classes` per line: the line number is the label)."""
+    folder = Path(root) / "annotations"
+    folder.mkdir(parents=True, exist_ok=True)
+    with atomic(folder / "category_idx.txt") as temporary:
+        temporary.write_text("".join(f"{name}\n" for name in classes))
+    write_json(folder / "thumos_14_anno.json", {"database": database})
+
+
+def entry(subset, frames, fps, actions):
+    """Describe one video.
+
+    Args:
+        subset: one of SUBSETS.
+        frames: number of frames.
+        fps: frames per second.
+        actions: (first frame, frame after the last, class name) of each action.
+    """
+    annotations = [
+        {"segment": [round(first / fps, 6), round(stop / fps, 6)], "label": str(name)} for first, stop, name in actions
+    ]
+    return {"subset": subset, "duration": round(frames / fps, 6), "frame": frames, "annotations": annotations}

@@ -1,0 +1,11 @@
+"""Make the small demonstration set; see --help."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from opentad_bi.cli.make_demo_dataset import main
+
+if __name__ == "__main__":
+    sys.exit(main())
