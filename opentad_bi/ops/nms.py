@@ -32,8 +32,7 @@ def batched_nms(
         scores: (N,).
         labels: (N,) class indices; the dtype is kept.
         iou_threshold: overlap from which a candidate is dropped (hard) or decayed (soft, methods 0 and 1).
-        min_score: soft: a candidate that decays below it is dropped; hard: only scores above it take part
-            (0 keeps all).
+        min_score: soft: what decays below it is dropped; hard: only scores above it take part (0: all).
         max_seg_num: most candidates to keep, of each class and in all.
         use_soft_nms: decay the scores of overlapping candidates (Bodla et al., ICCV 2017) rather than drop them.
         multiclass: treat every class by itself; otherwise all candidates compete.
@@ -46,7 +45,7 @@ def batched_nms(
     Returns:
         (segments (K, 2), scores (K,), labels (K,)); K <= max_seg_num.
     Raises:
-        ValueError: shapes that do not belong together, an unknown method, a sigma that is not positive.
+        ValueError: shapes that do not fit, numbers that are not finite, an unknown method, a sigma <= 0.
     """
     if not isinstance(segments, np.ndarray):
         return _on_tensors(segments, scores, labels, locals())
@@ -59,32 +58,41 @@ def batched_nms(
     if not use_soft_nms and min_score > 0:
         above = scores > np.float32(min_score)
         segments, scores, labels = segments[above], scores[above], labels[above]
-    from . import nms_kernels  # compiled at first use
-
+    rule = (method, *(np.float32(x) for x in (iou_threshold, sigma, t1, t2)))
     order, offsets = _groups(scores, labels, by_class=multiclass, falling=not use_soft_nms)
-    if use_soft_nms:
-        rule = (method, *(np.float32(x) for x in (iou_threshold, sigma, t1, t2)))
-        index, kept_scores = nms_kernels.soft_nms_by_group(
-            segments[order], scores[order], offsets, max_seg_num, rule, np.float32(min_score)
-        )
-    else:
-        index, kept_scores = nms_kernels.hard_nms_by_group(
-            segments[order], scores[order], offsets, max_seg_num, np.float32(iou_threshold)
-        )
+    suppress = _soft if use_soft_nms else _hard
+    index, kept_scores = suppress(segments[order], scores[order], offsets, max_seg_num, rule, np.float32(min_score))
     index = order[index]
     kept = segments[index]
     if voting_thresh > 0 and not multiclass:
-        kept = nms_kernels.vote(kept, every_segment, every_score, np.float32(voting_thresh))
+        kept = vote_segments(kept, every_segment, every_score, voting_thresh)
     best = np.argsort(-kept_scores, kind="stable")[:max_seg_num]
     return kept[best], kept_scores[best], labels[index[best]]
 
 
 def vote_segments(kept, segments, scores, iou_threshold):
     """Move each kept segment to the score-weighted mean of all that overlap it.  (K, 2), (N, 2), (N,) -> (K, 2)."""
-    from . import nms_kernels
+    from . import nms_kernels  # compiled at first use
 
     kept, segments, scores = (np.ascontiguousarray(x, np.float32) for x in (kept, segments, scores))
     return nms_kernels.vote(kept, segments, scores, np.float32(iou_threshold))
+
+
+def _soft(segments, scores, offsets, limit, rule, min_score):
+    """Rows that soft-NMS keeps in every group, and their scores; where none is dropped, only the best in all."""
+    from . import nms_kernels
+
+    if min_score > 0 or scores.min() < 0:
+        return nms_kernels.soft_nms_by_group(segments, scores, offsets, limit, rule, min_score)
+    by_score = np.argsort(-scores, kind="stable")
+    return nms_kernels.lazy_soft_nms(segments, scores, by_score, offsets, limit, rule)
+
+
+def _hard(segments, scores, offsets, limit, rule, min_score):
+    """As `_soft`, for hard suppression; `min_score` has been applied."""
+    from . import nms_kernels
+
+    return nms_kernels.hard_nms_by_group(segments, scores, offsets, limit, rule[1])
 
 
 def _groups(scores, labels, *, by_class, falling):
@@ -119,6 +127,8 @@ def _check(segments, scores, labels, method, sigma):
         raise ValueError(
             f"scores {scores.shape} and labels {labels.shape} must have one entry per segment {segments.shape}"
         )
+    if not (np.isfinite(segments).all() and np.isfinite(scores).all()):
+        raise ValueError("segments and scores must be finite; there are NaN or infinite ones")
     if method not in (0, 1, 2, 3):
         raise ValueError(f"method {method!r} is unknown; known: 0 (drop), 1 (linear), 2, 3 (Gaussian)")
     if method in GAUSSIAN_METHODS and not (sigma > 0 and math.isfinite(sigma)):

@@ -131,6 +131,84 @@ def soft_nms_by_group(segments, scores, offsets, limit, rule, min_score):
 
 
 @kernel
+def ahead(row_a, row_b, score, key):
+    """True if `row_a` comes before `row_b`: the higher score, then the earlier place."""
+    if score[row_a] != score[row_b]:
+        return score[row_a] > score[row_b]
+    return key[row_a] < key[row_b]
+
+
+@kernel
+def sink(heap, size, score, key):
+    """Restore the heap after its first row has fallen behind."""
+    row, hole = heap[0], 0
+    while True:
+        child = 2 * hole + 1
+        if child >= size:
+            break
+        if child + 1 < size and ahead(heap[child + 1], heap[child], score, key):
+            child += 1
+        if not ahead(heap[child], row, score, key):
+            break
+        heap[hole] = heap[child]
+        hole = child
+    heap[hole] = row
+
+
+@kernel
+def lazy_soft_nms(segments, scores, order, offsets, limit, rule):
+    """The first `limit` rows of `soft_nms_by_group` over all groups, by falling score, without touching the rest.
+
+    Decay only lowers scores, so a row's last known score bounds what it has now: a row is decayed only when it is
+    first in line, and is kept if it still is. Needs scores >= 0 and no lowest score.
+
+    Args:
+        segments, scores: (N, 2) and (N,) float32, grouped.
+        order: (N,) int64, rows by falling score, equals by rising index.
+        offsets: (groups + 1,) int64.
+        limit: most rows to keep, of each group and in all.
+        rule: see `soft_nms`.
+    Returns:
+        (rows (K,) int64, scores (K,) float32).
+    """
+    method, iou_threshold, sigma, t1, t2 = rule
+    size = len(scores)
+    length = segments[:, 1] - segments[:, 0] + LENGTH_EPSILON
+    score, heap = scores.copy(), order.copy()
+    key, at = np.arange(size), np.arange(size)  # place a row was ranked with; row at a place
+    place, applied = np.arange(size), np.zeros(size, np.int64)  # place of a row; kept rows it was decayed by
+    group_of, chosen = np.zeros(size, np.int64), np.zeros(len(offsets) - 1, np.int64)
+    for group in range(len(offsets) - 1):
+        group_of[offsets[group] : offsets[group + 1]] = group
+    index, kept = np.empty(min(size, limit), np.int64), 0
+    while kept < len(index):
+        row = heap[0]
+        group = group_of[row]
+        first, last = offsets[group], offsets[group] + chosen[group]
+        value = score[row]
+        for other in at[first + applied[row] : last]:  # kept rows stand at the first places of their group
+            ratio = overlap(
+                segments[other, 0], segments[other, 1], length[other], segments[row, 0], segments[row, 1], length[row]
+            )
+            value *= decay(ratio, method, iou_threshold, sigma, t1 + t2 * length[other])
+        applied[row] = chosen[group]
+        if value != score[row] or key[row] != place[row]:
+            score[row], key[row] = value, place[row]
+            sink(heap, size, score, key)
+            continue
+        moved = at[last]
+        at[place[row]], place[moved] = moved, place[row]
+        at[last], place[row] = row, last
+        index[kept] = row
+        kept += 1
+        chosen[group] += 1
+        size -= 1
+        heap[0] = heap[size]
+        sink(heap, size, score, key)
+    return index, score[index]
+
+
+@kernel
 def hard_nms_by_group(segments, scores, offsets, limit, iou_threshold):
     """`hard_nms` of every run of rows between two `offsets`; indices are those of the whole."""
     index = np.empty(len(scores), np.int64)

@@ -13,6 +13,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from opentad_bi.ops import nms_kernels
 from opentad_bi.ops.nms import batched_nms, vote_segments
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -78,6 +79,25 @@ def test_soft_suppression_is_the_literal_loop(seed, count, method, min_score, mu
     if len({round(score, 5) for score, _ in expected}) == len(expected):
         np.testing.assert_array_equal(ours[2], labels[[i for _, i in expected]])
         np.testing.assert_array_equal(ours[0], segments[[i for _, i in expected]])
+
+
+@given(
+    seed=st.integers(0, 10**6), count=st.integers(1, 80), method=st.sampled_from([0, 1, 2, 3]), limit=st.integers(1, 60)
+)
+def test_decaying_only_who_is_first_in_line_changes_nothing(seed, count, method, limit):
+    """Many equal scores and ends; numbers and their order must be the same bit for bit."""
+    rng = np.random.default_rng(seed)
+    start = rng.integers(0, 20, count)
+    segments = np.stack([start, start + rng.integers(0, 10, count)], axis=1).astype(np.float32)
+    scores = (rng.integers(0, 6, count) / 5).astype(np.float32)
+    offsets = np.unique([0, count // 3, count])
+    rule = (method, *(np.float32(x) for x in (0.3, 0.6, 0.1, 0.02)))
+    rows, decayed = nms_kernels.soft_nms_by_group(segments, scores, offsets, limit, rule, np.float32(0))
+    best = np.argsort(-decayed, kind="stable")[:limit]
+    by_score = np.argsort(-scores, kind="stable")
+    lazy_rows, lazy_decayed = nms_kernels.lazy_soft_nms(segments, scores, by_score, offsets, limit, rule)
+    np.testing.assert_array_equal(lazy_rows, rows[best])
+    np.testing.assert_array_equal(lazy_decayed, decayed[best])
 
 
 @given(seed=st.integers(0, 10**6), count=st.integers(1, 40), threshold=st.sampled_from([0.2, 0.5]))
@@ -169,6 +189,11 @@ def test_refused_arguments_are_named():
     segments, scores, labels = candidates(0, 5)
     with pytest.raises(ValueError, match="method 7"):
         batched_nms(segments, scores, labels, method=7)
+    for spoilt in (np.nan, np.inf):
+        with pytest.raises(ValueError, match="finite"):
+            batched_nms(segments, np.full(5, spoilt, np.float32), labels)
+        with pytest.raises(ValueError, match="finite"):
+            batched_nms(segments * np.float32(spoilt), scores, labels)
     with pytest.raises(ValueError, match="sigma"):
         batched_nms(segments, scores, labels, sigma=0)
     with pytest.raises(ValueError, match=r"\(N, 2\)"):
@@ -182,7 +207,9 @@ def test_the_compiled_loop_leaves_the_interpreter_lock():
     segments, scores, _ = candidates(0, 12000, length=20.0)
     labels = np.zeros(12000, np.int64)
     batched_nms(segments[:10], scores[:10], labels[:10])
-    worker = threading.Thread(target=batched_nms, args=(segments, scores, labels), kwargs={"max_seg_num": 12000})
+    worker = threading.Thread(
+        target=batched_nms, args=(segments, scores, labels), kwargs={"min_score": 1e-9, "max_seg_num": 12000}
+    )
     began = last = time.perf_counter()
     longest = 0.0
     worker.start()
