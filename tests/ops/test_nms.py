@@ -13,7 +13,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from opentad_bi.ops import nms_kernels
+from opentad_bi.ops import compiled, nms_kernels
 from opentad_bi.ops.nms import batched_nms, vote_segments
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -217,6 +217,18 @@ def test_the_compiled_loop_leaves_the_interpreter_lock():
         now = time.perf_counter()
         longest, last = max(longest, now - last), now
     assert longest < (last - began) / 2
+
+
+def test_where_nothing_can_be_written_the_loops_still_compile(monkeypatch):
+    real = compiled.numba.njit
+
+    def read_only(cache=False, **options):
+        if cache:
+            raise RuntimeError("cannot cache function: no locator available")
+        return real(**options)
+
+    monkeypatch.setattr(compiled.numba, "njit", read_only)
+    assert compiled.kernel(lambda x: x + 1)(2) == 3
 
 
 def test_import_does_not_compile():
