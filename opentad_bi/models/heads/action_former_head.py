@@ -74,8 +74,8 @@ class ActionFormerHead(nn.Module):
         widths = [in_channels, *[feat_channels] * num_convs]
         self.cls_convs = _tower(widths)
         self.reg_convs = _tower(widths)
-        self.cls_head = TimeConv(widths[-1], num_classes, KERNEL, padding=GAP)
-        self.reg_head = TimeConv(widths[-1], 2, KERNEL, padding=GAP)
+        self.cls_head = TimeConv(widths[-1], num_classes, KERNEL)
+        self.reg_head = TimeConv(widths[-1], 2, KERNEL)
         self.scale = nn.ModuleList(Scale() for _ in self.prior_generator.strides)
         if cls_prior_prob > 0:
             nn.init.constant_(self.cls_head.bias, math.log(cls_prior_prob / (1 - cls_prior_prob)))

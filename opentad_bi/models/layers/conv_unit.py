@@ -28,7 +28,6 @@ class ConvUnit(nn.Module):
             out_channels,
             kernel_size,
             stride=stride,
-            padding=kernel_size // 2,
             groups=groups,
             bias=bias and not norm,
         )

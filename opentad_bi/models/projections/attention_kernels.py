@@ -25,7 +25,7 @@ def local_attention(query, key, value, mask, window):
     reach = window // 2
     size = max(reach, min(BLOCK, length))
     count = -(-length // size)
-    query = F.pad(query, (0, 0, 0, 0, 0, count * size - length)).view(batch * count, size, heads, width)
+    query = F.pad(query, (0, 0, 0, 0, 0, count * size - length)).reshape(batch * count, size, heads, width)
     key, value = (_stretches(x, size, count, reach) for x in (key, value))
     out = F.scaled_dot_product_attention(
         query.transpose(1, 2),
