@@ -17,21 +17,23 @@ CASES = {  # name: (channels of the features, length, attention window, input dr
 def detector(in_channels, length, window, input_pdrop):
     """ActionFormer of the THUMOS14 configs, 512 channels wide."""
     ranges = [(0, 4), (4, 8), (8, 16), (16, 32), (32, 64), (64, 10000)]
-    projection = dict(
-        type="Conv1DTransformerProj",
-        in_channels=in_channels,
-        out_channels=512,
-        arch=(2, 2, LEVELS - 1),
-        norm_cfg=dict(type="LN"),
-        attn_cfg=dict(n_head=4, n_mha_win_size=window),
-        path_pdrop=0.1,
-        max_seq_len=length,
-        input_pdrop=input_pdrop,
+    projection = {
+        "type": "Conv1DTransformerProj",
+        "in_channels": in_channels,
+        "out_channels": 512,
+        "arch": (2, 2, LEVELS - 1),
+        "norm_cfg": {"type": "LN"},
+        "attn_cfg": {"n_head": 4, "n_mha_win_size": window},
+        "path_pdrop": 0.1,
+        "max_seq_len": length,
+        "input_pdrop": input_pdrop,
+    }
+    points = {"type": "PointGenerator", "strides": [2**i for i in range(LEVELS)], "regression_range": ranges}
+    loss = {"cls_loss": {"type": "FocalLoss"}, "reg_loss": {"type": "DIOULoss"}}
+    head = {"type": "ActionFormerHead", "num_classes": 20, "prior_generator": points, "loss": loss}
+    return MODELS.build(
+        {"type": "ActionFormer", "projection": projection, "neck": {"type": "FPNIdentity"}, "rpn_head": head}
     )
-    points = dict(type="PointGenerator", strides=[2**i for i in range(LEVELS)], regression_range=ranges)
-    loss = dict(cls_loss=dict(type="FocalLoss"), reg_loss=dict(type="DIOULoss"))
-    head = dict(type="ActionFormerHead", num_classes=20, prior_generator=points, loss=loss)
-    return MODELS.build(dict(type="ActionFormer", projection=projection, neck=dict(type="FPNIdentity"), rpn_head=head))
 
 
 def random_batch(batch, channels, length, instances=8):
