@@ -18,13 +18,17 @@ class DecordReader(VideoReader):
 
     def __init__(self, path, num_threads=1):
         super().__init__(path)
-        decord = require("decord")
-        self._failure = decord.DECORDError
+        self._decord = require("decord")
+        self._threads = num_threads
+        self._failure = self._decord.DECORDError
         try:
-            self._video = decord.VideoReader(str(self.path), num_threads=num_threads)
+            self._video = self._open()
             self.fps = float(self._video.get_avg_fps())
-        except (decord.DECORDError, RuntimeError) as error:
+        except (self._failure, RuntimeError) as error:
             raise VideoError(f"video {self.path} cannot be opened: {_first_line(error)}") from error
+
+    def _open(self):
+        return self._decord.VideoReader(str(self.path), num_threads=self._threads)
 
     def __len__(self):
         return len(self._video)
@@ -37,10 +41,11 @@ class DecordReader(VideoReader):
         images.put_all(batch)
 
     def _first_bad(self, wanted):
-        """The first of `wanted` that does not decode (known only by trying one at a time)."""
+        """The first of `wanted` at which a new decoder fails; it reads ahead, so the damage may lie later."""
+        video = self._open()
         for frame in wanted:
             try:
-                self._video.get_batch(np.asarray([frame]))
+                video.get_batch(np.asarray([frame]))
             except (self._failure, RuntimeError):
                 return frame
         return wanted[-1]

@@ -51,13 +51,17 @@ class PyAVReader(VideoReader):
         self.close()
         # tags in odd encodings are no reason to refuse a video
         self._container = self._av.open(str(self.path), metadata_errors="ignore")
-        if not self._container.streams.video:
+        cover = self._av.stream.Disposition.attached_pic
+        streams = [stream for stream in self._container.streams.video if not stream.disposition & cover]
+        if not streams:
             raise VideoError(f"video {self.path} has no video stream")
-        self._stream = self._container.streams.video[0]
+        self._stream = streams[0]
         self._codec = self._stream.codec_context
         self._codec.thread_type = "AUTO"
         self._codec.thread_count = self._threads
         self._to_rgb = self._av.video.reformatter.VideoReformatter()
+        # from PyAV 17 on the conversion would start a thread per core unless told not to
+        self._conversion = {"threads": 1} if int(self._av.__version__.split(".")[0]) >= 17 else {}
 
     def _index(self):
         """Time stamps of the shown frames, rising, and of the keyframes; None where the file has none to trust."""
@@ -106,7 +110,7 @@ class PyAVReader(VideoReader):
                 useless = skip and packet.is_disposable and packet.pts not in todo
                 self._codec.skip_frame = "NONREF" if useless else "DEFAULT"
                 for frame in packet.decode():
-                    if frame.pts in todo:
+                    if frame.pts in todo and not frame.is_corrupt:
                         images.put(todo.pop(frame.pts), self._pixels(frame))
                     if not todo or frame.pts > last:
                         return
@@ -131,7 +135,7 @@ class PyAVReader(VideoReader):
 
     def _pixels(self, frame):
         """RGB of a decoded frame, (H, W, 3) uint8, without a copy."""
-        rgb = self._to_rgb.reformat(frame, format="rgb24", threads=1)
+        rgb = self._to_rgb.reformat(frame, format="rgb24", **self._conversion)
         plane = rgb.planes[0]
         rows = np.frombuffer(plane, dtype=np.uint8).reshape(rgb.height, plane.line_size)
         return rows[:, : rgb.width * 3].reshape(rgb.height, rgb.width, 3)

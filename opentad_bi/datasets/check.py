@@ -1,0 +1,66 @@
+"""Is a data set fit for training?  Everything that can be known before the first epoch, in one list."""
+
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass
+
+from ..registry import DATASETS
+from .check_annotation import check_annotation
+from .check_media import MediaCheck
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing found.
+
+    Args:
+        level: "error": training or evaluation fails or is wrong. "warning": look at it.
+        video: name of the video, or "" if it is not about one.
+        problem: what is wrong, with the value, in one line.
+    """
+
+    level: str
+    video: str
+    problem: str
+
+
+def check_dataset(cfg, *, full=True, workers=4, progress=None):
+    """Check a dataset config: its annotation and class map, that the files are there and, if `full`, that they decode.
+
+    Args:
+        cfg: config of a dataset over an annotation file, or of a `PairedDataset` of one.
+        full: open every file too: first, middle and last frame, number of frames, features against frames.
+        workers: files opened at the same time.
+        progress: wraps the iteration over finished files, such as `tqdm`; called with (iterable, total=).
+    Returns:
+        list of `Finding`, errors first.
+    """
+    inner, back_data_path = unwrap(cfg)
+    arguments = dict(inner)
+    DATASETS.find(arguments.pop("type"))
+    findings, entries = check_annotation(arguments)
+    media = MediaCheck(arguments, back_data_path, full=full)
+    findings += media.check_pipeline()
+    with ThreadPoolExecutor(max_workers=max(1, workers)) as pool:
+        jobs = [pool.submit(media.check_video, name, entry) for name, entry in entries.items()]
+        done = as_completed(jobs)
+        for job in progress(done, total=len(jobs)) if progress else done:
+            findings += job.result()
+    return sorted((Finding(*row) for row in set(findings)), key=lambda f: (f.level, f.video, f.problem))
+
+
+def unwrap(cfg):
+    """The dataset with the annotation in a (paired) dataset config, and the folder of reversed files or None."""
+    if not isinstance(cfg, dict) or "type" not in cfg:
+        raise TypeError(f"a dataset is described by a dict with the key 'type'; got {cfg!r}")
+    if "dataset" not in cfg:
+        return cfg, None
+    inner, _ = unwrap(cfg["dataset"])
+    return inner, cfg.get("back_data_path") if cfg.get("source") == "files" else None
+
+
+def table(findings):
+    """The findings as text: one line each, and a line that counts them."""
+    width = max((len(finding.video) for finding in findings), default=0)
+    lines = [f"{f.level:<7}  {f.video:<{width}}  {f.problem}" for f in findings]
+    errors = sum(finding.level == "error" for finding in findings)
+    return "\n".join([*lines, f"{errors} errors, {len(findings) - errors} warnings"])

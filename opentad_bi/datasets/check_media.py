@@ -1,0 +1,90 @@
+"""Checks of video and feature files against the annotation.  A finding is a row (level, video, problem)."""
+
+from pathlib import Path
+
+import numpy as np
+
+from .feature_files import read_features
+from .readers import find_video, open_video
+from .transforms.compose import Compose
+from .transforms.features import LoadFeats
+from .transforms.load_frames import LoadFrames
+
+# share of its length by which a file may differ from the annotation: beyond the first a warning, the second an error
+DRIFT = (0.01, 0.1)
+# frames or positions that are never worth a word (snippets at the end of a video, codecs that hold back a frame)
+SLACK = 8
+
+
+class MediaCheck:
+    """Checks the file of one video at a time.
+
+    Args:
+        arguments: a dataset config (without `type`).
+        back_data_path: folder of the reversed files, or None.
+        full: open the files; else only see that they are there.
+    """
+
+    def __init__(self, arguments, back_data_path, *, full):
+        self.arguments = arguments
+        self.folders = [arguments["data_path"], *([back_data_path] if back_data_path is not None else [])]
+        self.full = full
+        self._problems = []
+        try:
+            steps = Compose(arguments["pipeline"]).steps
+        except (KeyError, TypeError, ValueError) as error:
+            self._problems.append(("error", "", f"pipeline: {error}"))
+            steps = []
+        self.load_feats = next((step for step in steps if isinstance(step, LoadFeats)), None)
+        self.load_frames = next((step for step in steps if isinstance(step, LoadFrames)), None)
+
+    def check_pipeline(self):
+        """Findings about the pipeline itself."""
+        return self._problems
+
+    def check_video(self, name, entry):
+        """Findings about the files of one video, forward and reversed."""
+        findings, lengths = [], []
+        for folder in self.folders:
+            try:
+                if self.load_feats:
+                    findings += self._features(folder, name, entry, lengths)
+                elif self.load_frames:
+                    findings += self._video(folder, name, entry, lengths)
+            except (OSError, ValueError, ImportError) as error:
+                findings.append(("error", str(error)))
+        if len(set(lengths)) > 1:
+            findings.append(("error", f"forward and reversed file have {' and '.join(map(str, lengths))} positions"))
+        return [(level, name, problem) for level, problem in findings]
+
+    def _video(self, folder, name, entry, lengths):
+        path = find_video(folder, name, self.arguments.get("file_format", "mp4"))
+        if not self.full:
+            return []
+        with open_video(path, self.load_frames.reader, self.load_frames.num_threads) as reader:
+            lengths.append(len(reader))
+            reader.frames(np.unique([0, len(reader) // 2, len(reader) - 1]))
+        return list(_drift(len(reader), entry["frame"], f"video {path} has {{}} frames, the annotation {{}}"))
+
+    def _features(self, folder, name, entry, lengths):
+        findings = []
+        paths = self.load_feats.paths(folder, name)
+        if not self.full:
+            return [("error", f"features {path} do not exist") for path in paths if not Path(path).is_file()]
+        for path in paths:
+            feats = read_features(path)
+            if not np.isfinite(feats).all():
+                findings.append(("error", f"features {path} hold {int((~np.isfinite(feats)).sum())} NaN or infinite"))
+            stride = self.arguments.get("feature_stride", 4)
+            text = f"features {path} stand for {{}} frames (stride {stride}), the annotation says {{}}"
+            findings += _drift(len(feats) * stride, entry["frame"], text, slack=SLACK * stride)
+        lengths.append(len(self.load_feats.load(folder, name)))
+        return findings
+
+
+def _drift(found, annotated, text, slack=SLACK):
+    """(level, problem) if two lengths differ by more than they should."""
+    difference = abs(found - annotated)
+    if difference <= max(slack, DRIFT[0] * annotated):
+        return
+    yield ("error" if difference > DRIFT[1] * annotated else "warning"), text.format(found, annotated)

@@ -1,0 +1,10 @@
+"""Check the data sets of a config before training; see `--help`."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from opentad_bi.cli.check_dataset import main
+
+if __name__ == "__main__":
+    sys.exit(main())
