@@ -37,9 +37,13 @@ def segment_iou(a, b):
 
 
 def segment_giou(a, b):
-    """Generalized IoU, in [-1, 1] (Rezatofighi et al., CVPR 2019).  (..., 2), (..., 2) -> (...)"""
+    """Generalized IoU, in [-1, 1] (Rezatofighi et al., CVPR 2019).  (..., 2), (..., 2) -> (...)
+
+    Floors of union and hull are those of the reference; they tell only on two equal segments without length (-1/11).
+    """
     inter, union, hull = _overlap(a, b)
-    return inter / union.clamp(min=EPS) - (hull - union) / hull.clamp(min=EPS)
+    union, hull = union.clamp(min=EPS), hull.clamp(min=EPS) + EPS / 10
+    return inter / union - (hull - union) / hull
 
 
 def segment_diou(a, b):
