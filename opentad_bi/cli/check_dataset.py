@@ -37,15 +37,17 @@ def main(argv=None):
 
 def run(args):
     """The work of the command."""
-    datasets = load_config(args.config, parse_overrides(args.cfg_options)).to_dict()["dataset"]
+    cfg = load_config(args.config, parse_overrides(args.cfg_options)).to_dict()["dataset"]
+    wrap = cfg.pop("wrap", None)
     for name in args.subset or ():
-        if name not in datasets:
-            raise KeyError(f"--subset {name!r}: the config has {', '.join(datasets)}")
+        if name not in cfg:
+            raise KeyError(f"--subset {name!r}: the config has {', '.join(cfg)}")
     failed = False
-    for name in args.subset or datasets:
+    for name in args.subset or cfg:
         if args.write_class_map:
-            make_class_map(unwrap(datasets[name])[0])
-        findings = check_dataset(datasets[name], full=not args.fast, workers=args.workers, progress=_progress(name))
+            make_class_map(unwrap(cfg[name])[0])
+        dataset = {**wrap, "dataset": cfg[name]} if wrap else cfg[name]
+        findings = check_dataset(dataset, full=not args.fast, workers=args.workers, progress=_progress(name))
         print(f"{name}:\n{table(findings)}\n")
         failed = failed or any(finding.level == "error" for finding in findings)
     return int(failed)

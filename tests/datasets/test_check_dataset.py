@@ -136,3 +136,11 @@ def test_command(cfg, tmp_path, capsys):
     assert main([str(config), "--cfg-options", "dataset.train.subset_name=nothing"]) == 1
     assert main([str(config), "--subset", "test"]) == 1
     assert "--subset 'test': the config has train" in capsys.readouterr().err
+
+
+def test_command_sees_through_a_wrapper(cfg, tmp_path, capsys):
+    config = tmp_path / "config.py"
+    wrap = {"type": "PairedDataset", "source": "files", "back_data_path": str(tmp_path)}
+    config.write_text(f"dataset = dict(train={cfg()!r}, wrap={wrap!r})\n")
+    assert main([str(config), "--fast"]) == 1
+    assert f"video 'short' is not in {tmp_path}" in capsys.readouterr().out
