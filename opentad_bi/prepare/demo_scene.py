@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+COLOURS = {"door": (0.2, 0.5, 1.0), "ball": (-1.0, -0.6, -0.2), "lamp": (1.0, 0.9, 0.5)}  # added to the wall's
 BLOCK = 128  # frames painted at once, which bounds memory
 
 
@@ -21,14 +22,14 @@ class Look:
 
 
 def draw_look(rng, style):
-    """Invent the look of a video.  The three things get a vertical strip each, in any order."""
+    """Invent the look of a video.  Each thing has a vertical strip; half of the videos are mirrored."""
     size = style.size
-    things = rng.permutation(["door", "ball", "lamp"])
-    strips = {str(thing): (n + 0.5) * size / 3 + rng.uniform(-1, 1) for n, thing in enumerate(things)}
-    colours = {thing: rng.uniform(0.4, 1.0, 3).astype(np.float32) * rng.choice([-1, 1]) for thing in ("door", "ball")}
-    colours = {thing: colour * rng.uniform(*style.contrast) for thing, colour in colours.items()}
-    colours["lamp"] = rng.uniform(0.6, 1.0, 3).astype(np.float32) * rng.uniform(*style.lamp)
-    return Look(_wall(rng, style), strips, colours, rng.uniform(0.2, 0.8) * size)
+    things = COLOURS if rng.random() < 0.5 else reversed(COLOURS)
+    strips = {thing: (n + 0.5) * size / 3 + rng.uniform(-1, 1) for n, thing in enumerate(things)}
+    colours = {thing: np.float32(colour) + rng.normal(0, style.tint, 3) for thing, colour in COLOURS.items()}
+    for thing, strength in (("door", style.contrast), ("ball", style.contrast), ("lamp", style.lamp)):
+        colours[thing] = (colours[thing] * rng.uniform(*strength)).astype(np.float32)
+    return Look(_wall(rng, style), strips, colours, rng.uniform(0.35, 0.65) * size)
 
 
 def _wall(rng, style):
@@ -39,11 +40,11 @@ def _wall(rng, style):
     low, part = at.astype(int), (at % 1)[:, None, None]
     rows = coarse[low] * (1 - part) + coarse[low + 1] * part
     part = part.transpose(1, 0, 2)
-    wall = rng.uniform(90, 140, 3) + rows[:, low] * (1 - part) + rows[:, low + 1] * part
+    wall = 110 * rng.normal(1, style.tint, 3) + rows[:, low] * (1 - part) + rows[:, low + 1] * part
     for _ in range(rng.integers(2, 6)):
         top, left = rng.integers(0, size - 6, 2)
         height, width = rng.integers(4, size // 4, 2)
-        wall[top : top + height, left : left + width] += rng.uniform(-30, 30, 3)
+        wall[top : top + height, left : left + width] += rng.uniform(-25, 25, 3)
     return wall.astype(np.float32)
 
 

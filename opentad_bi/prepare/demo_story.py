@@ -28,6 +28,7 @@ class DemoStyle:
             it, and the spread between the two is what makes the end vague.
         lamp: brightness of the lamp, grey values 0 to 255.
         contrast: difference between things and background, grey values.
+        tint: how much the colours of things and wall differ between videos, as a share of their own colour.
         noise: standard deviation of the noise of every pixel in every frame, grey values.
         texture: standard deviation of the still background, grey values.
         distractors_per_sec: how often something happens that is no action (rattle, sideways roll, bounce, blink,
@@ -35,19 +36,20 @@ class DemoStyle:
         shake: chance per frame that the picture jumps by one pixel.
     """
 
-    size: int = 64
+    size: int = 48
     fps: int = 25
-    video_sec: tuple = (20.0, 36.0)
+    video_sec: tuple = (22.0, 40.0)
     action_sec: tuple = (1.0, 4.0)
-    gap_sec: tuple = (0.8, 3.0)
-    extent: tuple = (0.45, 0.9)
-    ease: tuple = (1.0, 1.8)
-    fade: tuple = (1.2, 2.4)
-    lamp: tuple = (60.0, 120.0)
-    contrast: tuple = (40.0, 90.0)
-    noise: float = 10.0
-    texture: float = 14.0
-    distractors_per_sec: float = 0.35
+    gap_sec: tuple = (0.8, 2.4)
+    extent: tuple = (0.5, 0.9)
+    ease: tuple = (1.0, 1.5)
+    fade: tuple = (1.4, 2.2)
+    lamp: tuple = (80.0, 130.0)
+    contrast: tuple = (70.0, 110.0)
+    tint: float = 0.1
+    noise: float = 6.0
+    texture: float = 6.0
+    distractors_per_sec: float = 0.25
     shake: float = 0.02
 
 
