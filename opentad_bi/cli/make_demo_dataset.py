@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 from ..prepare.demo import make_demo
+from ..prepare.layout import summary
 
 
 def parse_args(argv=None):
@@ -29,17 +30,6 @@ def main(argv=None):
         return 1
     print(summary(args.out, database))
     return 0
-
-
-def summary(out, database):
-    """Describe a data set by the size of its subsets."""
-    rows = [f"{out}", f"{'subset':<12}{'videos':>8}{'frames':>10}{'seconds':>10}{'actions':>9}"]
-    for subset in ("training", "validation"):
-        own = [v for v in database.values() if v["subset"] == subset]
-        frames, seconds = sum(v["frame"] for v in own), sum(v["duration"] for v in own)
-        actions = sum(len(v["annotations"]) for v in own)
-        rows.append(f"{subset:<12}{len(own):>8}{frames:>10}{seconds:>10.1f}{actions:>9}")
-    return "\n".join(rows)
 
 
 if __name__ == "__main__":

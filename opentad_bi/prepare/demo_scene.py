@@ -42,8 +42,8 @@ def _wall(rng, style):
     part = part.transpose(1, 0, 2)
     wall = 110 * rng.normal(1, style.tint, 3) + rows[:, low] * (1 - part) + rows[:, low + 1] * part
     for _ in range(rng.integers(2, 6)):
-        top, left = rng.integers(0, size - 6, 2)
-        height, width = rng.integers(4, size // 4, 2)
+        top, left = rng.integers(0, size - size // 8, 2)
+        height, width = rng.integers(size // 12, size // 4, 2)
         wall[top : top + height, left : left + width] += rng.uniform(-25, 25, 3)
     return wall.astype(np.float32)
 

@@ -52,6 +52,12 @@ class DemoStyle:
     distractors_per_sec: float = 0.25
     shake: float = 0.02
 
+    def __post_init__(self):
+        if self.size < 16 or self.size % 2:
+            raise ValueError(f"size must be an even number of at least 16 pixels, got {self.size}")
+        if self.video_sec[0] < 2 + self.gap_sec[1] + self.action_sec[1]:
+            raise ValueError(f"a video of {self.video_sec[0]} s has no room for a gap, an action and 2 s more")
+
 
 @dataclass
 class Story:

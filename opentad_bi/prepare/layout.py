@@ -47,3 +47,14 @@ def entry(subset, frames, fps, actions):
         {"segment": [round(first / fps, 6), round(stop / fps, 6)], "label": str(name)} for first, stop, name in actions
     ]
     return {"subset": subset, "duration": round(frames / fps, 6), "frame": frames, "annotations": annotations}
+
+
+def summary(out, database):
+    """Describe a data set by the size of its subsets."""
+    rows = [f"{out}", f"{'subset':<12}{'videos':>8}{'frames':>10}{'seconds':>10}{'actions':>9}"]
+    for subset in SUBSETS:
+        own = [v for v in database.values() if v["subset"] == subset]
+        frames, seconds = sum(v["frame"] for v in own), sum(v["duration"] for v in own)
+        actions = sum(len(v["annotations"]) for v in own)
+        rows.append(f"{subset:<12}{len(own):>8}{frames:>10}{seconds:>10.1f}{actions:>9}")
+    return "\n".join(rows)
