@@ -57,8 +57,9 @@ def load_config(path, overrides=None):
     """
     if not Path(path).is_file():
         raise FileNotFoundError(f"config {path} does not exist")
-    tree = Config.fromfile(str(path)).to_dict()
-    overrides = overrides or {}
+    cfg = Config.fromfile(str(path))
+    tree, overrides = cfg.to_dict(), overrides or {}
+    _refuse_unused(tree, cfg.text, path)
     for key, value in overrides.items():
         if key.split(".")[0] not in TOP_LEVEL:
             _override(tree, key, value)
@@ -125,11 +126,16 @@ def resolve(tree, where="config"):
             return copy.deepcopy(_evaluate(whole[1], lookup))
         return _REFERENCE.sub(lambda match: str(_evaluate(match[1], lookup)), node)
 
-    resolved = {key: walk(value) for key, value in tree.items() if key in TOP_LEVEL}
-    for key in helpers:
-        if key not in cache:
-            raise KeyError(f"{where}: top-level key {key!r} is unknown, and nothing refers to it; {nearest(key, [*TOP_LEVEL, *cache])}")
-    return resolved
+    return {key: walk(value) for key, value in tree.items() if key in TOP_LEVEL}
+
+
+def _refuse_unused(tree, text, path):
+    """KeyError for a top-level key that no expression in `text`, the config and all its bases, refers to."""
+    used = {name for expression in _REFERENCE.findall(text) for name in re.findall(r"[A-Za-z_]\w*", expression)}
+    for key in tree:
+        if key not in TOP_LEVEL and key not in used:
+            hint = nearest(key, [*TOP_LEVEL, *used])
+            raise KeyError(f"{path}: top-level key {key!r} is unknown, and nothing refers to it; {hint}")
 
 
 def _evaluate(expression, lookup):

@@ -10,7 +10,7 @@ scale_factor = 1  # frames per grid position
 feature_stride = 4  # video frames per grid position
 image_size = 160
 resize_size = 182  # short side before the random crop
-reader = "decord"
+reader = "pyav"
 
 video_set = dict(
     ann_file="${annotation_path}",
@@ -30,8 +30,9 @@ train_pipeline = [
         trunc_thresh=0.75,
         crop_ratio=[0.9, 1.0],
         scale_factor="${scale_factor}",
+        reader="${reader}",
     ),
-    dict(type="DecodeFrames", reader="${reader}"),
+    dict(type="DecodeFrames"),
     dict(type="Resize", scale=[-1, "${resize_size}"]),
     dict(type="RandomResizedCrop"),
     dict(type="Resize", scale=["${image_size}", "${image_size}"], keep_ratio=False),
@@ -41,8 +42,8 @@ train_pipeline = [
     dict(type="Collect"),
 ]
 test_pipeline = [
-    dict(type="LoadFrames", method="sliding_window", scale_factor="${scale_factor}"),
-    dict(type="DecodeFrames", reader="${reader}"),
+    dict(type="LoadFrames", method="sliding_window", scale_factor="${scale_factor}", reader="${reader}"),
+    dict(type="DecodeFrames"),
     dict(type="Resize", scale=[-1, "${image_size}"]),
     dict(type="CenterCrop", crop_size="${image_size}"),
     dict(type="Collect"),

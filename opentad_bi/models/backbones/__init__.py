@@ -1,5 +1,6 @@
 """Networks that turn frames into a feature sequence."""
 
+from .conv3d_adapter import Conv3DAdapter
 from .frozen_linear import linear
 from .i3d import I3D
 from .i3d_weights import i3d_state_dict
@@ -13,6 +14,7 @@ from .vit_keys import adapt_vit_keys
 __all__ = [
     "I3D",
     "Adapter",
+    "Conv3DAdapter",
     "PlainAdapter",
     "VideoBackbone",
     "VisionTransformerAdapter",
