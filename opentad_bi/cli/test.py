@@ -7,6 +7,7 @@ from pathlib import Path
 from ..engine import Runner
 from ..engine.checkpoint import checkpoint_files
 from ..engine.weights import load_weights, read_weights
+from ..registry import METRICS
 from ..utils.distributed import close_distributed, is_main, setup_distributed, world_size
 from ..utils.files import write_json
 from ..utils.logging import LOGGER, setup_logging
@@ -71,6 +72,11 @@ def main(argv=None):
     cfg = config_of(args)
     if args.direction in ("for", "back") and len(cfg.branches) > 1:
         cfg.model.directions = [args.direction]
+    if args.predictions:
+        setup_logging()
+        metric = METRICS.build(cfg.evaluation)
+        show(metric, metric.compute_file(args.predictions), args)
+        return 0
     device = setup_distributed(args.device)
     try:
         folder = run_folder(cfg, world_size(), args.id)
@@ -88,14 +94,19 @@ def main(argv=None):
 
 
 def report(metric, metrics, args, folder):
-    """Print the table and write the files."""
-    chosen = select(metrics, args.direction)
-    LOGGER.info("\n%s", metric.table(chosen))
+    """Write the detections; show the numbers unless they are not wanted."""
+    metric.save(Path(args.save_dir or folder))
+    if not args.not_eval:
+        show(metric, select(metrics, args.direction), args)
+
+
+def show(metric, metrics, args):
+    """Print the tables and write --out."""
+    LOGGER.info("\n%s", metric.table(metrics))
     if args.per_class:
         LOGGER.info("\n%s", metric.per_class_table())
-    metric.save(Path(args.save_dir or folder))
     if args.out:
-        write_json(args.out, chosen)
+        write_json(args.out, metrics)
 
 
 def command():

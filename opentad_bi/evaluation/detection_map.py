@@ -13,6 +13,7 @@ from .ground_truth import load_ground_truth
 from .json_files import read_names
 from .mean_ap import THUMOS_THRESHOLDS, check_thresholds, evaluate
 from .post_processing import Window, final_predictions
+from .predictions import load_predictions
 from .tables import class_table, metrics_table
 
 logger = logging.getLogger(__name__)
@@ -88,9 +89,16 @@ class DetectionMAP:
 
     def compute(self):
         """{direction: {"average_mAP", "mAP@0.30", ...}} as fractions; ValueError if there were no results."""
+        return self._evaluate(self._predictions())
+
+    def compute_file(self, path):
+        """The same for a saved result file, told as that of a single network."""
+        return self._evaluate({SINGLE: load_predictions(path)})
+
+    def _evaluate(self, by_direction):
         self._reports = {
             direction: evaluate(predictions, self.truth, tiou_thresholds=self.tiou_thresholds, top_k=self.top_k)
-            for direction, predictions in self._predictions().items()
+            for direction, predictions in by_direction.items()
         }
         return {direction: dict(report.metrics) for direction, report in self._reports.items()}
 
