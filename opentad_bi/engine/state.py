@@ -36,8 +36,7 @@ def restore_run(runner, state, path):
     if "format" not in state:
         _restore_opentad(runner, state, path)
         return
-    load_weights(runner.model, state["state_dict"], what=path)
-    load_weights(runner.ema.module, state["state_dict_ema"], what=path)
+    _load_both(runner, state["state_dict"], state["state_dict_ema"], path)
     for name, branch in runner.branches.items():
         branch.load_state_dict(state["branches"][name])
     runner.scaler.load_state_dict(state["scaler"])
@@ -62,11 +61,16 @@ def _restore_opentad(runner, state, path):
         )
     weights = {n.removeprefix("module."): t for n, t in state["state_dict"].items()}
     averages = {n.removeprefix("module."): t for n, t in state.get("state_dict_ema", weights).items()}
-    load_weights(runner.model, weights, what=path)
-    load_weights(runner.ema.module, averages, what=path)
+    _load_both(runner, weights, averages, path)
     (branch,) = runner.branches.values()
     branch.load_state_dict({"optimizer": state["optimizer"], "scheduler": state["scheduler"]})
     runner.epoch, runner.iteration = state["epoch"] + 1, 0
+
+
+def _load_both(runner, weights, averages, path):
+    """Fill the average, then the live network: frozen weights are shared, and the live ones are exact."""
+    load_weights(runner.ema.module, averages, what=path)
+    load_weights(runner.model, weights, what=path)
 
 
 def _random_state(device):

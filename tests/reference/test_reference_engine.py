@@ -1,0 +1,244 @@
+"""Optimizer groups, learning rates, training trajectories and resuming against the numbers of the existing toolbox."""
+
+import pytest
+import torch
+from mmengine.config import Config
+from opentad_config import translate_model
+from test_reference_detector import MODELS_BY_FILE, close, our_batch, unpadded
+from torch import nn
+
+from opentad_bi.engine import Runner
+from opentad_bi.engine.checkpoint import load_checkpoint
+from opentad_bi.engine.hooks import Hook
+from opentad_bi.engine.state import restore_run
+from opentad_bi.engine.weights import load_weights, read_weights
+from opentad_bi.registry import DATASETS, HOOKS, MODELS, SCHEDULERS
+
+# the reference keeps an int64 normaliser in its averaged weights, which is of no use there; ours is averaged as a float
+NORMALIZER = "rpn_head.loss_normalizer"
+STATES = {}
+
+
+@DATASETS.register_module(force=True)
+class SameBatch:
+    """One batch of a fixture, again in every iteration."""
+
+    def __init__(self, name, iterations):
+        self.batch, self.iterations = STATES[name], iterations
+
+    def __len__(self):
+        return self.iterations
+
+    def __getitem__(self, key):
+        return self.batch
+
+    @staticmethod
+    def collate(samples):
+        return samples[0]
+
+
+@HOOKS.register_module(force=True)
+class Record(Hook):
+    """Losses of every iteration, and the learning rates it leaves behind."""
+
+    def __init__(self):
+        self.losses, self.lrs = [], []
+
+    def after_iter(self, runner):
+        self.losses.append(runner.losses)
+        self.lrs.append(runner.branches["model"].lrs)
+
+
+def trainable_patterns(optimizer):
+    """What the reference trains, as patterns: the detector, and of the backbone what has a group of its own."""
+    if not optimizer.get("backbone"):
+        return None
+    customs = [f"backbone.*.{custom['name']}.*" for custom in optimizer["backbone"].get("custom", [])]
+    return [*customs, "projection.*", "neck.*", "rpn_head.*"]
+
+
+@pytest.fixture
+def make_runner(tmp_path):
+    """Build a runner that trains on the batch of a fixture, dropout off, as the fixtures were made."""
+
+    def make(fixture, *, optimizer, scheduler, clip, iterations, epochs, load_from=None):
+        STATES[str(tmp_path)] = our_batch({}, fixture) | {"meta": [m["video_name"] for m in fixture["inputs"]["metas"]]}
+        branch = {"optimizer": optimizer, "scheduler": scheduler, "clip_grad_norm": clip}
+        branch |= {"trainable": trainable_patterns(optimizer), "load_from": load_from and str(load_from)}
+        data = {"type": "SameBatch", "name": str(tmp_path), "iterations": iterations}
+        size = {"batch_size": 1, "num_workers": 0}
+        cfg = {
+            "dataset": {"train": data, "test": data},
+            "model": translate_model(fixture["model_cfg"]),
+            "branches": {"model": branch},
+            "solver": {"train": size, "test": size, "ema": {"type": "ExponentialMovingAverage", "decay": 0.999}},
+            "workflow": {"end_epoch": epochs, "val_eval_interval": 0, "tensorboard": False},
+            "hooks": [{"type": "Record"}],
+        }
+        (tmp_path / "checkpoint").mkdir()
+        runner = Runner(Config(cfg), work_dir=tmp_path, device=torch.device("cpu"))
+        without_dropout(runner.model)
+        return runner
+
+    return make
+
+
+def without_dropout(model):
+    """Set every probability to drop something to 0."""
+    for module in model.modules():
+        if isinstance(module, nn.Dropout | nn.Dropout1d):
+            module.p = 0.0
+        for name in ("drop_prob", "rate"):
+            if isinstance(getattr(module, name, None), float):
+                setattr(module, name, 0.0)
+
+
+@pytest.fixture(params=MODELS_BY_FILE)
+def parity(request, reference, load_reference, make_runner):
+    """A fixture of a whole tiny model, and the runner that trains it."""
+    fixture = load_reference(f"{request.param}.pt")
+    train = fixture["train"]
+    iterations = train["iters_per_epoch"]
+    runner = make_runner(
+        fixture,
+        optimizer=train["optimizer_cfg"],
+        scheduler=train["scheduler_cfg"],
+        clip=train["clip_grad_l2norm"],
+        iterations=iterations,
+        epochs=len(train["losses_per_iter"]) // iterations,
+        load_from=reference / f"{request.param}_state_dict.pth",
+    )
+    return train, runner
+
+
+def check_losses(ours, expected, tolerance):
+    """Each iteration's losses, and their sum, which the reference calls cost."""
+    assert len(ours) == len(expected)
+    for got, wanted in zip(ours, expected, strict=True):
+        named = {**got, "cost": sum(got.values())}
+        assert named == pytest.approx({k: float(v) for k, v in wanted.items()}, rel=tolerance, abs=tolerance)
+
+
+def test_learning_rates(load_reference):
+    for case in load_reference("lr_schedule.json"):
+        run = case["run"]
+        groups = [{"params": [nn.Parameter(torch.zeros(1))], "lr": lr} for lr in run["lrs"]]
+        optimizer = torch.optim.SGD(groups)
+        schedule = SCHEDULERS.build(run["cfg"], optimizer=optimizer, iters_per_epoch=run["iters_per_epoch"])
+        assert len(case["lr_used_at_iteration"]) == run["n_iters"]
+        for expected in case["lr_used_at_iteration"]:
+            assert [g["lr"] for g in optimizer.param_groups] == pytest.approx(expected, rel=1e-12, abs=1e-20)
+            optimizer.step()
+            schedule.step()
+
+
+def test_parameter_groups_and_freezing(parity):
+    train, runner = parity
+    names = {id(p): name for name, p in runner.model.named_parameters()}
+    groups = runner.branches["model"].optimizer.param_groups
+    assert len(groups) == len(train["param_groups"])
+    for ours, expected in zip(groups, train["param_groups"], strict=True):
+        assert [names[id(p)] for p in ours["params"]] == expected["names"]
+        assert ours["initial_lr"] == expected["lr_initial"]
+        assert ours["weight_decay"] == expected["weight_decay"]
+    # the reference lets parameters that nothing uses and no group holds ask for a gradient; ours are frozen
+    grouped = {name for group in train["param_groups"] for name in group["names"]}
+    trains = {name for name, p in runner.model.named_parameters() if p.requires_grad}
+    assert trains == {n for n, on in train["first_iter"]["requires_grad"].items() if on} & grouped
+    for name in {n for n, on in train["first_iter"]["requires_grad"].items() if on} - grouped:
+        assert train["first_iter"]["grad_norms"][name] is None
+
+
+def test_first_iteration(parity, monkeypatch):
+    train, runner = parity
+    expected, seen = train["first_iter"], {}
+    clip = torch.nn.utils.clip_grad_norm_
+
+    def spy(parameters, limit):
+        seen["norms"] = {n: p.grad.norm().item() for n, p in runner.model.named_parameters() if p.grad is not None}
+        seen["total"] = clip(parameters, limit)
+
+    monkeypatch.setattr(torch.nn.utils, "clip_grad_norm_", spy)
+    runner.model.train()
+    runner.train_step([next(iter(runner.loader))])
+    check_losses([runner.losses], [expected["losses"]], 1e-5)
+    close(runner.model.rpn_head.loss_normalizer, expected["loss_normalizer_after"].float())
+    close(seen["total"], expected["grad_norm"], 1e-4)
+    wanted = {name: float(norm) for name, norm in expected["grad_norms"].items() if norm is not None}
+    assert seen["norms"] == pytest.approx(wanted, rel=1e-3, abs=1e-6)
+
+
+def test_trajectory(parity):
+    train, runner = parity
+    runner.train()
+    record = runner.hooks[-1]
+    check_losses(record.losses, train["losses_per_iter"], 1e-3)
+    for ours, expected in zip(record.lrs, train["lr_per_group_after_each_iter"], strict=True):
+        assert ours == pytest.approx(expected, rel=1e-12)
+    close(runner.model.rpn_head.loss_normalizer, train["final_loss_normalizer"])
+    live, average = dict(runner.model.named_parameters()), dict(runner.ema.module.named_parameters())
+    for ours, key in ((live, "final_params"), (average, "ema_params")):
+        for name, expected in train[key].items():
+            close(ours[name].detach(), expected, 1e-3)
+    for ours, key in ((live, "final_param_abs_sums"), (average, "ema_param_abs_sums")):
+        sums = {name: p.detach().double().abs().sum().item() for name, p in ours.items()}
+        wanted = {name: float(value) for name, value in train[key].items() if name in sums}
+        assert set(train[key]) - set(sums) <= {NORMALIZER}
+        assert sums == pytest.approx(wanted, rel=1e-3, abs=1e-3)
+
+
+@pytest.fixture
+def sample(reference):
+    """A checkpoint that the existing toolbox wrote, and what it gave from there on."""
+    folder = reference / "checkpoint_sample"
+    (path,) = folder.rglob("epoch_*.pth")
+    return path, torch.load(folder / "expected.pt", weights_only=True)
+
+
+def test_a_checkpoint_loads_strictly(sample):
+    path, expected = sample
+    batch = our_batch({}, expected)
+    assert read_weights(path)[1] == "state_dict_ema"
+    for key, wanted in expected["eval_after_load"].items():
+        model = MODELS.build(translate_model(expected["model_cfg"])).eval()
+        state, found = read_weights(f"{path}:{key}")
+        assert found == key
+        assert load_weights(model, state, what=path) == len(model.state_dict()) == len(state)
+        with torch.no_grad():
+            segments, scores = unpadded(model.raw(batch))
+        for ours, name in ((segments, "proposals"), (scores, "scores")):
+            for a, b in zip(ours, wanted[name], strict=True):
+                close(a, b)
+
+
+def test_resume(sample, load_reference, make_runner):
+    """The reference cuts the running normaliser to a whole number when it resumes; here the file is cut instead.
+
+    Ours goes on with the exact value, so that an interruption changes nothing.
+    """
+    path, expected = sample
+    losses = expected["losses_epoch2_after_resume"]
+    state = load_checkpoint(path)
+    done = state["epoch"] + 1
+    iterations = len(expected["losses_epoch0_1"]) // done
+    runner = make_runner(
+        expected,
+        optimizer=expected["optimizer_cfg"],
+        scheduler=expected["scheduler_cfg"],
+        clip=load_reference("parity_adatad.pt")["train"]["clip_grad_l2norm"],
+        iterations=iterations,
+        epochs=done + len(losses) // iterations,
+    )
+    exact = state["state_dict"][f"module.{NORMALIZER}"]
+    restore_run(runner, state, path)
+    for name, tensor in runner.model.state_dict().items():
+        assert torch.equal(tensor, state["state_dict"][f"module.{name}"]), name
+    state["state_dict"][f"module.{NORMALIZER}"] = exact.long().float()
+    runner.train((path, state))
+    record = runner.hooks[-1]
+    check_losses(record.losses, losses, 1e-3)
+    for ours, wanted in zip(record.lrs, expected["lr_after_each_iter_epoch2"], strict=True):
+        assert ours == pytest.approx(wanted, rel=1e-12)
+    close(runner.model.rpn_head.cls_head.weight.detach(), expected["final_cls_head_weight"], 1e-4)
+    close(runner.ema.module.rpn_head.cls_head.weight.detach(), expected["ema_cls_head_weight"], 1e-4)
+    close(runner.model.rpn_head.loss_normalizer, expected["loss_normalizer"])
