@@ -19,8 +19,8 @@ FPS, FRAMES, SIZE = 25, 150, 48
 SMALL = {
     "window_size": 64,
     "max_seq_len": 64,
-    "image_size": 32,
-    "resize_size": 40,
+    "image_size": SIZE,
+    "resize_size": SIZE + 8,
     "embed_dims": 32,
     "depth": 2,
     "num_heads": 2,
@@ -28,6 +28,7 @@ SMALL = {
     "pretrained": None,
     "in_channels": 32,
     "end_epoch": 1,
+    "warmup_epoch": 0,
     "batch_size": 2,
 }
 

@@ -1,4 +1,4 @@
-# The demonstration set (tools/make_demo_dataset.py): 64 px, 25 frames per second, 20 to 36 s, six classes in pairs
+# The demonstration set (tools/make_demo_dataset.py): 48 px, 25 frames per second, 20 to 36 s, six classes in pairs
 # that are each other's reversal.
 data_root = "data/demo"
 annotation_path = "${data_root}/annotations/thumos_14_anno.json"
@@ -6,6 +6,7 @@ class_map = "${data_root}/annotations/category_idx.txt"
 data_path = "${data_root}/raw_data"
 
 window_size = 192
+image_size = 48  # the size of the videos
 scale_factor = 1
 feature_stride = 4
 reader = "pyav"

@@ -8,7 +8,12 @@ detector = dict(
     type="ActionFormer",
     backbone=dict(
         type="VideoBackbone",
-        backbone=dict(type="Conv3DAdapter", total_frames="${num_frames}", widths=(24, 48, "${in_channels}")),
+        backbone=dict(
+            type="Conv3DAdapter",
+            total_frames="${num_frames}",
+            image_size="${image_size}",
+            widths=(24, 48, "${in_channels}"),
+        ),
         mean=[123.675, 116.28, 103.53],
         std=[58.395, 57.12, 57.375],
         clip_frames=None,

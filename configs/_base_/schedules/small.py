@@ -1,6 +1,7 @@
 # How a small network is trained from scratch: everything trains, in fp32. `branch` is used once or, by a pair, twice.
 lr = 1e-3
-end_epoch = 80
+warmup_epoch = 2
+end_epoch = 70
 
 branch = dict(
     optimizer=dict(
@@ -10,7 +11,7 @@ branch = dict(
         paramwise=True,
         backbone=dict(lr="${lr}", weight_decay=0.05),
     ),
-    scheduler=dict(type="LinearWarmupCosineAnnealingLR", warmup_epoch=2, max_epoch="${end_epoch + 1}"),
+    scheduler=dict(type="LinearWarmupCosineAnnealingLR", warmup_epoch="${warmup_epoch}", max_epoch="${end_epoch}"),
     clip_grad_norm=1.0,
     trainable=None,
     load_from=None,

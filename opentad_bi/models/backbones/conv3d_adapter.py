@@ -12,9 +12,8 @@ from .tia_adapter import Adapter
 class ConvStage(nn.Module):
     """Convolution over time and space, batch norm, ReLU, then the adapters."""
 
-    def __init__(self, channels, width, kernel, stride, adapters, total_frames):
+    def __init__(self, channels, width, *, kernel, stride, padding, adapters, total_frames):
         super().__init__()
-        padding = tuple(k // 2 for k in kernel)
         self.conv = nn.Conv3d(channels, width, kernel, stride, padding, bias=False)
         self.norm = nn.BatchNorm3d(width)
         for name in adapters:
@@ -33,29 +32,38 @@ class ConvStage(nn.Module):
 
 @BACKBONES.register_module()
 class Conv3DAdapter(nn.Module):
-    """A stage per width: 5 x 5 pixels at stride 4 first, then 3 x 3 at stride 2; 3 frames at stride 1 everywhere.
+    """Three stages: 5 x 5 pixels at stride 4, then 3 frames of 3 x 3 at stride 2, then 3 frames of all that is left.
 
-    After every stage stands a TIA `adapter` and, if asked for, a `bi_adapter`, as in `VisionTransformerAdapter`. In a
-    `VideoBackbone` it takes whole windows (`clip_frames=None`).
+    The last stage sees where things are, not only that they are. After every stage stands a TIA `adapter` and, if
+    asked for, a `bi_adapter`, as in `VisionTransformerAdapter`. In a `VideoBackbone` it takes whole windows
+    (`clip_frames=None`).
 
     Args:
         total_frames: frames F of a window.
-        widths: channels of the stages; their last is `out_channels`.
+        image_size: side S of the frames, a multiple of 8.
+        widths: channels of the three stages; their last is `out_channels`.
         adapter: put in the `adapter`.
         bi_adapter: put in the `bi_adapter`, after it.
     """
 
-    def __init__(self, *, total_frames, widths=(24, 48, 96), adapter=True, bi_adapter=False):
+    def __init__(self, *, total_frames, image_size, widths=(24, 48, 96), adapter=True, bi_adapter=False):
         super().__init__()
+        if image_size % 8:
+            raise ValueError(f"image_size {image_size} must be a multiple of 8")
         names = [name for name, wanted in (("adapter", adapter), ("bi_adapter", bi_adapter)) if wanted]
-        stages, channels = [], 3
-        for i, width in enumerate(widths):
-            kernel, stride = ((3, 5, 5), (1, 4, 4)) if i == 0 else ((3, 3, 3), (1, 2, 2))
-            stages.append(ConvStage(channels, width, kernel, stride, names, total_frames))
-            channels = width
+        left = image_size // 8
+        shapes = (
+            {"kernel": (1, 5, 5), "stride": (1, 4, 4), "padding": (0, 2, 2)},
+            {"kernel": (3, 3, 3), "stride": (1, 2, 2), "padding": (1, 1, 1)},
+            {"kernel": (3, left, left), "stride": 1, "padding": (1, 0, 0)},
+        )
+        stages = [
+            ConvStage(channels, width, adapters=names, total_frames=total_frames, **shape)
+            for channels, width, shape in zip((3, *widths), widths, shapes, strict=False)
+        ]
         self.blocks = nn.Sequential(*stages)
-        self.out_channels = channels
+        self.out_channels = widths[-1]
 
     def forward(self, x):
-        """Normalised frames (K, 3, F, S, S) -> map (K, D, F, h, w)."""
+        """Normalised frames (K, 3, F, S, S) -> map (K, D, F, 1, 1)."""
         return self.blocks(x)

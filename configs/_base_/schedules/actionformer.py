@@ -1,0 +1,31 @@
+# How one ActionFormer on features is trained, in fp32. `branch` is used once or, by a pair, twice.
+lr = 1e-4
+end_epoch = 35
+
+branch = dict(
+    optimizer=dict(type="AdamW", lr="${lr}", weight_decay=0.05, paramwise=True),
+    scheduler=dict(type="LinearWarmupCosineAnnealingLR", warmup_epoch=5, max_epoch="${end_epoch}"),
+    clip_grad_norm=1.0,
+    trainable=None,
+    load_from=None,
+    load_missing=[],
+)
+branches = dict(model="${branch}")
+
+solver = dict(
+    train=dict(batch_size=2, num_workers=2),
+    test=dict(batch_size=1, num_workers=1),
+    amp=None,
+    accumulate=1,
+    ema=dict(type="ExponentialMovingAverage", decay=0.999),
+)
+workflow = dict(
+    logging_interval=20,
+    checkpoint_interval=1,
+    keep_last=None,
+    val_eval_interval=1,
+    val_start_epoch=30,
+    end_epoch="${end_epoch}",
+    tensorboard=True,
+    wandb=None,
+)

@@ -1,0 +1,10 @@
+"""The whole way on a small set, from data to mAP; see opentad_bi/cli/demo.py."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from opentad_bi.cli.demo import main
+
+if __name__ == "__main__":
+    sys.exit(main())
