@@ -12,6 +12,7 @@ from ..utils.files import write_json
 from .ground_truth import load_ground_truth
 from .json_files import read_names
 from .mean_ap import THUMOS_THRESHOLDS, check_thresholds, evaluate
+from .merging import merge_directions
 from .post_processing import Window, final_predictions
 from .predictions import load_predictions
 from .tables import class_table, metrics_table
@@ -36,6 +37,7 @@ class DetectionMAP:
         blocked_videos: videos that take no part: names, a JSON list or a text file.
         top_k: also report recall of the first k * (true segments) predictions per video and class.
         per_class: add the average precision of every class to `table`.
+        agreement: how "merged" weighs what only one direction believes in, see `merge_directions`; None: not at all.
     Raises:
         ValueError, FileNotFoundError: what is wrong with the files; a subset that is not there or is empty.
         KeyError: `nms` has an argument that `batched_nms` does not know.
@@ -52,12 +54,14 @@ class DetectionMAP:
         blocked_videos=None,
         top_k=None,
         per_class=False,
+        agreement=None,
     ):
         self.truth = load_ground_truth(ground_truth_filename, subset, blocked_videos)
         self.classes = read_names(class_map, "class map")
         self.tiou_thresholds = check_thresholds(tiou_thresholds)
         self.nms = _check_nms(nms)
         self.top_k = top_k
+        self.agreement = agreement
         self.per_class = per_class
         missing = sorted(set(self.truth.classes) - set(self.classes))
         if missing:
@@ -138,7 +142,7 @@ class DetectionMAP:
         if self._final is None:
             candidates = dict(self._windows)
             if FORWARD in candidates and BACKWARD in candidates:
-                candidates[MERGED] = _merge(candidates[FORWARD], candidates[BACKWARD])
+                candidates[MERGED] = merge_directions(candidates[FORWARD], candidates[BACKWARD], self.agreement)
             self._final = {
                 direction: final_predictions(windows, self.classes, self.nms)
                 for direction, windows in candidates.items()
@@ -159,14 +163,6 @@ class DetectionMAP:
                 f"{len(self.classes)} names"
             )
         return Window(meta, segments, scores, labels)
-
-
-def _merge(forward, backward):
-    """Windows with the candidates of both directions; both hold the same windows in the same order."""
-    return {
-        video: [own.joined(other) for own, other in zip(windows, backward[video], strict=True)]
-        for video, windows in forward.items()
-    }
 
 
 def _chief(by_direction):
