@@ -1,7 +1,7 @@
 # How a small network is trained from scratch: everything trains, in fp32. `branch` is used once or, by a pair, twice.
 lr = 1e-3
 warmup_epoch = 2
-end_epoch = 70
+end_epoch = 50
 
 branch = dict(
     optimizer=dict(
