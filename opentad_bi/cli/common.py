@@ -3,11 +3,14 @@
 import os
 import re
 import sys
+import traceback
 from pathlib import Path
 
 from ..config import load_config, parse_overrides
 
 PACKAGE = Path(__file__).resolve().parents[1]
+_FROM_WORKER = re.compile(r"Caught \w+ in DataLoader worker process")
+_FRAME = re.compile(r'  File "(.*?)", line')
 _JOINED = re.compile(r"\s*,\s*(--(?:for|back)_resume)")
 
 
@@ -80,13 +83,24 @@ def run_command(main):
     """
     try:
         return main()
-    except (ValueError, KeyError, FileNotFoundError, PermissionError, FloatingPointError) as error:
-        trace = error.__traceback__
-        while trace.tb_next:
-            trace = trace.tb_next
-        ours = Path(trace.tb_frame.f_code.co_filename).is_relative_to(PACKAGE)
-        if not ours or os.environ.get("OPENTAD_BI_TRACEBACK"):
+    except (ValueError, KeyError, ImportError, FileNotFoundError, PermissionError, FloatingPointError) as error:
+        file, message = _origin(error)
+        if not file.is_relative_to(PACKAGE) or os.environ.get("OPENTAD_BI_TRACEBACK"):
             raise
-        text = error.args[0] if isinstance(error, KeyError) and error.args else error
-        print(f"error: {text}", file=sys.stderr)
+        print(f"error: {message}", file=sys.stderr)
         return 1
+
+
+def _origin(error):
+    """The source file that raised `error`, and the message it gave there.
+
+    A data loader's worker process sends its error as text: the message is the traceback.
+    """
+    text = str(error.args[0]) if isinstance(error, KeyError) and error.args else str(error)
+    if not _FROM_WORKER.match(text):
+        return Path(traceback.extract_tb(error.__traceback__)[-1].filename), text
+    lines = text.rpartition("Traceback (most recent call last):\n")[2].splitlines()
+    end = next(i for i, line in enumerate(lines) if not line.startswith(" "))
+    file = [found[1] for line in lines[:end] if (found := _FRAME.match(line))][-1]
+    message = "\n".join(lines[end:]).partition(": ")[2]
+    return Path(file), message.strip("'\"") if isinstance(error, KeyError) else message

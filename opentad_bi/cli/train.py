@@ -53,7 +53,9 @@ def check_data(cfg):
     """Log what the fast check finds in the training and test sets; errors end the run before it starts."""
     from ..datasets.check import check_dataset, table
 
-    findings = [f for split in ("train", "test") for f in check_dataset(cfg.dataset[split])]
+    wrap = cfg.dataset.get("wrap")
+    sets = [{**wrap, "dataset": data} if wrap else data for data in (cfg.dataset.train, cfg.dataset.test)]
+    findings = [finding for data in sets for finding in check_dataset(data, full=False)]
     if findings:
         LOGGER.warning("dataset check\n%s", table(findings))
     if any(finding.level == "error" for finding in findings):

@@ -3,7 +3,7 @@
 import itertools
 import random
 from contextlib import nullcontext
-from functools import partial
+from functools import cached_property, partial
 
 import numpy as np
 import torch
@@ -130,6 +130,11 @@ class Runner:
             autocast=self.autocast,
         )
         return self.metrics
+
+    @cached_property
+    def config_text(self):
+        """The config as Python source, for checkpoints; formatting it takes a second."""
+        return self.cfg.pretty_text
 
     def build_metric(self):
         """A fresh metric, as `evaluation` describes it."""

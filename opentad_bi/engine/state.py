@@ -27,7 +27,7 @@ def run_state(runner):
         "random": random_states,
         "seed": runner.seed,
         "best": runner.best,
-        "config": runner.cfg.pretty_text,
+        "config": runner.config_text,
     }
 
 

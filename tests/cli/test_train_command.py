@@ -92,13 +92,17 @@ def test_two_processes_stay_equal_and_match_one(config, tmp_path):
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_saves_and_resume_auto_goes_on(config, tmp_path, number):
-    words = ["tools/train.py", str(config), "--skip_check", "--cfg-options", "workflow.end_epoch=5", "length=400000"]
-    process = subprocess.Popen([sys.executable, *words], cwd=ROOT, env=environment(), stderr=subprocess.PIPE, text=True)
+    """The signal goes to the whole process group, loader workers too, as a terminal and job schedulers send it."""
+    options = ["--cfg-options", "workflow.end_epoch=5", "length=400000", "solver.train.num_workers=1"]
+    words = [sys.executable, "tools/train.py", str(config), "--skip_check", *options]
+    process = subprocess.Popen(
+        words, cwd=ROOT, env=environment(), stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
     log = tmp_path / "exps" / "gpu1_id0" / "log.txt"
     deadline = time.time() + 60
     while time.time() < deadline and not (log.exists() and "[Train]" in log.read_text()):
         time.sleep(0.05)
-    process.send_signal(number)
+    os.killpg(process.pid, number)
     errors = process.communicate(timeout=60)[1]
     assert process.returncode == 130, errors
     state = load_checkpoint(log.parent / "checkpoint" / "interrupt.pth")

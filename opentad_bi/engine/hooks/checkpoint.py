@@ -12,8 +12,8 @@ from .base import Hook
 class CheckpointHook(Hook):
     """Write `checkpoint/epoch_{k}.pth` (k counted from 0) every `interval` epochs and after the last one.
 
-    An orderly stop amid an epoch (signal, loss not finite) writes `checkpoint/interrupt.pth`, which `--resume auto`
-    finds.
+    An orderly stop (signal, loss not finite, early stop) writes what is not saved yet to `checkpoint/interrupt.pth`,
+    which `--resume auto` finds.
 
     Args:
         interval: epochs between checkpoints.
@@ -23,7 +23,11 @@ class CheckpointHook(Hook):
     def __init__(self, interval=1, keep_last=None):
         if keep_last is not None and keep_last < 1:
             raise ValueError(f"workflow.keep_last {keep_last} must be at least 1, or None to keep all")
-        self.interval, self.keep_last = interval, keep_last
+        self.interval, self.keep_last, self.saved = interval, keep_last, None
+
+    def before_train(self, runner):
+        """What a run starts from needs no saving."""
+        self.saved = (runner.epoch, runner.iteration)
 
     def after_epoch(self, runner):
         """Save if it is time."""
@@ -34,12 +38,13 @@ class CheckpointHook(Hook):
                 self._retain(runner.work_dir / "checkpoint")
 
     def after_train(self, runner):
-        """Save the interrupted epoch."""
-        if runner.stop and runner.iteration:
+        """Save what an orderly stop interrupts."""
+        if runner.stop and self.saved != (runner.epoch, runner.iteration):
             self._save(runner, "interrupt.pth")
             LOGGER.warning("stopped by %s in epoch %d; go on with --resume auto", runner.stop, runner.epoch)
 
     def _save(self, runner, name):
+        self.saved = (runner.epoch, runner.iteration)
         state = run_state(runner)
         if is_main():
             save_checkpoint(runner.work_dir / "checkpoint" / name, state)

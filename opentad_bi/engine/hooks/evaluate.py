@@ -3,7 +3,7 @@
 from ...registry import HOOKS
 from ...utils.distributed import is_main
 from ...utils.logging import LOGGER
-from ..checkpoint import save_checkpoint
+from ..checkpoint import load_checkpoint, save_checkpoint
 from .base import Hook
 
 
@@ -20,6 +20,13 @@ class EvaluateHook(Hook):
 
     def __init__(self, interval=1, start_epoch=0):
         self.interval, self.start_epoch = interval, start_epoch
+
+    def before_train(self, runner):
+        """Take up the best score of a resumed run: an epoch's checkpoint is written before its evaluation."""
+        path = runner.work_dir / "checkpoint" / "best.pth"
+        if runner.epoch and path.is_file():
+            best = load_checkpoint(path)
+            runner.best = best["score"] if best["epoch"] < runner.epoch else runner.best
 
     def after_epoch(self, runner):
         """Evaluate if it is time."""
