@@ -1,7 +1,11 @@
 """Initial weights of a branch: from whatever file a user has, strictly, saying what was taken."""
 
+import zipfile
 from fnmatch import fnmatchcase
 from pathlib import Path
+
+import numpy as np
+import torch
 
 from ..registry import check_keys, nearest
 from ..utils.logging import LOGGER
@@ -15,7 +19,8 @@ _PRETRAINED_KEYS = ("path", "module", "missing", "unexpected")
 def read_weights(spec):
     """State dict in the checkpoint `spec`, "PATH" or "PATH:KEY"; without a key, averaged weights are preferred.
 
-    One leading `module.` of the names (DistributedDataParallel) is dropped.
+    PATH may also be an .npz file of named arrays. One leading `module.` of the names (DistributedDataParallel) is
+    dropped.
 
     Returns:
         (state dict, the key it was found under or "").
@@ -23,13 +28,24 @@ def read_weights(spec):
     path, key = str(spec), None
     if not Path(path).is_file() and ":" in path:
         path, _, key = path.rpartition(":")
-    content = load_checkpoint(path)
+    content = _read_arrays(path) if path.endswith(".npz") else load_checkpoint(path)
     if key is None:
         key = next((k for k in WEIGHT_KEYS if isinstance(content.get(k), dict)), "")
     elif not isinstance(content.get(key), dict):
         raise KeyError(f"checkpoint {path} has no weights under {key!r}; {nearest(key, content)}")
     state = content[key] if key else content
     return {name.removeprefix("module."): tensor for name, tensor in state.items()}, key
+
+
+def _read_arrays(path):
+    """{name: tensor} of an .npz file, without running any code in it."""
+    if not Path(path).is_file():
+        raise FileNotFoundError(f"weights {path} do not exist")
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            return {name: torch.from_numpy(arrays[name]) for name in arrays.files}
+    except (ValueError, TypeError, OSError, EOFError, zipfile.BadZipFile) as error:
+        raise ValueError(f"{path} is damaged or not a file of named arrays: {error}") from error
 
 
 def load_weights(module, state, *, what, missing=(), unexpected=()):

@@ -8,6 +8,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from opentad_bi.engine.weights import load_weights, read_weights
 from opentad_bi.models.backbones import I3D, VideoBackbone, i3d_state_dict
 from opentad_bi.models.backbones.i3d import pad_same
 
@@ -79,6 +80,11 @@ def test_array_file_loads_strictly(tmp_path):
         torch.equal(a, b) for a, b in zip(source.state_dict().values(), target.state_dict().values(), strict=True)
     )
     I3D().load_state_dict(i3d_state_dict(tmp_path / "i3d.npz"))
+    backbone = VideoBackbone(backbone={"type": "I3D"}, clip_frames=None)
+    state, _ = read_weights(tmp_path / "i3d.npz")
+    assert load_weights(backbone, state, what="i3d.npz") == len(backbone.state_dict())
+    for name, value in backbone.model["backbone"].state_dict().items():
+        assert torch.equal(value, source.state_dict()[name]), name
 
 
 def test_other_files_are_refused(tmp_path):

@@ -5,6 +5,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from ...registry import BACKBONES
+from .i3d_weights import adapt_i3d_keys
 
 # K clips, F frames of a clip, S frame size, C channels, t h w feature steps
 
@@ -82,7 +83,8 @@ class Mixed(nn.Module):
 class I3D(nn.Module):
     """Feature map of 1024 channels, one step per 8 frames and 32 pixels; fully convolutional, any length and size.
 
-    Frames are RGB in [-1, 1] (mean and std 127.5 on the 0-255 scale); weights: see `i3d_state_dict`.
+    Frames are RGB in [-1, 1] (mean and std 127.5 on the 0-255 scale); weights: see
+    `i3d_state_dict`; a branch also takes the array file as `pretrained`.
 
     Args:
         num_classes: size of the classifier behind `classify`; None: there is none.
@@ -113,6 +115,10 @@ class I3D(nn.Module):
                 x = F.max_pool3d(pad_same(x, kernel, stride, float("-inf")), kernel, stride)
             x = layer(x)
         return x
+
+    def adapt_state_dict(self, state):
+        """Bring weights from the published array file to this network's keys; others pass as they are."""
+        return adapt_i3d_keys(state, classifier=self.logits is not None)
 
     def classify(self, clips):
         """Class logits, averaged over pairs of neighbouring steps.  (K, 3, F, S, S') -> (K, classes)"""

@@ -19,8 +19,6 @@ _ENTRIES = (
 def i3d_state_dict(path, classifier=False):
     """State dict of `I3D` from an .npz file with entries `params/<unit>/Conv_0/kernel` and the like.
 
-    Kernels there are (t, h, w, in, out); the batch norms have no scale, which is a scale of 1.
-
     Args:
         path: the file.
         classifier: whether the weights of the Kinetics-400 classifier are wanted (`num_classes=400`).
@@ -30,23 +28,36 @@ def i3d_state_dict(path, classifier=False):
     """
     if not Path(path).is_file():
         raise FileNotFoundError(f"I3D weights {path} do not exist")
+    with np.load(path, allow_pickle=False) as arrays:
+        return convert_arrays({name: torch.from_numpy(arrays[name]) for name in arrays.files}, classifier)
+
+
+def adapt_i3d_keys(state, classifier=False):
+    """The entries of the array file, if `state` holds such, under this network's keys; else `state` as it is."""
+    return convert_arrays(state, classifier) if any(name.startswith("params/") for name in state) else state
+
+
+def convert_arrays(arrays, classifier):
+    """{name in the array file: tensor} to a state dict of `I3D`, float32.
+
+    Kernels there are (t, h, w, in, out); the batch norms have no scale, which is a scale of 1.
+    """
     state = {}
-    with np.load(path) as arrays:
-        for name in arrays.files:
-            key = _own_key(name, path)
-            if classifier or not key.startswith("logits."):
-                state[key] = _own_value(key, torch.from_numpy(arrays[name].astype(np.float32)))
+    for name, value in arrays.items():
+        key = _own_key(name)
+        if classifier or not key.startswith("logits."):
+            state[key] = _own_value(key, value.float())
     for key in [key for key in state if key.endswith(".bn.bias")]:
         state[key.replace(".bn.bias", ".bn.weight")] = torch.ones_like(state[key])
         state[key.replace(".bn.bias", ".bn.num_batches_tracked")] = torch.tensor(0)
     return state
 
 
-def _own_key(name, path):
+def _own_key(name):
     for pattern, replacement in _ENTRIES:
         if pattern.match(name):
             return pattern.sub(replacement, name).replace("/", ".")
-    raise KeyError(f"{path}: entry {name!r} is not of an I3D array file (params/<unit>/Conv_0/kernel, ...)")
+    raise KeyError(f"I3D weights: entry {name!r} is not of an I3D array file (params/<unit>/Conv_0/kernel, ...)")
 
 
 def _own_value(key, value):
