@@ -72,6 +72,10 @@ class ThumosSlidingDataset(AnnotationDataset):
     def __len__(self):
         return len(self._windows)
 
+    def windows(self):
+        """(video name, first grid position, end) of every sample, in their order."""
+        return [(self.videos[i].name, first, last + 1) for i, first, last in self._windows.tolist()]
+
     def _truncated(self, video, first, last):
         """Ground truth inside grid positions `first` to `last`: segments in frames, labels."""
         span = np.float32(first * self.snippet_stride), np.float32(last * self.snippet_stride)

@@ -1,0 +1,167 @@
+"""Extract features of whole videos by the backbone of a detector: DIR/for/*.npy and DIR/back/*.npy."""
+
+import argparse
+import hashlib
+import json
+import sys
+from pathlib import Path
+
+import torch
+
+from ..config import load_config, parse_overrides
+from ..engine import Runner
+from ..engine.extract import DIRECTIONS, extract
+from ..engine.weights import load_weights, read_weights
+from ..registry import DATASETS, nearest
+from ..utils.distributed import barrier, close_distributed, is_main, setup_distributed
+from ..utils.files import read_json, write_json
+from ..utils.logging import LOGGER, setup_logging
+from .common import make_writable, run_command
+
+EPILOG = """
+The videos are those of dataset.test in the config, read through its sliding windows and its pipeline; where windows
+overlap, a position is taken from the window in whose middle it lies best. With window_overlap_ratio=0 a file holds
+whole windows as the network gives them (the last one is moved back to end with the video, and gives its second half).
+Row i of DIR/for/NAME.npy, float32 (n, C), is grid position i; row j of DIR/back/NAME.npy is the output on the reversed
+frames at position n - 1 - j. A pair gives each direction from its own network. DIR/for.json and DIR/back.json say what
+made the files; finished files are kept, and a run with other settings is refused without --overwrite.
+"""
+
+
+def parse(argv):
+    """Arguments of the command."""
+    parser = argparse.ArgumentParser(
+        prog="extract_features.py", description=__doc__, epilog=EPILOG, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("config", help="Python config file of a detector with a backbone")
+    parser.add_argument("--out", required=True, metavar="DIR", help="folder of the features")
+    parser.add_argument("--checkpoint", metavar="P", help="PATH or PATH:KEY; the default is the branch's weights")
+    parser.add_argument("--branch", metavar="NAME", help="network that makes every direction")
+    parser.add_argument("--direction", choices=(*DIRECTIONS, "both"), default="both", help="which files (both)")
+    parser.add_argument("--subset", nargs="+", metavar="S", help="subsets of the annotation (all the config names)")
+    parser.add_argument("--overwrite", action="store_true", help="make files again that are there")
+    parser.add_argument("--device", help="cpu or cuda; the default is CUDA where there is one")
+    parser.add_argument("--seed", type=int, default=42, help="seed of weights that no file gives (42)")
+    parser.add_argument("--cfg-options", nargs="+", default=[], metavar="a.b=v", help="overrides of existing keys")
+    return parser.parse_args(argv)
+
+
+def dataset_config(cfg, subset):
+    """Config of the windows to see: dataset.test over the given subsets, or over all that the config names."""
+    splits = {name: split for name, split in cfg["dataset"].items() if name != "wrap"}
+    names = []
+    for split in splits.values():
+        own = split["subset_name"]
+        names += [own] if isinstance(own, str) else own
+    return {**splits["test"], "subset_name": list(subset or dict.fromkeys(names)), "test_mode": True}
+
+
+def build_windows(cfg):
+    """The dataset; ValueError if it has no windows of videos."""
+    dataset = DATASETS.build(cfg)
+    if not hasattr(dataset, "windows"):
+        raise ValueError(f"dataset.test is a {cfg['type']}; features are made over the windows of a sliding dataset")
+    return dataset
+
+
+def choose_branches(cfg, directions, branch):
+    """{direction: name of the branch that makes it}."""
+    if branch is not None and branch not in cfg.branches:
+        raise ValueError(f"--branch {branch!r}: the config has no such branch; {nearest(branch, cfg.branches)}")
+    single = branch or (next(iter(cfg.branches)) if len(cfg.branches) == 1 else None)
+    return {direction: single or f"{direction}_model" for direction in directions}
+
+
+def load(runner, chosen, checkpoint):
+    """Fill the networks from a checkpoint of the whole model, or each from its branch's `load_from` or `pretrained`."""
+    if checkpoint:
+        state, key = read_weights(checkpoint)
+        taken = load_weights(runner.model, state, what=checkpoint)
+        LOGGER.info("%d tensors from %s (%s)", taken, checkpoint, key or "plain state dict")
+        return dict.fromkeys(chosen.values(), checkpoint)
+    specs = {}
+    for name in dict.fromkeys(chosen.values()):
+        branch = runner.branches[name]
+        specs[name] = branch.cfg.get("load_from") or (branch.cfg.get("pretrained") or {}).get("path")
+        if not specs[name]:
+            raise ValueError(
+                f"there are no weights for branch {name!r}; name a --checkpoint, or set branches.{name}.load_from"
+            )
+        branch.load_initial_weights()
+    return specs
+
+
+def backbone_of(network, name):
+    """The backbone of a branch; ValueError if its detector takes features."""
+    backbone = getattr(network, "backbone", None)
+    if backbone is None:
+        raise ValueError(f"the network of branch {name!r} has no backbone; it takes features already")
+    return backbone
+
+
+def digest(module):
+    """SHA-256 of the weights of a network, as hexadecimal text."""
+    total = hashlib.sha256()
+    for name, tensor in sorted(module.state_dict().items()):
+        total.update(name.encode())
+        total.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
+    return total.hexdigest()
+
+
+def describe(cfg, windows, name, backbone):
+    """What the features of one direction depend on, as it reads back from JSON; `cfg` is a plain dict."""
+    model = cfg["model"].get(name, cfg["model"])
+    names = ("ann_file", "data_path", "window_size", "window_overlap_ratio", "feature_stride", "sample_stride")
+    seen = {key: windows[key] for key in (*names, "offset_frames", "pipeline") if key in windows}
+    made = {"branch": name, "weights_sha256": digest(backbone), "amp": cfg["solver"].get("amp")}
+    return json.loads(json.dumps({**made, "backbone": model["backbone"], "dataset": seen}))
+
+
+def check_record(path, features, overwrite):
+    """Refuse to mix with features of other settings, as the record at `path` tells."""
+    if overwrite or not path.is_file():
+        return
+    former = read_json(path, "record of features").get("features", {})
+    differ = [key for key in features if former.get(key) != features[key]]
+    if differ:
+        raise ValueError(
+            f"{path} tells of features made otherwise, in {', '.join(differ)}; choose another --out, or make them "
+            "again with --overwrite"
+        )
+
+
+def main(argv=None):
+    """Extract; returns the exit code."""
+    args = parse(sys.argv[1:] if argv is None else list(argv))
+    cfg = load_config(args.config, parse_overrides(args.cfg_options))
+    cfg.solver.ema = {"type": "NoAverage"}
+    out, directions = Path(args.out), DIRECTIONS if args.direction == "both" else (args.direction,)
+    chosen, windows = choose_branches(cfg, directions, args.branch), dataset_config(cfg.to_dict(), args.subset)
+    dataset = build_windows(windows)
+    device = setup_distributed(args.device)
+    try:
+        setup_logging()
+        make_writable(out)
+        runner = Runner(cfg, work_dir=out, device=device, seed=args.seed, training=False)
+        backbones = {d: backbone_of(runner.branches[name].module, name) for d, name in chosen.items()}
+        specs = load(runner, chosen, args.checkpoint)
+        for direction, name in chosen.items():
+            features = describe(cfg.to_dict(), windows, name, backbones[direction])
+            path = out / f"{direction}.json"
+            check_record(path, features, args.overwrite)
+            barrier()
+            if is_main():
+                write_json(path, {"config": args.config, "weights": specs[name], "features": features})
+        size = {key: cfg.solver.test[key] for key in ("batch_size", "num_workers")}
+        written = extract(
+            backbones, dataset, out, device=device, autocast=runner.autocast, overwrite=args.overwrite, **size
+        )
+        LOGGER.info("%s: %d videos written", out, written)
+        return 0
+    finally:
+        close_distributed()
+
+
+def command():
+    """Entry point of the shells."""
+    sys.exit(run_command(main))

@@ -1,0 +1,263 @@
+"""`tools/extract_features.py`: rows, both directions on one lattice, resuming, and a paired dataset on the files."""
+
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from opentad_bi.cli.common import run_command
+from opentad_bi.cli.extract_features import main
+from opentad_bi.config import load_config
+from opentad_bi.engine.extract import plan_parts, unfinished
+from opentad_bi.engine.loaders import build_dataset
+from opentad_bi.registry import BACKBONES, DATASETS, MODELS
+
+BASES = Path(__file__).resolve().parents[2] / "configs" / "_base_"
+FPS, SIZE, STRIDE, WINDOW = 25, 32, 2, 32
+FRAMES = {"long": 150, "short": 21, "other": 90}
+GRID = {name: -(-frames // STRIDE) for name, frames in FRAMES.items()}
+
+CONFIG = """
+_base_ = ["{bases}/datasets/thumos14_e2e.py", "{bases}/models/small.py", "{bases}/schedules/small.py"]
+data_root = "{root}"
+num_classes, in_channels, window_size, feature_stride, image_size = 2, 8, {window}, {stride}, {size}
+dataset = dict(test=dict(window_overlap_ratio=0.25))
+solver = dict(test=dict(batch_size=2, num_workers=0))
+"""
+PAIR = """
+model = dict(_delete_=True, type="BiDirectional", for_model="${detector}", back_model="${detector}")
+branches = dict(_delete_=True, for_model="${branch}", back_model="${branch}")
+"""
+SYMMETRIC = """
+detector = dict(
+    backbone=dict(_delete_=True, type="SymmetricPooling"),
+    projection=dict(_delete_=True, type="Conv1DTransformerProj", in_channels=3, out_channels=128, arch=(2, 1, 4)),
+)
+"""
+
+
+@BACKBONES.register_module()
+class SymmetricPooling(nn.Module):
+    """Mean colour of every frame, smoothed over its neighbours: the same forward and backward."""
+
+    def __init__(self):
+        super().__init__()
+        self.scale = nn.Parameter(torch.ones(3, 1))
+
+    def forward(self, inputs):
+        x = inputs.float().mean((3, 4)) / 255 * self.scale
+        return F.avg_pool1d(F.pad(x, (1, 1), mode="replicate"), 3, stride=1)
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    """A folder in the THUMOS layout with three short videos of noise."""
+    import av
+
+    root = tmp_path_factory.mktemp("extract")
+    for folder in ("annotations", "raw_data"):
+        (root / folder).mkdir()
+    database = {}
+    for i, (name, count) in enumerate(FRAMES.items()):
+        rng = np.random.default_rng(i)
+        with av.open(str(root / "raw_data" / f"{name}.mp4"), "w") as container:
+            stream = container.add_stream("libx264", rate=FPS)
+            stream.width, stream.height, stream.pix_fmt = SIZE, SIZE, "yuv420p"
+            for _ in range(count):
+                image = rng.integers(0, 255, (SIZE, SIZE, 3), dtype=np.uint8)
+                container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
+            container.mux(stream.encode())
+        actions = [{"segment": [0.1, 0.7], "label": "a"}, {"segment": [0.5, 0.8], "label": "b"}]
+        subset = "validation" if name == "other" else "training"
+        database[name] = {"subset": subset, "duration": count / FPS, "frame": count, "annotations": actions}
+    (root / "annotations" / "category_idx.txt").write_text("a\nb\n")
+    (root / "annotations" / "thumos_14_anno.json").write_text(json.dumps({"database": database}))
+    return root
+
+
+@pytest.fixture
+def prepare(data, tmp_path):
+    """Write a config and random weights for it; returns (config, model, words of the command)."""
+
+    def build(*more, seed=0):
+        text = CONFIG.format(bases=BASES, root=data, window=WINDOW, stride=STRIDE, size=SIZE) + "".join(more)
+        path, weights = tmp_path / "config.py", tmp_path / f"weights{seed}.pth"
+        path.write_text(text)
+        cfg = load_config(path)
+        torch.manual_seed(seed)
+        model = MODELS.build(cfg.model).eval()
+        torch.save(model.state_dict(), weights)
+        words = [str(path), "--out", str(tmp_path / "out"), "--checkpoint", str(weights), "--device", "cpu"]
+        return cfg, model, words
+
+    return build
+
+
+def windows_of(cfg, name):
+    """Frames (3, T', H, W), masks and span of every window of one video."""
+    subset = ["training", "validation"]
+    dataset = DATASETS.build({**cfg.to_dict()["dataset"]["test"], "subset_name": subset})
+    return [
+        (dataset[i]["inputs"], dataset[i]["masks"], start, end)
+        for i, (video, start, end) in enumerate(dataset.windows())
+        if video == name
+    ]
+
+
+def load(tmp_path, direction, name):
+    return np.load(tmp_path / "out" / direction / f"{name}.npy")
+
+
+def test_rows_are_the_backbone_run_by_hand(prepare, tmp_path):
+    cfg, model, words = prepare()
+    assert main(words) == 0
+    windows = windows_of(cfg, "long")
+    assert [(start, end) for *_, start, end in windows] == [(0, 32), (24, 56), (43, 75)]
+    forward, backward = load(tmp_path, "for", "long"), load(tmp_path, "back", "long")
+    assert forward.shape == backward.shape == (GRID["long"], 8)
+    assert forward.dtype == backward.dtype == np.float32
+    for (frames, _, start, end), (first, stop) in zip(windows, [(0, 28), (28, 50), (50, 75)], strict=True):
+        with torch.no_grad():
+            seen = model.backbone(frames[None])[0].T.numpy()
+            reversed_ = model.backbone(frames.flip(1)[None])[0].T.numpy()
+        np.testing.assert_allclose(forward[first:stop], seen[first - start : stop - start], atol=1e-5)
+        for position in range(first, stop):
+            row = backward[GRID["long"] - 1 - position]
+            np.testing.assert_allclose(row, reversed_[end - 1 - position], atol=1e-5)
+    assert np.abs(forward - backward[::-1]).max() > 1e-3  # the network tells directions apart
+
+
+def test_padding_of_a_short_video_follows_its_reversal(prepare, tmp_path):
+    cfg, model, words = prepare()
+    assert main([*words, "--subset", "training"]) == 0
+    [(frames, masks, *_)] = windows_of(cfg, "short")
+    valid = int(masks.sum())
+    assert valid == GRID["short"] < WINDOW
+    turned = torch.cat([frames[:, :valid].flip(1), frames[:, :1].expand(-1, WINDOW - valid, -1, -1)], dim=1)
+    with torch.no_grad():
+        expected = model.backbone(torch.stack([frames, turned]))[:, :, :valid].transpose(1, 2).numpy()
+    for direction, rows in zip(("for", "back"), expected, strict=True):
+        np.testing.assert_allclose(load(tmp_path, direction, "short"), rows, atol=1e-5)
+    assert not (tmp_path / "out" / "for" / "other.npy").exists()
+
+
+def test_a_pair_on_the_files_sees_both_directions_aligned(prepare, data, tmp_path):
+    cfg, _, words = prepare(SYMMETRIC)
+    assert main(words) == 0
+    for name in FRAMES:
+        np.testing.assert_allclose(load(tmp_path, "back", name)[::-1], load(tmp_path, "for", name), atol=1e-6)
+    cut = {
+        "train": {"type": "RandomTrunc", "trunc_len": 16, "crop_ratio": [0.5, 1.0]},
+        "test": {"type": "SlidingWindowTrunc"},
+    }
+    splits = cfg.to_dict()["dataset"]
+    for split, step in cut.items():
+        splits[split]["data_path"] = str(tmp_path / "out" / "for")
+        splits[split]["pipeline"] = [
+            {"type": "LoadFeats", "feat_format": "npy"}, step, {"type": "Collect", "inputs": "feats"}
+        ]  # fmt: skip
+    wrap = {"type": "PairedDataset", "source": "files", "back_data_path": str(tmp_path / "out" / "back")}
+    for split in cut:
+        dataset = build_dataset({**splits, "wrap": wrap}, split)
+        for i in range(len(dataset)):
+            sample = dataset[i, 7]
+            valid = int(sample["for"]["masks"].sum())
+            ahead, turned = sample["for"]["inputs"], sample["back"]["inputs"]
+            torch.testing.assert_close(turned[:, :valid], ahead[:, :valid].flip(1))
+            assert ahead[:, :valid].std(dim=1).min() > 0
+
+
+def test_a_pair_gives_each_direction_from_its_own_network(prepare, tmp_path):
+    cfg, model, words = prepare(PAIR)
+    frames = windows_of(cfg, "short")[0][0][None]
+    valid = GRID["short"]
+    for words_more, network in (([], model.for_model), (["--branch", "back_model", "--overwrite"], model.back_model)):
+        assert main([*words, *words_more, "--direction", "for", "--subset", "training"]) == 0
+        with torch.no_grad():
+            expected = network.backbone(frames)[0, :, :valid].T.numpy()
+        np.testing.assert_allclose(load(tmp_path, "for", "short"), expected, atol=1e-5)
+    assert not (tmp_path / "out" / "back").exists()
+
+
+def test_finished_files_are_kept_and_other_settings_refused(prepare, tmp_path, capsys):
+    _, _, words = prepare()
+    assert main(words) == 0
+    out = tmp_path / "out"
+    files = sorted(out.rglob("*.npy"))
+    assert len(files) == 6
+    before = {path: path.stat().st_mtime_ns for path in files}
+    lost, content = files[1], files[1].read_bytes()
+    lost.unlink()
+    assert main(words) == 0
+    assert lost.read_bytes() == content
+    assert all(path.stat().st_mtime_ns == before[path] for path in files if path != lost)
+    assert not list(out.rglob(".*"))
+
+    record = json.loads((out / "back.json").read_text())
+    assert record["features"]["dataset"]["window_size"] == WINDOW
+    assert record["weights"].endswith("weights0.pth")
+    _, _, others = prepare(seed=1)
+    assert run_command(lambda: main(others)) == 1
+    assert "weights_sha256" in capsys.readouterr().err
+    assert lost.read_bytes() == content
+    assert main([*others, "--overwrite"]) == 0
+    assert lost.read_bytes() != content
+
+
+def test_interrupted_videos_are_done_again_whole(tmp_path):
+    parts = plan_parts([("a", 0, 8), ("a", 6, 14), ("b", 0, 5)])
+    assert [(p.video, p.first, p.stop, p.last) for p in parts] == [
+        ("a", 0, 7, False), ("a", 1, 8, True), ("b", 0, 5, True),
+    ]  # fmt: skip
+    for name in ("for/a.npy", "for/b.npy", "back/b.npy"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    assert unfinished(parts, ("for", "back"), tmp_path) == parts[:2]
+    assert unfinished(parts, ("for",), tmp_path) == []
+    assert unfinished(parts, ("for",), tmp_path, overwrite=True) == parts
+
+
+@pytest.mark.parametrize(
+    ("config", "more", "message"),
+    [
+        ("", ["--branch", "for_model"], "did you mean 'model'|known: model"),
+        ("", [], "no weights for branch 'model'"),
+        ("detector = dict(backbone=None)", [], "has no backbone"),
+        ("", ["--subset", "trainng"], "did you mean 'training'"),
+    ],
+)
+def test_errors_say_what_to_do(prepare, capsys, config, more, message):
+    _, _, words = prepare(config)
+    words = [word for word in words if "weights" not in word and word != "--checkpoint"]
+    assert run_command(lambda: main([*words, *more])) == 1
+    assert re.search(message, capsys.readouterr().err)
+
+
+def test_only_windows_of_frames_can_be_extracted(data, tmp_path, capsys):
+    paths = {"annotation_path": "thumos_14_anno.json", "class_map": "category_idx.txt"}
+    options = [f"{key}={data / 'annotations' / name}" for key, name in paths.items()]
+    config = BASES.parent / "actionformer" / "thumos_i3d.py"
+    words = [str(config), "--out", str(tmp_path / "out"), "--cfg-options", "block_list=None", *options]
+    assert run_command(lambda: main(words)) == 1
+    assert "ThumosPaddingDataset" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_whole_windows_of_a_file_give_the_head_what_frames_give_it(prepare, tmp_path):
+    cfg, model, words = prepare('dataset["test"]["window_overlap_ratio"] = 0')
+    assert main([*words, "--direction", "for"]) == 0
+    frames, masks, *span = windows_of(cfg, "long")[0]
+    assert span == [0, WINDOW]
+    rows = torch.from_numpy(load(tmp_path, "for", "long")[:WINDOW])
+    with torch.no_grad():
+        seen = model.raw({"inputs": frames[None], "masks": masks[None]})
+        model.backbone = None
+        read = model.raw({"inputs": rows.T[None], "masks": masks[None]})
+    for level in range(len(seen.cls)):
+        torch.testing.assert_close(read.cls[level], seen.cls[level], rtol=0, atol=1e-4)
+        torch.testing.assert_close(read.reg[level], seen.reg[level], rtol=0, atol=1e-4)
