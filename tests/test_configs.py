@@ -18,6 +18,8 @@ FPS, FRAMES, SIZE = 25, 150, 48
 # tiny values for the helpers that configs derive their numbers from
 SMALL = {
     "window_size": 64,
+    "trunc_len": 64,
+    "attention_window": 3,
     "max_seq_len": 64,
     "image_size": SIZE,
     "resize_size": SIZE + 8,

@@ -5,7 +5,9 @@ _base_ = [
     "../_base_/schedules/actionformer.py",
 ]
 
+block_list = "${data_path}/missing_files.txt"  # comes with the features; None: there is no such list
 in_channels = 2048
+attention_window = 19
 max_seq_len = "${trunc_len}"
-detector = dict(projection=dict(input_pdrop=0.2, attn_cfg=dict(n_mha_win_size=19)))
+detector = dict(projection=dict(input_pdrop=0.2, attn_cfg=dict(n_mha_win_size="${attention_window}")))
 work_dir = "exps/for_thumos/actionformer/i3d"

@@ -48,8 +48,5 @@ evaluation = dict(
     tiou_thresholds=[0.3, 0.4, 0.5, 0.6, 0.7],
     ground_truth_filename="${annotation_path}",
     class_map="${class_map}",
-    nms=dict(
-        use_soft_nms=True, sigma=0.5, max_seg_num=2000, iou_threshold=0.1, min_score=0.001, multiclass=True,
-        voting_thresh=0.7,
-    ),  # fmt: skip
+    nms=dict(use_soft_nms=True, sigma=0.5, max_seg_num=2000, iou_threshold=0.1, min_score=0.001, multiclass=True),
 )

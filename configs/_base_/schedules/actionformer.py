@@ -1,10 +1,11 @@
 # How one ActionFormer on features is trained, in fp32. `branch` is used once or, by a pair, twice.
 lr = 1e-4
+warmup_epoch = 5
 end_epoch = 35
 
 branch = dict(
     optimizer=dict(type="AdamW", lr="${lr}", weight_decay=0.05, paramwise=True),
-    scheduler=dict(type="LinearWarmupCosineAnnealingLR", warmup_epoch=5, max_epoch="${end_epoch}"),
+    scheduler=dict(type="LinearWarmupCosineAnnealingLR", warmup_epoch="${warmup_epoch}", max_epoch="${end_epoch}"),
     clip_grad_norm=1.0,
     trainable=None,
     load_from=None,
