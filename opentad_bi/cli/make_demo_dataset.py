@@ -9,6 +9,7 @@ from ..prepare.layout import summary
 
 
 def parse_args(argv=None):
+    """Arguments of the command."""
     parser = argparse.ArgumentParser(prog="make_demo_dataset.py", description=__doc__)
     parser.add_argument("--out", type=Path, default=Path("data/demo"), help="folder to write (default data/demo)")
     parser.add_argument("--videos", type=int, default=40, help="number of videos (default 40)")

@@ -11,6 +11,7 @@ from ..prepare.untrimmed import make_untrimmed
 
 
 def parse_args(argv=None):
+    """Arguments of the command."""
     parser = argparse.ArgumentParser(prog="make_untrimmed_dataset.py", description=__doc__)
     parser.add_argument("src", type=Path, metavar="SRC", help="folder with one folder of clips per class")
     parser.add_argument("dst", type=Path, metavar="DST", help="folder to write")

@@ -9,6 +9,7 @@ from ..prepare.reverse_annotations import reverse_annotation_file
 
 
 def parse_args(argv=None):
+    """Arguments of the command."""
     parser = argparse.ArgumentParser(prog="reverse_annotations.py", description=__doc__)
     parser.add_argument("src", type=Path, metavar="SRC.json")
     parser.add_argument("dst", type=Path, metavar="DST.json")

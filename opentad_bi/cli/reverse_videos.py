@@ -21,6 +21,7 @@ def _positive(text):
 
 
 def parse_args(argv=None):
+    """Arguments of the command."""
     parser = argparse.ArgumentParser(prog="reverse_videos.py", description=__doc__)
     parser.add_argument("src", type=Path, metavar="SRC", help="folder of videos (searched recursively) or one video")
     parser.add_argument("dst", type=Path, metavar="DST", help="folder (or file) to write; relative names are kept")
