@@ -212,3 +212,15 @@ def test_the_device_says_the_same(window):
     there = model.cuda()({k: v.cuda() if isinstance(v, torch.Tensor) else v for k, v in sample.items()})
     for name, value in here.items():
         torch.testing.assert_close(there[name].cpu(), value, atol=1e-3, rtol=1e-3)
+
+
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_distance_prior_keeps_both_distances_alive(seed):
+    torch.manual_seed(seed)
+    model = MODELS.build(config(head={"reg_prior": 1.0}))
+    prediction = model.raw(batch([32], seed=seed))
+    distances = torch.cat(prediction.reg, dim=2)[0]  # (2, P)
+    assert ((distances > 0).float().mean(dim=1) > 0.9).all()
+    assert (distances.mean(dim=1) - 1.0).abs().max() < 0.5

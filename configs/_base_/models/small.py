@@ -39,6 +39,7 @@ detector = dict(
         feat_channels=128,
         num_convs=2,
         cls_prior_prob=0.01,
+        reg_prior=1.0,
         prior_generator=dict(
             type="PointGenerator",
             strides=[1, 2, 4, 8, 16],

@@ -1,6 +1,6 @@
 # How a small network is trained from scratch: everything trains, in fp32. `branch` is used once or, by a pair, twice.
 lr = 1e-3
-warmup_epoch = 2
+warmup_epoch = 4
 end_epoch = 50
 
 branch = dict(

@@ -30,6 +30,8 @@ class ActionFormerHead(nn.Module):
         feat_channels: width of the towers.
         num_convs: convolution units of a tower.
         cls_prior_prob: class probability that an untrained head says everywhere; 0 for no such bias.
+        reg_prior: distance, in strides, that an untrained head says on average; None: what chance gives, as in the
+            paper. The ReLU behind the distances can die in training from scratch; a positive one keeps it alive.
         prior_generator: config of the points.
         loss_normalizer, loss_normalizer_momentum: start and memory of the running number of positives that
             divides the losses in training; evaluation divides by the number at hand.
@@ -51,6 +53,7 @@ class ActionFormerHead(nn.Module):
         loss,
         num_convs=2,
         cls_prior_prob=0.01,
+        reg_prior=None,
         loss_normalizer=100,
         loss_normalizer_momentum=0.9,
         center_sample="radius",
@@ -79,6 +82,8 @@ class ActionFormerHead(nn.Module):
         self.scale = nn.ModuleList(Scale() for _ in self.prior_generator.strides)
         if cls_prior_prob > 0:
             nn.init.constant_(self.cls_head.bias, math.log(cls_prior_prob / (1 - cls_prior_prob)))
+        if reg_prior is not None:
+            nn.init.constant_(self.reg_head.bias, reg_prior)
 
     def forward(self, features, masks):
         """Maps of all levels.
