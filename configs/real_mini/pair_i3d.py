@@ -15,6 +15,7 @@ trunc_len = 128
 max_seq_len = "${trunc_len}"
 feature_stride = 8
 offset_frames = 4
+end_epoch = 20
 detector = dict(backbone=None, projection=dict(input_pdrop=0.2))
 branch = dict(optimizer=dict(backbone=None))
 dataset = dict(wrap=dict(type="PairedDataset", source="files", back_data_path="${back_data_path}"))
