@@ -77,12 +77,15 @@ def make_writable(folder):
 
 
 def run_command(main):
-    """Run `main()` and return its exit code; a mistake the user can mend is told in one message, with code 1.
+    """Run `main()` and return its exit code: 130 after Ctrl-C, 1 after a mistake, which one message tells.
 
     Errors from inside other packages keep their traceback, and OPENTAD_BI_TRACEBACK=1 shows every one.
     """
     try:
         return main()
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return 130
     except (ValueError, KeyError, ImportError, FileNotFoundError, PermissionError, FloatingPointError) as error:
         file, message = _origin(error)
         if not file.is_relative_to(PACKAGE) or os.environ.get("OPENTAD_BI_TRACEBACK"):

@@ -1,12 +1,11 @@
 """Data loaders whose samples depend on (seed, epoch, index) alone: not on workers, processes or interruptions."""
 
-import signal
-
 import torch
 from torch.utils.data import DataLoader, Sampler
 
 from ..registry import DATASETS
 from ..utils.distributed import rank, world_size
+from .worker_signals import heed_parent_alone
 
 
 class EpochSampler(Sampler):
@@ -88,14 +87,8 @@ def _loader(dataset, sampler, batch_size, num_workers):
         generator=torch.Generator(),  # else every pass over the loader moves the global random state
         pin_memory=torch.cuda.is_available(),
         persistent_workers=num_workers > 0,
-        worker_init_fn=_ignore_signals,
+        worker_init_fn=heed_parent_alone,
     )
-
-
-def _ignore_signals(worker):
-    """Leave Ctrl-C and SIGTERM, which often go to a whole process group, to the main process, which stops in order."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
 
 
 def to_device(value, device):

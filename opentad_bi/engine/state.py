@@ -56,8 +56,8 @@ def _restore_opentad(runner, state, path):
     """Go on from an OpenTAD checkpoint of a single network; scaler and random states are not in such files."""
     if len(runner.branches) != 1 or not {"epoch", "state_dict", "optimizer", "scheduler"} <= set(state):
         raise ValueError(
-            f"{path} is not a checkpoint of this toolbox, and only a single network can resume from an OpenTAD file; "
-            "to start a pair from trained networks use --for_resume and --back_resume"
+            f"{path} holds no run to go on with: that is an epoch_*.pth or interrupt.pth of this toolbox or, for a "
+            "single network, of OpenTAD; weights alone are given by --for_resume and --back_resume, or by load_from"
         )
     weights = {n.removeprefix("module."): t for n, t in state["state_dict"].items()}
     averages = {n.removeprefix("module."): t for n, t in state.get("state_dict_ema", weights).items()}

@@ -22,6 +22,12 @@ def atomic(path):
         temporary.unlink(missing_ok=True)
 
 
+def remove_temporaries(folder):
+    """Remove what killed processes left of `atomic` in `folder`; no other process may be writing there."""
+    for path in Path(folder).glob(".*.tmp.*"):
+        path.unlink()
+
+
 def write_json(path, value):
     """Write `value` as JSON to `path`, atomically."""
     with atomic(path) as temporary:

@@ -163,6 +163,21 @@ def test_a_checkpoint_with_code_is_refused(command, tmp_path):
     assert not (tmp_path / "owned").exists()
 
 
+def test_weights_alone_are_no_run_to_resume(command, tmp_path):
+    torch.save({"epoch": 3, "score": 0.5, "state_dict": {}, "state_dict_ema": {}}, tmp_path / "best.pth")
+    code, errors = command("--resume", tmp_path / "best.pth")
+    assert code == 1
+    assert last_line(errors).startswith(f"error: {tmp_path / 'best.pth'} holds no run to go on with")
+
+
+def test_ctrl_c_outside_the_loop_is_no_traceback(capsys):
+    def main():
+        raise KeyboardInterrupt
+
+    assert run_command(main) == 130
+    assert capsys.readouterr().err == "interrupted\n"
+
+
 def test_missing_packages_are_named_with_the_cure(command, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
     code, errors = command("--skip_check", "--cfg-options", "workflow.tensorboard=True")

@@ -117,6 +117,21 @@ def test_a_signal_saves_and_resume_auto_goes_on(config, tmp_path, number):
     assert load_checkpoint(log.parent / "checkpoint" / "epoch_0.pth")["iteration"] == 0
 
 
+@pytest.mark.slow
+def test_a_signal_to_torchrun_saves_the_run_of_all_processes(config, tmp_path):
+    options = ["--skip_check", "--cfg-options", "length=400000", "solver.train.num_workers=1"]
+    words = [*torchrun(2), "tools/train.py", str(config), "--device", "cpu", *options]
+    process = subprocess.Popen(words, cwd=ROOT, env=environment(), stderr=subprocess.PIPE, text=True)
+    log = tmp_path / "exps" / "gpu2_id0" / "log.txt"
+    deadline = time.time() + 90
+    while time.time() < deadline and not (log.exists() and "[Train]" in log.read_text()):
+        time.sleep(0.05)
+    process.send_signal(signal.SIGTERM)
+    errors = process.communicate(timeout=60)[1]
+    assert "stopped by a signal" in log.read_text(), errors
+    assert len(load_checkpoint(log.parent / "checkpoint" / "interrupt.pth")["random"]) == 2
+
+
 def fail(capsys, *words):
     """Run the command in this process; it must fail, with one message on stderr."""
     assert run_command(lambda: train.main([str(word) for word in words])) == 1

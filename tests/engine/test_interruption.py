@@ -46,6 +46,14 @@ def test_an_early_stop_between_checkpoints_is_saved(toy_config, make_runner):
     assert (state["epoch"], state["iteration"]) == (1, 0)
 
 
+def test_what_a_killed_write_left_is_removed(toy_config, make_runner):
+    runner = make_runner(toy_config)
+    left = runner.work_dir / "checkpoint" / ".epoch_0.4711.tmp.pth"
+    left.write_bytes(b"half of a checkpoint")
+    runner.train()
+    assert not left.exists()
+
+
 def test_a_run_resumed_after_an_epoch_knows_its_best_score(toy_config, make_runner):
     """The checkpoint of an epoch is written before its evaluation, whose score is in best.pth alone."""
     toy_config.branches.model.update(optimizer={"type": "SGD", "lr": 0.0}, scheduler=None)

@@ -2,6 +2,7 @@
 
 from ...registry import HOOKS
 from ...utils.distributed import is_main
+from ...utils.files import remove_temporaries
 from ...utils.logging import LOGGER
 from ..checkpoint import checkpoint_files, save_checkpoint
 from ..state import run_state
@@ -26,8 +27,10 @@ class CheckpointHook(Hook):
         self.interval, self.keep_last, self.saved = interval, keep_last, None
 
     def before_train(self, runner):
-        """What a run starts from needs no saving."""
+        """What a run starts from needs no saving; what a killed one left half-written goes."""
         self.saved = (runner.epoch, runner.iteration)
+        if is_main():
+            remove_temporaries(runner.work_dir / "checkpoint")
 
     def after_epoch(self, runner):
         """Save if it is time."""
