@@ -23,6 +23,10 @@ class _WarmUp(LRScheduler):
         self.warmup, self.warmup_start_lr, self.warmup_steps = warmup, warmup_start_lr, warmup_steps
         super().__init__(optimizer)
 
+    def state_dict(self):
+        """Progress and base rates alone: the shape is the config's, so a run can go on towards a later end."""
+        return {key: getattr(self, key) for key in ("base_lrs", "last_epoch", "_step_count", "_last_lr")}
+
     def get_lr(self):
         """Learning rate of each parameter group at iteration `last_epoch`."""
         return [self._lr(base, self.last_epoch) for base in self.base_lrs]

@@ -54,6 +54,19 @@ def test_what_a_killed_write_left_is_removed(toy_config, make_runner):
     assert not left.exists()
 
 
+def test_a_resumed_run_follows_the_schedule_of_its_config(toy_config, make_runner):
+    first = make_runner(toy_config)
+    first.train()
+    toy_config.branches.model.scheduler.max_epoch = 12
+    toy_config.workflow.end_epoch = 8
+    again = make_runner(toy_config)
+    again.train(load_latest(first.work_dir / "checkpoint"))
+    straight = make_runner(toy_config, "straight")
+    straight.train()
+    assert again.branches["model"].lrs == straight.branches["model"].lrs
+    assert again.branches["model"].lrs[0] > 0.001  # the former end, epoch 6, is past
+
+
 def test_a_run_resumed_after_an_epoch_knows_its_best_score(toy_config, make_runner):
     """The checkpoint of an epoch is written before its evaluation, whose score is in best.pth alone."""
     toy_config.branches.model.update(optimizer={"type": "SGD", "lr": 0.0}, scheduler=None)
