@@ -23,7 +23,7 @@ detector = dict(
 branch = dict(
     optimizer=dict(backbone=None),
     trainable=["projection.*", "neck.*", "rpn_head.*"],
-    pretrained=dict(path="${pretrained}", module="backbone"),
+    pretrained=dict(path="${pretrained}", module="backbone", unexpected=["logits.*"]),
 )
 solver = dict(test=dict(batch_size=1))
 work_dir = "exps/real_mini/i3d_frames"

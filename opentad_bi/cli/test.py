@@ -44,9 +44,8 @@ def find_checkpoint(folder):
 
 def load_model(runner, args, folder):
     """Fill the model from --checkpoint, or each branch from --for_resume / --back_resume."""
-    given = [branch for branch in runner.branches.values() if branch.cfg.get("load_from")]
-    if args.checkpoint is None and given:
-        for branch in given:
+    if args.checkpoint is None and (args.for_resume or args.back_resume):
+        for branch in runner.branches.values():
             branch.load_initial_weights()
         return
     spec = args.checkpoint or find_checkpoint(folder)

@@ -4,6 +4,8 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 
 from ..registry import DATASETS
+from ..utils.logging import LOGGER
+from .base import AnnotationDataset
 from .check_annotation import check_annotation
 from .check_media import MediaCheck
 
@@ -28,15 +30,18 @@ def check_dataset(cfg, *, full=True, workers=4, progress=None):
 
     Args:
         cfg: config of a dataset over an annotation file, or of a `PairedDataset` of one.
-        full: open every file too: first, middle and last frame, number of frames, features against frames.
+        full: open every file too: decode every frame, count them, compare features with frames.
         workers: files opened at the same time.
         progress: wraps the iteration over finished files, such as `tqdm`; called with (iterable, total=).
     Returns:
-        list of `Finding`, errors first.
+        list of `Finding`, errors first; empty for a dataset that is not over an annotation file.
     """
     inner, back_data_path = unwrap(cfg)
     arguments = dict(inner)
-    DATASETS.find(arguments.pop("type"))
+    cls = DATASETS.find(arguments.pop("type"))
+    if not issubclass(cls, AnnotationDataset):
+        LOGGER.info("no check for %s: it is not over an annotation file", cls.__name__)
+        return []
     findings, entries = check_annotation(arguments)
     media = MediaCheck(arguments, back_data_path, full=full)
     findings += media.check_pipeline()
@@ -51,7 +56,7 @@ def check_dataset(cfg, *, full=True, workers=4, progress=None):
 def unwrap(cfg):
     """The dataset with the annotation in a (paired) dataset config, and the folder of reversed files or None."""
     if not isinstance(cfg, dict) or "type" not in cfg:
-        raise TypeError(f"a dataset is described by a dict with the key 'type'; got {cfg!r}")
+        raise ValueError(f"a dataset is described by a dict with the key 'type'; got {cfg!r}")
     if "dataset" not in cfg:
         return cfg, None
     inner, _ = unwrap(cfg["dataset"])

@@ -44,6 +44,7 @@ class LinearWarmupCosineAnnealingLR(_WarmUp):
 
     With W warm-up and M total iterations and a group's base rate b, iteration i uses b * i / (W - 1) for i < W
     (so the very first iteration has rate 0) and eta_min + (b - eta_min) * (1 + cos(pi * (i - W) / (M - W))) / 2 after.
+    Without warm-up (W = 0) there is no such first iteration: the rate starts at b.
 
     Args:
         optimizer: the optimizer whose groups are scheduled.
@@ -78,9 +79,22 @@ class LinearWarmupMultiStepLR(_WarmUp):
         iters_per_epoch: iterations in an epoch.
         gamma: the factor.
         warmup_start_lr: rate at iteration 0.
+        max_epoch: where training ends; the rates do not depend on it.
+    Without warm-up this is torch's `MultiStepLR`, which counts iterations, with milestones in epochs.
     """
 
-    def __init__(self, optimizer, *, warmup_epoch, milestones, iters_per_epoch, gamma=0.1, warmup_start_lr=0.0):
+    def __init__(
+        self,
+        optimizer,
+        *,
+        warmup_epoch,
+        milestones,
+        iters_per_epoch,
+        gamma=0.1,
+        warmup_start_lr=0.0,
+        max_epoch=None,
+    ):
+        self.max_epoch = max_epoch
         warmup = warmup_epoch * iters_per_epoch
         self.milestones, self.gamma = [m * iters_per_epoch for m in milestones], gamma
         super().__init__(optimizer, warmup, warmup_start_lr, warmup)

@@ -1,6 +1,8 @@
 """Initial weights of a branch: from whatever file a user has, strictly, saying what was taken."""
 
+import re
 import zipfile
+from collections import Counter
 from fnmatch import fnmatchcase
 from pathlib import Path
 
@@ -78,7 +80,7 @@ def load_weights(module, state, *, what, missing=(), unexpected=()):
             ("unknown to the network", foreign),
             ("other shapes", shapes),
         )
-        text = "".join(f"\n  {title} ({len(names)}): {_some(names)}" for title, names in lists if names)
+        text = "".join(f"\n  {title} ({len(names)}): {_list(names)}" for title, names in lists if names)
         raise ValueError(f"the weights of {what} do not fit the network:{text}")
     taken = {n: t for n, t in state.items() if n in own}
     module.load_state_dict(taken, strict=False)
@@ -123,5 +125,8 @@ def _matches(name, patterns):
     return any(fnmatchcase(name, pattern) for pattern in patterns)
 
 
-def _some(names, most=12):
-    return ", ".join(names[:most]) + (f", ... ({len(names) - most} more)" if len(names) > most else "")
+def _list(names):
+    """All names on one line, those that differ in numbers alone as one pattern with its count."""
+    patterns = Counter(re.sub(r"\b\d+\b", "*", name) for name in names)
+    single = {re.sub(r"\b\d+\b", "*", name): name for name in names}
+    return ", ".join(f"{p} (x{n})" if n > 1 else single[p] for p, n in patterns.items())

@@ -58,7 +58,7 @@ def load_ground_truth(path, subset, blocked_videos=None):
     if not rows:
         raise ValueError(
             f"{path}: subset {subset!r} has {len(chosen)} videos (without {len(blocked)} blocked ones) "
-            "but no segment of positive length; there is nothing to evaluate against"
+            f"but no segment of positive length; there is nothing to evaluate against (all subsets: {', '.join(known)})"
         )
     table = np.array(rows, np.float64)
     segments = Segments(table[:, :2].copy(), table[:, 2].astype(np.int64), table[:, 3].astype(np.int64))

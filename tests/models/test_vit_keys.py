@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from opentad_bi.engine.weights import load_weights
 from opentad_bi.models.backbones import VideoBackbone, VisionTransformerAdapter
 
 SMALL = {"img_size": 32, "embed_dims": 16, "depth": 2, "num_heads": 2, "num_frames": 4, "total_frames": 4}
@@ -42,6 +43,10 @@ STYLES = {
     "pre-training": lambda s: original(s, encoder=True),
 }
 
+# what files of a style lack of this network, and have beyond it
+ABSENT = {"original": ["pos_embed"], "pre-training": ["pos_embed", "fc_norm.weight", "fc_norm.bias"]}
+FOREIGN = {"detector": ["neck.*"], "detector, data parallel": ["rpn_head.*"]}
+
 
 @pytest.mark.parametrize("wrapped", [False, True])
 @pytest.mark.parametrize("style", STYLES)
@@ -55,11 +60,20 @@ def test_style_loads_strictly(style, wrapped):
     if wrapped:
         target = module.model["backbone"]
     module = module if wrapped else target
-    module.load_state_dict(module.adapt_state_dict(file))
+    absent = [key for key in ABSENT.get(style, ()) if key in source.state_dict()]
+    allowed = {"missing": [f"*{key}" for key in absent], "unexpected": FOREIGN.get(style, ())}
+    assert load_weights(module, file, what=style, **allowed) == len(source.state_dict()) - len(absent)
     assert file == before
     for key, value in source.state_dict().items():
-        if not (style == "pre-training" and key.startswith("fc_norm")):
+        if key not in absent:
             assert torch.equal(target.state_dict()[key], value), key
+
+
+@pytest.mark.parametrize("style", ["detector", "original"])
+def test_what_a_file_lacks_or_has_beyond_is_reported(style):
+    file = STYLES[style](vit().state_dict())
+    with pytest.raises(ValueError, match="neck.weight" if style == "detector" else "pos_embed"):
+        load_weights(vit(), file, what=style)
 
 
 @pytest.mark.parametrize("name", ["head", "cls_head.fc_cls"])
@@ -71,11 +85,13 @@ def test_a_classifier_stays_for_the_strict_load_to_report(name, wrapped):
     module = VideoBackbone(backbone={"type": "VisionTransformerAdapter", **SMALL}) if wrapped else vit()
     adapted = module.adapt_state_dict(file)
     result = module.load_state_dict(adapted, strict=False)
-    assert result.unexpected_keys == ["cls_head.fc_cls.weight"] and not result.missing_keys
+    assert result.unexpected_keys == ["cls_head.fc_cls.weight"]
+    assert all(key.endswith("pos_embed") for key in result.missing_keys)
 
 
 def test_missing_adapters_are_reported():
     module = vit(bi_adapter=True)
     adapted = module.adapt_state_dict(original(vit().state_dict()))
     missing = module.load_state_dict(adapted, strict=False).missing_keys
-    assert missing and all(".bi_adapter." in key for key in missing)
+    assert len(missing) > 1
+    assert all(".bi_adapter." in key or key == "pos_embed" for key in missing)

@@ -118,7 +118,7 @@ class I3D(nn.Module):
 
     def adapt_state_dict(self, state):
         """Bring weights from the published array file to this network's keys; others pass as they are."""
-        return adapt_i3d_keys(state, classifier=self.logits is not None)
+        return adapt_i3d_keys(state)
 
     def classify(self, clips):
         """Class logits, averaged over pairs of neighbouring steps.  (K, 3, F, S, S') -> (K, classes)"""

@@ -29,15 +29,16 @@ def i3d_state_dict(path, classifier=False):
     if not Path(path).is_file():
         raise FileNotFoundError(f"I3D weights {path} do not exist")
     with np.load(path, allow_pickle=False) as arrays:
-        return convert_arrays({name: torch.from_numpy(arrays[name]) for name in arrays.files}, classifier)
+        state = convert_arrays({name: torch.from_numpy(arrays[name]) for name in arrays.files})
+    return {key: value for key, value in state.items() if classifier or not key.startswith("logits.")}
 
 
-def adapt_i3d_keys(state, classifier=False):
+def adapt_i3d_keys(state):
     """The entries of the array file, if `state` holds such, under this network's keys; else `state` as it is."""
-    return convert_arrays(state, classifier) if any(name.startswith("params/") for name in state) else state
+    return convert_arrays(state) if any(name.startswith("params/") for name in state) else state
 
 
-def convert_arrays(arrays, classifier):
+def convert_arrays(arrays):
     """{name in the array file: tensor} to a state dict of `I3D`, float32.
 
     Kernels there are (t, h, w, in, out); the batch norms have no scale, which is a scale of 1.
@@ -45,8 +46,7 @@ def convert_arrays(arrays, classifier):
     state = {}
     for name, value in arrays.items():
         key = _own_key(name)
-        if classifier or not key.startswith("logits."):
-            state[key] = _own_value(key, value.float())
+        state[key] = _own_value(key, value.float())
     for key in [key for key in state if key.endswith(".bn.bias")]:
         state[key.replace(".bn.bias", ".bn.weight")] = torch.ones_like(state[key])
         state[key.replace(".bn.bias", ".bn.num_batches_tracked")] = torch.tensor(0)

@@ -51,6 +51,7 @@ class VisionTransformerAdapter(nn.Module):
         total_frames: frames of one video window, that is of all its clips; adapters see its whole time.
         adapter_index: blocks that have an adapter; None: all of them.
         adapter_type: "Adapter" (looks along time) or "PlainAdapter".
+        adapter_mlp_ratio: inner width of the adapters in units of `embed_dims`.
         bi_adapter: whether a second adapter, `bi_adapter`, follows each first one.
     """
 
@@ -71,6 +72,7 @@ class VisionTransformerAdapter(nn.Module):
         total_frames=768,
         adapter_index=None,
         adapter_type="Adapter",
+        adapter_mlp_ratio=0.25,
         bi_adapter=False,
     ):
         super().__init__()
@@ -88,8 +90,8 @@ class VisionTransformerAdapter(nn.Module):
             if not wanted:
                 return None
             if adapter_type == "PlainAdapter":
-                return PlainAdapter(embed_dims)
-            return Adapter(embed_dims, temporal_size=total_frames // TUBELET)
+                return PlainAdapter(embed_dims, adapter_mlp_ratio)
+            return Adapter(embed_dims, adapter_mlp_ratio, temporal_size=total_frames // TUBELET)
 
         positions = self.grid[0] * self.grid[1] * self.grid[2]
         self.register_buffer("pos_embed", sine_cosine_table(positions, embed_dims)[None])
@@ -142,7 +144,7 @@ class VisionTransformerAdapter(nn.Module):
 
     def adapt_state_dict(self, state):
         """Bring weights of this network in a foreign key style to its own keys; see `adapt_vit_keys`."""
-        return adapt_vit_keys(state, self.state_dict())
+        return adapt_vit_keys(state)
 
 
 def _eps(norm_cfg):

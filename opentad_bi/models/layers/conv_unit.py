@@ -19,9 +19,22 @@ class ConvUnit(nn.Module):
         norm: normalise over channels (the convolution then has no bias).
         act: apply ReLU at the end.
         bias: give the convolution a bias; never with `norm`.
+        eps: of the normalisation.
     """
 
-    def __init__(self, in_channels, out_channels, *, kernel_size=3, stride=1, groups=1, norm=True, act=True, bias=True):
+    def __init__(
+        self,
+        in_channels,
+        out_channels,
+        *,
+        kernel_size=3,
+        stride=1,
+        groups=1,
+        norm=True,
+        act=True,
+        bias=True,
+        eps=EPS,
+    ):
         super().__init__()
         self.conv = TimeConv(
             in_channels,
@@ -31,7 +44,7 @@ class ConvUnit(nn.Module):
             groups=groups,
             bias=bias and not norm,
         )
-        self.norm = ChannelNorm(out_channels, eps=EPS) if norm else None
+        self.norm = ChannelNorm(out_channels, eps=eps) if norm else None
         self.act = act
 
     def forward(self, x, mask):

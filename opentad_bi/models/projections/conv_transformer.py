@@ -5,7 +5,7 @@ from functools import partial
 from torch import nn
 
 from ...registry import PROJECTIONS, nearest
-from ..layers.conv_unit import ConvUnit
+from ..layers.conv_unit import EPS, ConvUnit
 from ..layers.time_conv import channels_last
 from .position_table import PositionTable
 from .streams import Streams
@@ -23,7 +23,7 @@ class Conv1DTransformerProj(nn.Module):
         out_channels: C; with several streams a list, one width each, and C is their sum.
         arch: numbers of convolutions, of blocks at full length, and of halving blocks (L - 1).
         conv_cfg: `kernel_size` of the convolutions, `proj_pdrop` dropout inside the blocks.
-        norm_cfg: dict(type="LN"), or None for convolutions without normalisation.
+        norm_cfg: dict(type="LN", eps=1e-6) of the convolutions, or None for none.
         attn_cfg: `n_head` and `n_mha_win_size`: the window of the attention, one for all levels or L of them; at
             most 1 for the whole sequence.
         path_pdrop: stochastic depth of the blocks.
@@ -54,20 +54,18 @@ class Conv1DTransformerProj(nn.Module):
         convs, stems, halvings = arch
         kernel, proj_pdrop = _options("conv_cfg", conv_cfg, kernel_size=3, proj_pdrop=0.0)
         n_head, windows = _options("attn_cfg", attn_cfg, n_head=4, n_mha_win_size=-1)
-        if norm_cfg is not None and norm_cfg != {"type": "LN"}:
-            raise ValueError(f"norm_cfg {norm_cfg!r} is neither dict(type='LN') nor None")
-        norm = norm_cfg is not None
+        norm = {"norm": norm_cfg is not None, "eps": _norm_eps(norm_cfg)}
         windows = _per_level(windows, 1 + halvings)
         self.max_seq_len = max_seq_len
         self.length_divisors = _length_divisors(windows, max_seq_len)
         self.drop = nn.Dropout1d(input_pdrop) if input_pdrop > 0 else nn.Identity()
         self.proj = None
         if isinstance(in_channels, list | tuple):
-            self.proj = Streams(in_channels, out_channels, norm=norm)
+            self.proj = Streams(in_channels, out_channels, **norm)
             in_channels = out_channels = sum(out_channels)
         self.out_channels = out_channels
         self.embed = nn.ModuleList(
-            ConvUnit(out_channels if i else in_channels, out_channels, kernel_size=kernel, norm=norm)
+            ConvUnit(out_channels if i else in_channels, out_channels, kernel_size=kernel, **norm)
             for i in range(convs)
         )
         self.positions = PositionTable(out_channels, max_seq_len) if use_abs_pe else None
@@ -103,6 +101,13 @@ def _options(name, cfg, **defaults):
         if key not in defaults:
             raise KeyError(f"{name} has no entry {key!r}; {nearest(key, defaults)}")
     return ({**defaults, **(cfg or {})}).values()
+
+
+def _norm_eps(norm_cfg):
+    """Epsilon of a `norm_cfg`; ValueError for anything but a layer norm or None."""
+    if norm_cfg is not None and (norm_cfg.get("type") != "LN" or set(norm_cfg) - {"type", "eps"}):
+        raise ValueError(f"norm_cfg {norm_cfg!r} is neither dict(type='LN', eps=...) nor None")
+    return (norm_cfg or {}).get("eps", EPS)
 
 
 def _per_level(windows, levels):

@@ -3,7 +3,7 @@
 import torch
 from torch import nn
 
-from ..layers.conv_unit import ConvUnit
+from ..layers.conv_unit import EPS, ConvUnit
 
 # B batch, T time
 
@@ -14,11 +14,12 @@ class Streams(nn.ModuleList):
     Args:
         in_channels, out_channels: widths of every stream before and after.
         norm: normalise each stream over its channels.
+        eps: of the normalisation.
     """
 
-    def __init__(self, in_channels, out_channels, *, norm=True):
+    def __init__(self, in_channels, out_channels, *, norm=True, eps=EPS):
         pairs = zip(in_channels, out_channels, strict=True)
-        super().__init__(ConvUnit(n_in, n_out, kernel_size=1, norm=norm) for n_in, n_out in pairs)
+        super().__init__(ConvUnit(n_in, n_out, kernel_size=1, norm=norm, eps=eps) for n_in, n_out in pairs)
         self.widths = list(in_channels)
 
     def forward(self, x, mask):
