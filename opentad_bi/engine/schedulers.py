@@ -72,6 +72,8 @@ class LinearWarmupCosineAnnealingLR(_WarmUp):
 class LinearWarmupMultiStepLR(_WarmUp):
     """Linear warm-up of step base / W, then the rate times `gamma` at each milestone.
 
+    Without warm-up this is torch's `MultiStepLR`, which counts iterations, with milestones in epochs.
+
     Args:
         optimizer: the optimizer whose groups are scheduled.
         warmup_epoch: epochs of warm-up.
@@ -79,8 +81,7 @@ class LinearWarmupMultiStepLR(_WarmUp):
         iters_per_epoch: iterations in an epoch.
         gamma: the factor.
         warmup_start_lr: rate at iteration 0.
-        max_epoch: where training ends; the rates do not depend on it.
-    Without warm-up this is torch's `MultiStepLR`, which counts iterations, with milestones in epochs.
+        max_epoch: where training ends, for the reader of a config; the rates do not depend on it.
     """
 
     def __init__(
@@ -94,7 +95,6 @@ class LinearWarmupMultiStepLR(_WarmUp):
         warmup_start_lr=0.0,
         max_epoch=None,
     ):
-        self.max_epoch = max_epoch
         warmup = warmup_epoch * iters_per_epoch
         self.milestones, self.gamma = [m * iters_per_epoch for m in milestones], gamma
         super().__init__(optimizer, warmup, warmup_start_lr, warmup)

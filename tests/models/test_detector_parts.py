@@ -8,7 +8,7 @@ from opentad_bi.models.heads.joined_levels import join_levels, part_levels
 from opentad_bi.models.layers.conv_unit import ConvUnit
 from opentad_bi.models.layers.drop_path import ScaledDropPath
 from opentad_bi.models.projections.transformer_block import TransformerBlock
-from opentad_bi.registry import LOSSES
+from opentad_bi.registry import LOSSES, PROJECTIONS
 
 
 @given(st.lists(st.integers(1, 9), min_size=1, max_size=4), st.integers(0, 99))
@@ -24,6 +24,20 @@ def test_joined_levels_do_not_see_each_other(lengths, seed):
         single = [unit(x, m)[0] for x, m in zip(single, masks, strict=True)]
     for a, b in zip(part_levels(joined, lengths, 1), single, strict=True):
         torch.testing.assert_close(a, b, atol=1e-5, rtol=1e-4)
+
+
+def test_norm_cfg_sets_the_epsilon_of_every_convolution():
+    def norms(norm_cfg, **options):
+        args = {"in_channels": 4, "out_channels": 8, "arch": (2, 1, 1), "max_seq_len": 8, **options}
+        projection = PROJECTIONS.build({"type": "Conv1DTransformerProj", "norm_cfg": norm_cfg, **args})
+        return [unit.norm for unit in projection.modules() if isinstance(unit, ConvUnit) and unit.conv.groups == 1]
+
+    assert [norm.eps for norm in norms({"type": "LN"})] == [1e-6] * 2
+    assert [norm.eps for norm in norms({"type": "LN", "eps": 1e-3})] == [1e-3] * 2
+    assert [norm.eps for norm in norms({"type": "LN", "eps": 1e-3}, in_channels=[2, 2], out_channels=[4, 4])] == [
+        1e-3
+    ] * 4
+    assert norms(None) == [None] * 2
 
 
 def test_focal_loss_without_focus_is_cross_entropy():

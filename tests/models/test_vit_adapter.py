@@ -50,6 +50,13 @@ def test_adapter_index_and_bi_adapter_place_the_modules():
     assert not [k for k in make(adapter_type="PlainAdapter").state_dict() if "conv" in k]
 
 
+@pytest.mark.parametrize("kind", ["Adapter", "PlainAdapter"])
+def test_adapters_are_as_wide_as_told(kind):
+    vit = make(adapter_type=kind, adapter_mlp_ratio=0.5, bi_adapter=True)
+    for block in vit.blocks:
+        assert block.adapter.down_proj.out_features == block.bi_adapter.down_proj.out_features == 16
+
+
 def test_bi_adapter_acts_after_the_adapter():
     block = make(bi_adapter=True).blocks[0]
     x = torch.randn(2, 8, 32)

@@ -65,8 +65,7 @@ class Conv1DTransformerProj(nn.Module):
             in_channels = out_channels = sum(out_channels)
         self.out_channels = out_channels
         self.embed = nn.ModuleList(
-            ConvUnit(out_channels if i else in_channels, out_channels, kernel_size=kernel, **norm)
-            for i in range(convs)
+            ConvUnit(out_channels if i else in_channels, out_channels, kernel_size=kernel, **norm) for i in range(convs)
         )
         self.positions = PositionTable(out_channels, max_seq_len) if use_abs_pe else None
         block = partial(TransformerBlock, out_channels, n_head=n_head, path_pdrop=path_pdrop, proj_pdrop=proj_pdrop)

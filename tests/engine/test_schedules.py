@@ -1,0 +1,41 @@
+"""Learning rates counted in epochs."""
+
+import pytest
+import torch
+from torch import nn
+
+from opentad_bi.registry import SCHEDULERS
+
+ITERATIONS = 3  # of an epoch
+BASE = 0.2
+
+
+def rates(count, **cfg):
+    """Learning rate of the first `count` iterations."""
+    optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=BASE)
+    schedule = SCHEDULERS.build(cfg, optimizer=optimizer, iters_per_epoch=ITERATIONS)
+    found = []
+    for _ in range(count):
+        found.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        schedule.step()
+    return found
+
+
+@pytest.mark.parametrize("end", [{}, {"max_epoch": None}, {"max_epoch": 4}])
+def test_steps_at_milestones_whatever_the_end(end):
+    found = rates(18, type="LinearWarmupMultiStepLR", warmup_epoch=2, milestones=[3, 5], gamma=0.5, **end)
+    warm = [BASE * i / 6 for i in range(6)]
+    assert found == pytest.approx([*warm, *[BASE] * 3, *[BASE / 2] * 6, *[BASE / 4] * 3])
+
+
+def test_steps_without_warm_up_are_those_of_torch_in_epochs():
+    ours = rates(15, type="LinearWarmupMultiStepLR", warmup_epoch=0, milestones=[1, 4], max_epoch=5)
+    assert ours == pytest.approx(rates(15, type="MultiStepLR", milestones=[3, 12]))
+
+
+def test_cosine_without_warm_up_starts_at_the_base_rate():
+    found = rates(12, type="LinearWarmupCosineAnnealingLR", warmup_epoch=0, max_epoch=4, eta_min=0.0)
+    assert found[0] == BASE
+    assert found[6] == pytest.approx(BASE / 2)
+    assert found == sorted(found, reverse=True)
