@@ -1,5 +1,7 @@
 """A named part of the model with its own optimizer, schedule, gradient clipping and initial weights."""
 
+import math
+
 import torch
 
 from ..registry import SCHEDULERS, check_keys
@@ -62,10 +64,11 @@ class Branch:
         return [group["lr"] for group in self.optimizer.param_groups] if self.optimizer else []
 
     def clip(self, scaler):
-        """Clip the gradients of all parameters of this branch to the total norm `clip_grad_norm`."""
-        if self.optimizer and self.clip_grad_norm:
-            scaler.unscale_(self.optimizer)
-            torch.nn.utils.clip_grad_norm_(self.parameters, self.clip_grad_norm)
+        """Clip the gradients of this branch to the total norm `clip_grad_norm`, if given; return the norm before."""
+        if self.optimizer is None:
+            return 0.0
+        scaler.unscale_(self.optimizer)
+        return torch.nn.utils.clip_grad_norm_(self.parameters, self.clip_grad_norm or math.inf).item()
 
     def step(self, scaler):
         """Step optimizer and schedule, and drop the gradients."""

@@ -24,7 +24,9 @@ def evaluate(model, dataset, metric, *, batch_size, num_workers, device, autocas
     """
     training = model.training
     model.eval()
-    loader, indices = eval_loader(dataset, batch_size=batch_size, num_workers=num_workers)
+    loader, indices = eval_loader(
+        dataset, batch_size=batch_size, num_workers=num_workers, pin_memory=device.type == "cuda"
+    )
     results = []
     for batch in tqdm(loader, desc="predict", unit="batch", disable=not is_main(), leave=False):
         with autocast():

@@ -57,7 +57,7 @@ def share_of_batch(batch_size, processes):
     return batch_size // processes
 
 
-def train_loader(dataset, *, batch_size, num_workers, accumulate, seed):
+def train_loader(dataset, *, batch_size, num_workers, accumulate, seed, pin_memory=False):
     """Loader of training micro-batches.
 
     Args:
@@ -66,18 +66,19 @@ def train_loader(dataset, *, batch_size, num_workers, accumulate, seed):
         num_workers: loader processes in this process.
         accumulate: micro-batches per iteration.
         seed: seed of the run.
+        pin_memory: page-locked batches, for a GPU.
     """
     sampler = EpochSampler(len(dataset), batch_size * accumulate, seed)
-    return _loader(dataset, sampler, share_of_batch(batch_size, world_size()), num_workers)
+    return _loader(dataset, sampler, share_of_batch(batch_size, world_size()), num_workers, pin_memory)
 
 
-def eval_loader(dataset, *, batch_size, num_workers):
+def eval_loader(dataset, *, batch_size, num_workers, pin_memory=False):
     """(loader, indices): every sample exactly once over all processes, in order; `indices` are this process's."""
     indices = list(range(rank(), len(dataset), world_size()))
-    return _loader(dataset, indices, max(1, batch_size // world_size()), num_workers), indices
+    return _loader(dataset, indices, max(1, batch_size // world_size()), num_workers, pin_memory), indices
 
 
-def _loader(dataset, sampler, batch_size, num_workers):
+def _loader(dataset, sampler, batch_size, num_workers, pin_memory):
     return DataLoader(
         dataset,
         batch_size=batch_size,
@@ -85,7 +86,7 @@ def _loader(dataset, sampler, batch_size, num_workers):
         num_workers=num_workers,
         collate_fn=dataset.collate,
         generator=torch.Generator(),  # else every pass over the loader moves the global random state
-        pin_memory=torch.cuda.is_available(),
+        pin_memory=pin_memory,
         persistent_workers=num_workers > 0,
         worker_init_fn=heed_parent_alone,
     )

@@ -1,7 +1,9 @@
 """The one training loop: any model that answers `forward`, `predict` and `branches`."""
 
 import itertools
+import math
 import random
+import sys
 from contextlib import nullcontext
 from functools import cached_property, partial
 
@@ -10,21 +12,23 @@ import torch
 from torch.nn.parallel import DistributedDataParallel
 
 from ..registry import EMAS, METRICS, MODELS, check_keys, nearest
-from ..utils.distributed import mean_over_ranks, world_size
+from ..utils.distributed import mean_over_ranks, rank, share_buffers, world_size
 from ..utils.logging import LOGGER
 from .branch import Branch
+from .checkpoint import load_checkpoint
 from .evaluate import evaluate
 from .freeze import train_mode
-from .hooks import WORKFLOW_KEYS, build_hooks
+from .hooks import WORKFLOW_KEYS, EvaluateHook, StopRun, build_hooks
 from .loaders import build_dataset, sample_names, to_device, train_loader
 from .state import restore_run
 
 SOLVER_KEYS = ("train", "val", "test", "amp", "accumulate", "ema", "static_graph", "fp16_compress")
 PRECISIONS = {None: None, False: None, "fp16": torch.float16, True: torch.float16, "bf16": torch.bfloat16}
+MAX_OVERFLOWS = 10  # iterations in a row whose losses overflow fp16
 
 
 class NonFiniteLoss(FloatingPointError):
-    """A loss became NaN or infinite; the message names the losses and the samples of the batch."""
+    """A loss or gradient became NaN or infinite; the message names it and the samples of the batch."""
 
 
 class Runner:
@@ -36,20 +40,21 @@ class Runner:
         device: `torch.device` of this process.
         seed: seed of weights, shuffling and draws.
         training: False builds neither optimizers nor the training set.
+        fresh: False leaves out the initial weights, which a resume would replace.
 
-    State that hooks read and write: `epoch` and `iteration` in it (the next ones to do), `losses` of the last
-    iteration (means over the processes), `metrics` of the last evaluation, `best` (score of the best one) and `stop` (a
-    reason to leave the loop after this iteration, or None). A hook that wants one process's wish to stop all of
-    them sets `stop_requested`.
+    State that hooks read and write: `epoch` and `iteration` in it (the next ones to do), `losses` (means over the
+    processes) and `lrs` of the last iteration, `metrics` of the last evaluation, `scores` ({epoch: score} of all of
+    them), and `stop` (a reason to leave the loop after this iteration, or None). A hook that wants one process's wish
+    to stop all of them sets `stop_requested`.
     """
 
-    def __init__(self, cfg, *, work_dir, device, seed=42, training=True):
+    def __init__(self, cfg, *, work_dir, device, seed=42, training=True, fresh=True):
         self.cfg, self.work_dir, self.device, self.seed = cfg, work_dir, device, seed
         self.epoch = self.iteration = 0
-        self.losses, self.metrics, self.best, self.stop = {}, None, None, None
-        self.stop_requested = False
+        self.losses, self.lrs, self.metrics, self.scores = {}, {}, None, {}
+        self.stop, self.stop_requested, self.evaluating, self.overflows = None, False, False, 0
         seed_everything(seed)
-        self.solver = cfg.solver
+        self.solver, self.datasets = cfg.solver, {}
         check_keys("solver", cfg.solver, SOLVER_KEYS)
         check_keys("workflow", cfg.workflow, WORKFLOW_KEYS)
         self.accumulate = self.solver.get("accumulate", 1)
@@ -59,28 +64,33 @@ class Runner:
         self.model = MODELS.build(cfg.model).to(device)
         self.branches = self._build_branches(self.iters_per_epoch if training else None)
         self._set_precision()
-        if training:
+        if training and fresh:
             for branch in self.branches.values():
                 branch.load_initial_weights()
         self.ema = EMAS.build(self.solver.get("ema", {"type": "ExponentialMovingAverage"}), model=self.model)
         self.ddp = self._wrap() if training else self.model
         self.hooks = build_hooks(cfg) if training else []
+        if training and any(isinstance(hook, EvaluateHook) and hook.interval for hook in self.hooks):
+            self.build_metric()  # what is wrong with it should show before the training, not after
+            self.dataset("test")
+        torch.manual_seed(seed + rank())  # dropout of its own in every process
 
     def train(self, resume=None):
-        """Train to `workflow.end_epoch`, from the start or from `resume`, a (path, checkpoint) pair."""
+        """Train to `workflow.end_epoch`, from the start or from the checkpoint file `resume`."""
         if resume:
-            path, state = resume
-            restore_run(self, state, path)
-            LOGGER.info("resumed %s: epoch %d, iteration %d", path, self.epoch, self.iteration)
+            restore_run(self, load_checkpoint(resume), resume)
+            LOGGER.info("resumed %s: epoch %d, iteration %d", resume, self.epoch, self.iteration)
         try:
             self.call("before_train")
             while self.epoch < self.end_epoch and not self.stop:
                 self.train_epoch()
+        except StopRun:
+            self.stop = "a signal"
         except NonFiniteLoss:
-            self.stop = "a loss that is not finite"
+            self.stop = "a loss or gradient that is not finite"
             raise
         finally:
-            self.call("after_train")
+            self._finish()
 
     def train_epoch(self):
         """The rest of the current epoch."""
@@ -99,6 +109,7 @@ class Runner:
 
     def train_step(self, batches):
         """One iteration: the gradients of `batches` are averaged, then every branch steps once."""
+        self.lrs = {name: branch.lrs for name, branch in self.branches.items()}
         parts = []
         for i, batch in enumerate(batches):
             last = i == len(batches) - 1
@@ -109,8 +120,9 @@ class Runner:
                 self.scaler.scale(total).backward()
             parts.append(losses)
         self._record(parts, batches)
-        for branch in self.branches.values():
-            branch.clip(self.scaler)
+        norms = {name: branch.clip(self.scaler) for name, branch in self.branches.items()}
+        if not self.scaler.is_enabled() and not all(math.isfinite(norm) for norm in norms.values()):
+            self._refuse(f"gradient norms {norms}", batches)
         for branch in self.branches.values():
             branch.step(self.scaler)
         self.scaler.update()
@@ -120,16 +132,32 @@ class Runner:
         """Numbers of the averaged weights on `dataset[split]`; also left in `self.metrics`."""
         size = self.solver[split]
         self.metric = metric or self.build_metric()
-        self.metrics = evaluate(
-            self.ema.module,
-            build_dataset(self.cfg.dataset, split),
-            self.metric,
-            batch_size=size.batch_size,
-            num_workers=size.num_workers,
-            device=self.device,
-            autocast=self.autocast,
-        )
+        share_buffers(self.ema.module)
+        self.evaluating = True
+        try:
+            self.metrics = evaluate(
+                self.ema.module,
+                self.dataset(split),
+                self.metric,
+                batch_size=size.batch_size,
+                num_workers=size.num_workers,
+                device=self.device,
+                autocast=self.autocast,
+            )
+        finally:
+            self.evaluating = False
         return self.metrics
+
+    def dataset(self, split):
+        """The dataset of `split`, built once."""
+        if split not in self.datasets:
+            self.datasets[split] = build_dataset(self.cfg.dataset, split)
+        return self.datasets[split]
+
+    @property
+    def best(self):
+        """Best score of the evaluations so far, or None."""
+        return max(self.scores.values(), default=None)
 
     @cached_property
     def config_text(self):
@@ -145,6 +173,18 @@ class Runner:
         for hook in self.hooks:
             getattr(hook, point)(self)
 
+    def _finish(self):
+        """`after_train` of every hook, the last first; one that fails neither spares the others nor hides an error."""
+        failures = []
+        for hook in reversed(self.hooks):
+            try:
+                hook.after_train(self)
+            except Exception as error:
+                LOGGER.exception("%s failed after the training", type(hook).__name__)
+                failures.append(error)
+        if failures and sys.exc_info()[0] is None:
+            raise failures[0]
+
     def _record(self, parts, batches):
         """Mean losses over micro-batches and processes; all processes stop together on a loss that is not finite."""
         names = list(parts[0])
@@ -154,25 +194,36 @@ class Runner:
         self.losses = dict(zip(names, values, strict=True))
         if asked:
             self.stop = "a signal"
-        if not all(np.isfinite(values)):
-            videos = ", ".join(name for batch in batches for name in sample_names(batch))
-            raise NonFiniteLoss(
-                f"epoch {self.epoch}, iteration {self.iteration}: losses {self.losses} are not finite; "
-                f"samples of this process: {videos}. Weights are as before this iteration"
-            )
+        if all(np.isfinite(values)):
+            self.overflows = 0
+            return
+        self.overflows += 1
+        # the scaler leaves out a step whose gradients overflow fp16; many in a row are no overflow
+        if not self.scaler.is_enabled() or self.overflows > MAX_OVERFLOWS:
+            self._refuse(f"losses {self.losses}", batches)
+        LOGGER.warning("epoch %d, iteration %d: %s overflows fp16, step left out", self.epoch, self.iteration, values)
+
+    def _refuse(self, what, batches):
+        """Stop because of numbers that are not finite, before any weight has changed."""
+        videos = ", ".join(name for batch in batches for name in sample_names(batch))
+        raise NonFiniteLoss(
+            f"epoch {self.epoch}, iteration {self.iteration}: {what} are not finite; samples of this "
+            f"process: {videos}. The weights are as before this iteration"
+        )
 
     def _build_loader(self):
         size = self.solver.train
-        self.train_set = build_dataset(self.cfg.dataset, "train")
         self.loader = train_loader(
-            self.train_set,
+            self.dataset("train"),
             batch_size=size.batch_size,
             num_workers=size.num_workers,
             accumulate=self.accumulate,
             seed=self.seed,
+            pin_memory=self.device.type == "cuda",
         )
         self.sampler = self.loader.sampler
-        self.iters_per_epoch = self.sampler.used // (size.batch_size * self.accumulate)
+        self.global_batch = size.batch_size * self.accumulate
+        self.iters_per_epoch = self.sampler.used // self.global_batch
 
     def _build_branches(self, iters_per_epoch):
         modules, cfgs = self.model.branches(), self.cfg.branches

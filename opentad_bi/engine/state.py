@@ -1,5 +1,7 @@
 """The whole state of a run in one dict: saved and restored bit for bit, over any interruption."""
 
+import difflib
+
 import torch
 
 from ..utils.distributed import gather_objects, rank, world_size
@@ -26,6 +28,7 @@ def run_state(runner):
         "scaler": runner.scaler.state_dict(),
         "random": random_states,
         "seed": runner.seed,
+        "global_batch": runner.global_batch,
         "best": runner.best,
         "config": runner.config_text,
     }
@@ -41,7 +44,7 @@ def restore_run(runner, state, path):
         branch.load_state_dict(state["branches"][name])
     runner.scaler.load_state_dict(state["scaler"])
     runner.epoch, runner.iteration = state["epoch"] + 1, state["iteration"]
-    runner.best = state["best"]
+    _compare_configs(runner, state, path)
     if state["seed"] != runner.seed:
         LOGGER.warning("the run was started with seed %d; it goes on with that, not %d", state["seed"], runner.seed)
         runner.seed = runner.sampler.seed = state["seed"]
@@ -50,6 +53,21 @@ def restore_run(runner, state, path):
     else:
         LOGGER.warning("%s was written by %d processes, this run has %d: dropout draws will differ",
                        path, len(state["random"]), world_size())  # fmt: skip
+
+
+def _compare_configs(runner, state, path):
+    """Tell what changed in the config since the checkpoint; a half-done epoch must be cut into the same batches."""
+    was, now = (text.splitlines() for text in (state["config"], runner.config_text))
+    changed = [line for line in difflib.unified_diff(was, now, "then", "now", n=0, lineterm="") if line[0] in "+-"]
+    if changed:
+        LOGGER.warning(
+            "the config differs from that of %s (optimizers keep their rates and decay):\n%s", path, "\n".join(changed)
+        )
+    if runner.iteration and state["global_batch"] != runner.global_batch:
+        raise ValueError(
+            f"{path} lies amid an epoch of batches of {state['global_batch']} samples, but this run has "
+            f"{runner.global_batch} (batch_size x accumulate); resume an epoch_*.pth instead, or keep the batch"
+        )
 
 
 def _restore_opentad(runner, state, path):

@@ -66,6 +66,14 @@ def mean_over_ranks(values):
     return values
 
 
+def share_buffers(module):
+    """Give every process the float buffers of `module` on rank 0, such as batch-norm statistics of its own data."""
+    if dist.is_initialized():
+        for buffer in module.buffers():
+            if buffer.is_floating_point():
+                dist.broadcast(buffer, 0)
+
+
 def gather_objects(value):
     """List of every process's `value` (any picklable object), in order of rank."""
     if not dist.is_initialized():

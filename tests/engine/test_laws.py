@@ -67,7 +67,7 @@ def resume_everywhere(cfg, make_runner, stop_after):
     broken.hooks.append(StopAfter(stop_after))
     broken.train()
     again = make_runner(cfg, "broken", seed=7)
-    again.train(load_latest(broken.work_dir / "checkpoint"))
+    again.train(load_latest(broken.work_dir / "checkpoint")[0])
     return whole, again
 
 

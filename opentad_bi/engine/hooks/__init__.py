@@ -6,7 +6,7 @@ from .checkpoint import CheckpointHook
 from .early_stop import EarlyStopHook
 from .evaluate import EvaluateHook
 from .log import LogHook
-from .signals import SignalHook
+from .signals import SignalHook, StopRun
 from .writers import WritersHook
 
 __all__ = [
@@ -17,6 +17,7 @@ __all__ = [
     "Hook",
     "LogHook",
     "SignalHook",
+    "StopRun",
     "WritersHook",
     "build_hooks",
 ]

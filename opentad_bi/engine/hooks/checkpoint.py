@@ -42,7 +42,11 @@ class CheckpointHook(Hook):
 
     def after_train(self, runner):
         """Save what an orderly stop interrupts."""
-        if runner.stop and self.saved != (runner.epoch, runner.iteration):
+        if not runner.stop or self.saved == (runner.epoch, runner.iteration):
+            return
+        if not all(t.isfinite().all() for t in runner.model.state_dict().values() if t.is_floating_point()):
+            LOGGER.error("the model holds numbers that are not finite and is not saved; the last checkpoint stands")
+        else:
             self._save(runner, "interrupt.pth")
             LOGGER.warning("stopped by %s in epoch %d; go on with --resume auto", runner.stop, runner.epoch)
 

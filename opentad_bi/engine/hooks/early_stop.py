@@ -7,7 +7,7 @@ from .base import Hook
 
 @HOOKS.register_module()
 class EarlyStopHook(Hook):
-    """Stop after `patience` evaluations in a row without a better score.
+    """Stop after `patience` evaluations in a row without a better score, those before a resume counted in.
 
     Args:
         patience: number of evaluations.
@@ -16,17 +16,15 @@ class EarlyStopHook(Hook):
     def __init__(self, patience=3):
         if patience < 1:
             raise ValueError(f"patience {patience} must be at least 1")
-        self.patience, self.best, self.since, self.seen = patience, None, 0, None
+        self.patience = patience
+
+    def before_train(self, runner):
+        """A run that was stopped early stays stopped."""
+        self.after_epoch(runner)
 
     def after_epoch(self, runner):
-        """Count evaluations without improvement."""
-        if runner.metrics is None or runner.metrics is self.seen:
-            return
-        self.seen = runner.metrics
-        if self.best is None or runner.best > self.best:
-            self.best, self.since = runner.best, 0
-            return
-        self.since += 1
-        if self.since >= self.patience:
+        """Count evaluations since the best one."""
+        scores = list(runner.scores.values())
+        if scores and len(scores) - 1 - scores.index(max(scores)) >= self.patience:
             runner.stop = f"{self.patience} evaluations without improvement"
             LOGGER.info("stopping early: %s", runner.stop)

@@ -1,9 +1,10 @@
 """Evaluation during training, and the best checkpoint by it."""
 
 from ...registry import HOOKS
-from ...utils.distributed import is_main
+from ...utils.distributed import gather_objects, is_main
+from ...utils.files import read_json, write_json
 from ...utils.logging import LOGGER
-from ..checkpoint import load_checkpoint, save_checkpoint
+from ..checkpoint import save_checkpoint
 from .base import Hook
 
 
@@ -11,7 +12,8 @@ from .base import Hook
 class EvaluateHook(Hook):
     """Evaluate the averaged weights every `interval` epochs from `start_epoch` on, and after the last epoch.
 
-    The best ones by `metric.score` are kept in `checkpoint/best.pth` (epoch, score and weights, no optimizer).
+    The best ones by `metric.score` are kept in `checkpoint/best.pth` (epoch, score and weights, no optimizer), all
+    scores in `scores.json`. A resumed run first makes up for an evaluation it was interrupted in.
 
     Args:
         interval: epochs between evaluations; 0: never.
@@ -22,26 +24,29 @@ class EvaluateHook(Hook):
         self.interval, self.start_epoch = interval, start_epoch
 
     def before_train(self, runner):
-        """Take up the best score of a resumed run: an epoch's checkpoint is written before its evaluation."""
-        path = runner.work_dir / "checkpoint" / "best.pth"
-        if runner.epoch and path.is_file():
-            best = load_checkpoint(path)
-            runner.best = best["score"] if best["epoch"] < runner.epoch else runner.best
+        """Take up the scores of a resumed run: an epoch's checkpoint is written before its evaluation."""
+        path = runner.work_dir / "scores.json"
+        scores = read_json(path, "scores") if is_main() and path.is_file() else {}
+        scores = gather_objects(scores)[0]
+        runner.scores = {int(epoch): score for epoch, score in scores.items() if int(epoch) < runner.epoch}
+        if runner.epoch and runner.epoch - 1 not in runner.scores:
+            self.after_epoch(runner)
 
     def after_epoch(self, runner):
         """Evaluate if it is time."""
         done = runner.epoch - 1
-        due = self.interval and (done >= self.start_epoch and runner.epoch % self.interval == 0)
+        due = done >= self.start_epoch and runner.epoch % self.interval == 0 if self.interval else False
         if not (due or (self.interval and runner.epoch == runner.end_epoch)):
             return
         metrics = runner.evaluate()
         score = runner.metric.score(metrics)
+        better = runner.best is None or score > runner.best
+        runner.scores[done] = score
         if is_main():
             LOGGER.info("epoch %d\n%s", done, runner.metric.table(metrics))
-        if runner.best is None or score > runner.best:
-            runner.best = score
-            if is_main():
+            if better:
                 self._save_best(runner, done, score)
+            write_json(runner.work_dir / "scores.json", runner.scores)
 
     def _save_best(self, runner, done, score):
         state = {

@@ -53,8 +53,8 @@ class LogHook(Hook):
             f"Loss={sum(means.values()):.4f}",
             *(f"{name}={value:.4f}" for name, value in means.items()),
         ]
-        for name, branch in runner.branches.items():
-            rates = [f"{lr:.1e}" for lr in dict.fromkeys(branch.lrs)]
+        for name, lrs in runner.lrs.items():
+            rates = [f"{lr:.1e}" for lr in dict.fromkeys(lrs)]
             parts += [f"lr_{name}={','.join(rates)}"] if rates else []
         if runner.device.type == "cuda":
             parts.append(f"mem={torch.cuda.max_memory_allocated(runner.device) / 2**20:.0f}MB")

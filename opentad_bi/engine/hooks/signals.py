@@ -7,9 +7,16 @@ from ...utils.logging import LOGGER
 from .base import Hook
 
 
+class StopRun(Exception):
+    """Leaves an evaluation because of a signal."""
+
+
 @HOOKS.register_module()
 class SignalHook(Hook):
-    """On SIGINT or SIGTERM, finish the iteration and stop; a second SIGINT interrupts at once."""
+    """On SIGINT or SIGTERM, finish the iteration and stop; a second SIGINT interrupts at once.
+
+    An evaluation is broken off: a resumed run makes up for it.
+    """
 
     def __init__(self):
         self.former = {}
@@ -18,9 +25,11 @@ class SignalHook(Hook):
         """Take over both signals."""
 
         def request(number, frame):
-            LOGGER.warning("%s: stopping after this iteration", signal.Signals(number).name)
             runner.stop_requested = True
             signal.signal(signal.SIGINT, signal.default_int_handler)
+            if runner.evaluating:
+                raise StopRun(signal.Signals(number).name)
+            LOGGER.warning("%s: stopping after this iteration", signal.Signals(number).name)
 
         for number in (signal.SIGINT, signal.SIGTERM):
             self.former[number] = signal.signal(number, request)

@@ -32,15 +32,15 @@ class WritersHook(Hook):
                 runner.work_dir / "tensorboard"
             )
         if self.wandb_args is not None:
-            self.wandb = require("wandb").init(**self.wandb_args, dir=str(runner.work_dir))
+            self.wandb = require("wandb").init(**{"dir": str(runner.work_dir), **self.wandb_args})
 
     def after_iter(self, runner):
         """One record per iteration."""
         if self.file is None:
             return
         numbers = {f"loss/{name}": value for name, value in runner.losses.items()}
-        for name, branch in runner.branches.items():
-            numbers.update({f"lr/{name}/{i}": lr for i, lr in enumerate(branch.lrs)})
+        for name, lrs in runner.lrs.items():
+            numbers.update({f"lr/{name}/{i}": lr for i, lr in enumerate(lrs)})
         self._write(runner, numbers)
 
     def after_epoch(self, runner):
