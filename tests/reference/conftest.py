@@ -1,32 +1,18 @@
-"""Numbers of the existing toolbox: `OPENTAD_REFERENCE` names the folder, else `../shared/reference/opentad`."""
-
-import json
-import os
-from pathlib import Path
+"""The reference folder as fixtures; tests are skipped where there is none."""
 
 import pytest
-import torch
-
-ROOT = Path(__file__).resolve().parents[2]
+from reference_files import FOLDER, load
 
 
 @pytest.fixture(scope="session")
 def reference():
-    """The folder of reference fixtures; the test is skipped where there is none."""
-    folder = Path(os.environ.get("OPENTAD_REFERENCE", ROOT.parent / "shared" / "reference" / "opentad"))
-    if not folder.is_dir():
-        pytest.skip(f"no reference fixtures at {folder}; set OPENTAD_REFERENCE to their folder")
-    return folder
+    """The folder of reference fixtures."""
+    if not FOLDER.is_dir():
+        pytest.skip(f"no reference fixtures at {FOLDER}; set OPENTAD_REFERENCE to their folder")
+    return FOLDER
 
 
 @pytest.fixture(scope="session")
 def load_reference(reference):
-    """Load `name` from the reference folder: .pt/.pth with torch (weights_only), .json with json."""
-
-    def load(name):
-        path = reference / name
-        if path.suffix == ".json":
-            return json.loads(path.read_text())
-        return torch.load(path, map_location="cpu", weights_only=True)
-
+    """Load a file of the reference folder by its name, see `reference_files.load`."""
     return load

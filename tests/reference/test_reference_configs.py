@@ -1,5 +1,11 @@
-"""Our configs carry the values of the existing toolbox's, as its merged configs list them."""
+"""Our configs carry the values of the existing toolbox's, as its merged configs list them.
 
+Only for the genuine files: those of another folder say nothing about ours, and are left to the tests that build from
+them.
+"""
+
+import hashlib
+import json
 from pathlib import Path
 
 import pytest
@@ -8,11 +14,12 @@ from opentad_config import translate_model
 from opentad_bi.config import load_config
 
 CONFIGS = Path(__file__).resolve().parents[2] / "configs"
+# file of the reference: our config, and the start of the file's digest
 OURS = {
-    "resolved_config_adatad_thumos_s": "adatad/thumos/e2e_thumos_videomae_s_768x1_160_adapter",
-    "resolved_config_adatad_thumos_b": "adatad/thumos/e2e_thumos_videomae_b_768x1_160_adapter",
-    "resolved_config_adatad_thumos_h": "adatad/thumos/e2e_thumos_videomae_h_768x1_160_adapter",
-    "resolved_config_actionformer_thumos_i3d": "actionformer/thumos_i3d",
+    "resolved_config_adatad_thumos_s": ("adatad/thumos/e2e_thumos_videomae_s_768x1_160_adapter", "193109af9f7b630f"),
+    "resolved_config_adatad_thumos_b": ("adatad/thumos/e2e_thumos_videomae_b_768x1_160_adapter", "5d8d839757a3f500"),
+    "resolved_config_adatad_thumos_h": ("adatad/thumos/e2e_thumos_videomae_h_768x1_160_adapter", "ac9f2efbc7052aee"),
+    "resolved_config_actionformer_thumos_i3d": ("actionformer/thumos_i3d", "1fdeeb715f268fd6"),
 }
 # steps of a pipeline that others of ours do along with their own work
 IMPLIED = {"PrepareVideoInfo", "DecordInit", "FormatShape", "ConvertToTensor", "Rearrange"}
@@ -22,9 +29,20 @@ ELSEWHERE = {"ann_file", "class_map", "data_path", "block_list", "num_clips", "v
 
 
 @pytest.fixture(params=OURS)
-def configs(request, load_reference):
+def configs(request, reference, load_reference):
     """(ours, the reference's) as plain dicts."""
-    return load_config(CONFIGS / f"{OURS[request.param]}.py").to_dict(), load_reference(f"{request.param}.json")
+    (name, genuine), file = OURS[request.param], f"{request.param}.json"
+    if not (reference / file).is_file():
+        pytest.skip(f"{reference} has no {file}")
+    theirs = load_reference(file)
+    if not digest(theirs).startswith(genuine):
+        pytest.skip(f"{file} of {reference} is not that of the published config")
+    return load_config(CONFIGS / f"{name}.py").to_dict(), theirs
+
+
+def digest(content):
+    """SHA-256 of `content` as JSON without spaces, keys sorted."""
+    return hashlib.sha256(json.dumps(content, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 
 def carries(ours, theirs, where):
