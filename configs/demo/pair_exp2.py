@@ -4,5 +4,5 @@ _base_ = ["pair_exp1.py"]
 
 end_epoch = 10
 detector = dict(backbone=dict(backbone=dict(bi_adapter=True)))
-branch = dict(trainable=["backbone.*.bi_adapter.*"], load_missing=["*.bi_adapter.*"])
+branch = dict(trainable=["backbone.*.bi_adapter.*"], load_missing=["*.bi_adapter.*"], load_required=True)
 work_dir = "exps/demo/pair_exp2"

@@ -19,6 +19,7 @@ KEYS = (
     "load_from",
     "load_missing",
     "load_unexpected",
+    "load_required",
 )
 
 
@@ -29,7 +30,7 @@ class Branch:
         name: key in `model.branches()`.
         module: the network.
         cfg: dict(optimizer, scheduler=None, clip_grad_norm=None, trainable=None, pretrained=None, load_from=None,
-            load_missing=(), load_unexpected=()).
+            load_missing=(), load_unexpected=(), load_required=False).
         iters_per_epoch: optimizer steps in an epoch, for schedules counted in epochs; None: no training, so
             neither optimizer nor schedule is built.
     """
@@ -50,7 +51,20 @@ class Branch:
             )
 
     def load_initial_weights(self):
-        """Fill the network from `load_from`, else from `pretrained`, strictly; nothing if neither is given."""
+        """Fill the network from `load_from`, else from `pretrained`, strictly; nothing if neither is given.
+
+        Raises:
+            ValueError: `load_required`, because most of the network is frozen, but no `load_from`.
+        """
+        source = self.cfg.get("load_from") or (self.cfg.get("pretrained") or {}).get("path")
+        frozen = sum(p.numel() for p in self.module.parameters() if not p.requires_grad)
+        if self.cfg.get("load_required") and not self.cfg.get("load_from"):
+            raise ValueError(
+                f"{self.name}: {frozen:,} frozen parameters need the weights of a trained network; give "
+                f"--for_resume and --back_resume, or branches.{self.name}.load_from"
+            )
+        if frozen and not source:
+            LOGGER.warning("%s: no initial weights, so %s frozen parameters stay random", self.name, f"{frozen:,}")
         load_initial_weights(self.name, self.module, self.cfg)
 
     @property

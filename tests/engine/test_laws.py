@@ -2,6 +2,7 @@
 
 import copy
 
+import pytest
 import torch
 
 from opentad_bi.engine.checkpoint import load_latest
@@ -160,3 +161,10 @@ def test_clipping_is_per_branch(pair_config, make_runner):
     moved = {n: (t - before[n]).norm() for n, t in runner.model.state_dict().items() if "layers" in n}
     assert max(v for n, v in moved.items() if n.startswith("first")) <= 1.1e-6
     assert max(v for n, v in moved.items() if n.startswith("second")) > 1e-3
+
+
+def test_a_frozen_network_without_weights_is_an_error_where_the_config_says_so(pair_config, make_runner):
+    pair_config.branches.second.update(trainable=["layers.0.*"], load_required=True)
+    with pytest.raises(ValueError, match=r"second: 5 frozen parameters need the weights .*--back_resume"):
+        make_runner(pair_config)
+    assert make_runner(pair_config, fresh=False).branches["second"].optimizer is not None

@@ -8,5 +8,6 @@ branch = dict(
     trainable=["backbone.*.bi_adapter.*"],
     pretrained=dict(missing=["pos_embed", "blocks.*.adapter.*", "blocks.*.bi_adapter.*", "fc_norm.*"]),
     load_missing=["*.bi_adapter.*"],
+    load_required=True,
 )
 work_dir = "exps/bi_thumos/adatad/e2e_actionformer_videomae_h_768x1_160_adapter_exp2"
