@@ -52,12 +52,18 @@ def load_config(path, overrides=None):
     Returns:
         a config of the keys `TOP_LEVEL` alone.
     Raises:
-        FileNotFoundError: no such file.
+        FileNotFoundError: no such file, or none of one of its bases.
         KeyError: an unknown top-level key, override or name in an expression.
+        ValueError: the file is no Python; an override that puts text where a number stands.
     """
     if not Path(path).is_file():
         raise FileNotFoundError(f"config {path} does not exist")
-    cfg = Config.fromfile(str(path))
+    try:
+        cfg = Config.fromfile(str(path))
+    except FileNotFoundError as error:
+        raise FileNotFoundError(f"config {path} names a file that does not exist: {error.filename or error}") from error
+    except SyntaxError as error:
+        raise ValueError(f"config {path} is not valid Python: {error}") from error
     tree, overrides = cfg.to_dict(), overrides or {}
     _refuse_unused(tree, cfg.text, path)
     for key, value in overrides.items():
@@ -95,7 +101,20 @@ def _override(tree, path, value):
             raise KeyError(f"--cfg-options {path}: {part!r} is not in {where}; {nearest(part, keys)}")
         if depth < len(parts) - 1:
             node = node[step]
+    old = node[step]
+    is_number = isinstance(old, (int, float)) and not isinstance(old, bool)
+    if is_number and isinstance(value, str) and not _REFERENCE.search(value):
+        raise ValueError(f"--cfg-options {path}: a number is expected, such as {old}; got {value!r}")
     node[step] = value
+
+
+def dataset_config(splits, split):
+    """Config of the dataset `split` ("train", "test") of a config's `dataset`, inside `wrap` if that is given."""
+    names = [name for name in splits if name != "wrap"]
+    if split not in names:
+        raise KeyError(f"dataset has no split {split!r}; {nearest(split, names)}")
+    wrap = splits.get("wrap")
+    return {**wrap, "dataset": splits[split]} if wrap else splits[split]
 
 
 def resolve(tree, where="config"):

@@ -6,11 +6,14 @@ import inspect
 from mmengine.registry import Registry
 
 
-def nearest(name, choices):
-    """Return a hint for a misspelt `name`: the closest of `choices`, or all of them."""
+def nearest(name, choices, every=False):
+    """Return a hint for a misspelt `name`: the closest of `choices` (and, with `every`, all), or all of them."""
     choices = sorted(map(str, choices))
     near = difflib.get_close_matches(str(name), choices, n=1)
-    return f"did you mean {near[0]!r}?" if near else f"known: {', '.join(choices) or 'none'}"
+    known = ", ".join(choices) or "none"
+    if not near:
+        return f"known: {known}"
+    return f"did you mean {near[0]!r}?" + (f" (all: {known})" if every else "")
 
 
 def check_keys(where, given, known):
@@ -18,6 +21,9 @@ def check_keys(where, given, known):
     for key in given:
         if key not in known:
             raise KeyError(f"{where}: unknown key {key!r}; {nearest(key, known)}")
+
+
+_NAMED = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
 
 
 class Kind(Registry):
@@ -41,7 +47,7 @@ class Kind(Registry):
         """Build `cfg["type"]` with the other entries of `cfg` as keyword arguments.
 
         `context` are defaults from the caller, given only where the constructor has such a parameter.
-        Unknown arguments are a ValueError that names the nearest known one.
+        An unknown argument is a ValueError that names the nearest known one; so is one that is missing.
         """
         if not isinstance(cfg, dict) or "type" not in cfg:
             raise ValueError(f"a {self.name} is described by a dict with the key 'type'; got {cfg!r}")
@@ -53,6 +59,9 @@ class Kind(Registry):
             if key not in parameters and not open_ended:
                 raise ValueError(f"{cls.__name__} has no argument {key!r}; {nearest(key, parameters)}")
         args.update({k: v for k, v in context.items() if k in parameters and k not in args})
+        needed = [k for k, p in parameters.items() if p.default is p.empty and p.kind in _NAMED and k not in args]
+        if needed:
+            raise ValueError(f"{cls.__name__} needs the argument {', '.join(map(repr, needed))}")
         return cls(**args)
 
 

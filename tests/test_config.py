@@ -2,7 +2,7 @@
 
 import pytest
 
-from opentad_bi.config import load_config, parse_overrides, resolve
+from opentad_bi.config import dataset_config, load_config, parse_overrides, resolve
 from opentad_bi.registry import Kind
 
 BASE = """
@@ -104,5 +104,30 @@ def test_registry_names_the_nearest_and_fills_from_context():
         kind.build({"type": "Think"})
     with pytest.raises(ValueError, match="Thing has no argument 'sise'; did you mean 'size'"):
         kind.build({"type": "Thing", "sise": 1})
+    with pytest.raises(ValueError, match="Thing needs the argument 'size'"):
+        kind.build({"type": "Thing"}, depth=5)
     with pytest.raises(ValueError, match="dict with the key 'type'"):
         kind.build("Thing")
+
+
+def test_a_missing_base_is_named_with_the_config(base):
+    path = child(base, "")
+    path.write_text('_base_ = ["nowhere.py"]')
+    with pytest.raises(FileNotFoundError, match=rf"{path}.*nowhere\.py"):
+        load_config(path)
+    path.write_text("model = (")
+    with pytest.raises(ValueError, match=rf"{path} is not valid Python"):
+        load_config(path)
+
+
+def test_text_in_the_place_of_a_number_is_an_error(base):
+    with pytest.raises(ValueError, match=r"--cfg-options window_size: a number is expected.*'x'"):
+        load_config(base, {"window_size": "x"})
+
+
+def test_a_split_comes_in_its_wrapper():
+    splits = {"train": {"type": "A"}, "wrap": {"type": "W"}}
+    assert dataset_config(splits, "train") == {"type": "W", "dataset": {"type": "A"}}
+    assert dataset_config({"train": {"type": "A"}}, "train") == {"type": "A"}
+    with pytest.raises(KeyError, match="no split 'tran'; did you mean 'train'"):
+        dataset_config(splits, "tran")

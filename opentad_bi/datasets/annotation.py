@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from ..registry import nearest
-from ..utils.files import atomic, read_json
+from ..utils.files import read_json, read_names, write_text
 
 AMBIGUOUS = "Ambiguous"
 
@@ -72,14 +72,14 @@ def entry_problem(entry):
 
 
 def read_class_map(path):
-    """Read a class map.  Returns the class names, label 0 first."""
+    """Read a class map (text, or a JSON list).  Returns the class names, label 0 first."""
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(
             f"class map {path} does not exist (text, one class per line); to make it from the labels of the "
             "annotation: python tools/check_dataset.py CONFIG --write-class-map"
         )
-    classes = [line.strip() for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+    classes = read_names(path, "class map")
     twice = sorted({name for name in classes if classes.count(name) > 1})
     if not classes or twice:
         raise ValueError(f"class map {path} " + (f"has {twice} more than once" if twice else "is empty"))
@@ -91,21 +91,13 @@ def write_class_map(ann_file, path):
     database = read_database(ann_file)
     labels = {item["label"] for entry in database.values() for item in entry.get("annotations", [])}
     classes = sorted(labels - {AMBIGUOUS})
-    with atomic(path) as temporary:
-        temporary.write_text("".join(f"{name}\n" for name in classes), encoding="utf-8")
+    write_text(path, "".join(f"{name}\n" for name in classes))
     return classes
 
 
 def read_block_list(block_list):
-    """Names of left-out videos, from None, a list of names, or a text file with one name per line."""
-    if block_list is None:
-        return frozenset()
-    if isinstance(block_list, (str, Path)):
-        path = Path(block_list)
-        if not path.is_file():
-            raise FileNotFoundError(f"block list {path} does not exist (text, one video name per line)")
-        block_list = path.read_text(encoding="utf-8").split("\n")
-    return frozenset(name.strip() for name in block_list if name.strip())
+    """Names of left-out videos, from None, a list of names, a JSON list or a text file with one name per line."""
+    return frozenset(read_names(block_list, "block list"))
 
 
 def select_names(database, subset_name, blocked=frozenset()):
@@ -118,7 +110,7 @@ def select_names(database, subset_name, blocked=frozenset()):
     known = {entry["subset"] for entry in database.values()}
     for name in wanted:
         if name not in known:
-            raise ValueError(f"no video belongs to subset {name!r}; {nearest(name, known)}; there are {sorted(known)}")
+            raise ValueError(f"no video belongs to subset {name!r}; {nearest(name, known, every=True)}")
     return [name for name, entry in database.items() if entry["subset"] in wanted and name not in blocked]
 
 

@@ -28,7 +28,7 @@ class AnnotationDataset(Dataset):
         class_map: text file, one class per line.
         data_path: folder of videos or of features, or for features a list of folders.
         pipeline: list of transform configs.
-        block_list: left-out videos: names, or a text file with one name per line.
+        block_list: left-out videos: names, a JSON list, or a text file with one name per line.
         filter_gt: leave out ground truth not longer than 0 frames.
         feature_stride: frames from one feature (or sampled frame) to the next.
         sample_stride: keep every so many features; `feature_stride * sample_stride` frames are one grid position.
@@ -66,7 +66,11 @@ class AnnotationDataset(Dataset):
     def _read_videos(self):
         """The videos of the subset; in training those without ground truth are left out."""
         database = read_database(self.ann_file)
-        names = select_names(database, self.subset_name, read_block_list(self.block_list))
+        blocked = read_block_list(self.block_list)
+        foreign = sorted(blocked - set(database))
+        if foreign:
+            logger.warning("block list: %d names are not in %s: %s", len(foreign), self.ann_file, ", ".join(foreign))
+        names = select_names(database, self.subset_name, blocked)
         classes = {name: label for label, name in enumerate(self.classes)}
         videos, problems = [], []
         for name in names:

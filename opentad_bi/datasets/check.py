@@ -68,4 +68,5 @@ def table(findings):
     width = max((len(finding.video) for finding in findings), default=0)
     lines = [f"{f.level:<7}  {f.video:<{width}}  {f.problem}" for f in findings]
     errors = sum(finding.level == "error" for finding in findings)
-    return "\n".join([*lines, f"{errors} errors, {len(findings) - errors} warnings"])
+    counts = {"error": errors, "warning": len(findings) - errors}
+    return "\n".join([*lines, ", ".join(f"{n} {level}{'s' * (n != 1)}" for level, n in counts.items())])

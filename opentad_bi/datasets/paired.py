@@ -2,6 +2,7 @@
 
 from torch.utils.data import Dataset
 
+from ..ops.directions import BACKWARD, FORWARD
 from ..ops.reverse import reverse_sample
 from ..registry import DATASETS
 from .collate import collate_pairs
@@ -39,7 +40,7 @@ class PairedDataset(Dataset):
         index, seed = key if isinstance(key, tuple) else (key, key)
         sample = self.dataset.sample(index, seed, self.back_data_path)
         if self.source == "device":
-            return {"for": sample}
+            return {FORWARD: sample}
         # frames (3, T', H, W) stand behind each other along time, features (C, T) along channels
         forward, backward = sample["inputs"].chunk(2, dim=1 if sample["inputs"].ndim == 4 else 0)
-        return {"for": sample | {"inputs": forward}, "back": reverse_sample(sample | {"inputs": backward})}
+        return {FORWARD: sample | {"inputs": forward}, BACKWARD: reverse_sample(sample | {"inputs": backward})}

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import numpy as np
 
+from ..ops.directions import BACKWARD, FORWARD, MERGED, SINGLE
 from ..ops.nms import batched_nms
 from ..registry import METRICS, check_keys
-from ..utils.files import write_json
+from ..utils.files import read_names, write_json
 from .ground_truth import load_ground_truth
-from .json_files import read_names
 from .mean_ap import THUMOS_THRESHOLDS, check_thresholds, evaluate
 from .merging import merge_directions
 from .post_processing import Window, final_predictions
@@ -18,8 +18,6 @@ from .predictions import load_predictions
 from .tables import class_table, metrics_table
 
 logger = logging.getLogger(__name__)
-
-SINGLE, FORWARD, BACKWARD, MERGED = "model", "for", "back", "merged"
 
 
 @METRICS.register_module(name="mAP")

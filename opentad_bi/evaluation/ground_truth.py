@@ -1,5 +1,6 @@
 """The true segments of one subset, from an annotation file."""
 
+import logging
 import math
 from dataclasses import dataclass
 
@@ -7,7 +8,9 @@ import numpy as np
 
 from ..ops.average_precision import Segments
 from ..registry import nearest
-from .json_files import read_any_json, read_names
+from ..utils.files import read_json, read_names
+
+logger = logging.getLogger(__name__)
 
 DUPLICATE_SEC = 1e-3  # segments of one class whose ends are this close are the same
 
@@ -48,8 +51,11 @@ def load_ground_truth(path, subset, blocked_videos=None):
     database = _database(path)
     known = sorted({str(entry.get("subset")) for entry in database.values()})
     if subset not in known:
-        raise ValueError(f"{path} has no subset {subset!r}; {nearest(subset, known)} (all: {', '.join(known)})")
+        raise ValueError(f"{path} has no subset {subset!r}; {nearest(subset, known, every=True)}")
     blocked = frozenset(read_names(blocked_videos, "list of blocked videos"))
+    foreign = sorted(blocked - set(database))
+    if foreign:
+        logger.warning("list of blocked videos: %d names are not in %s: %s", len(foreign), path, ", ".join(foreign))
     chosen = {n: e for n, e in database.items() if str(e.get("subset")) == subset and n not in blocked}
     classes, rows = {}, []
     for number, (name, entry) in enumerate(chosen.items()):
@@ -89,7 +95,7 @@ def distinct(video, annotations):
 
 def _database(path):
     """The "database" of an annotation file: {video: entry}."""
-    content = read_any_json(path, "ground truth")
+    content = read_json(path, "ground truth")
     database = content.get("database") if isinstance(content, dict) else None
     if not isinstance(database, dict) or not all(isinstance(entry, dict) for entry in database.values()):
         raise ValueError(f"ground truth {path} must hold {{'database': {{video: {{'subset', 'annotations'}}}}}}")

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..ops.average_precision import Segments
-from .json_files import read_any_json
+from ..utils.files import read_json
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Predictions:
 
 def load_predictions(path):
     """Read a result file (also gzipped), with or without the outer key "results"."""
-    content = read_any_json(path, "predictions")
+    content = read_json(path, "predictions")
     if isinstance(content, dict) and isinstance(content.get("results"), dict):
         content = content["results"]
     try:

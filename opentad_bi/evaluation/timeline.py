@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from ..ops.directions import BACKWARD, FORWARD, MERGED, SINGLE
 from ..registry import nearest
 from ..utils.files import atomic
 from ..utils.optional import require
@@ -9,14 +10,14 @@ from ..utils.optional import require
 TRUTH = "truth"
 COLORS = {
     TRUTH: "#3b3f46",
-    "model": "#1f77b4",
-    "for": "#1f77b4",
-    "back": "#d9822b",
-    "merged": "#2a9d6f",
+    SINGLE: "#1f77b4",
+    FORWARD: "#1f77b4",
+    BACKWARD: "#d9822b",
+    MERGED: "#2a9d6f",
     "fused": "#8e5bb5",
 }
 SPARE_COLOR = "#b03a6b"
-NAMES = {TRUTH: "ground truth", "for": "forward", "back": "backward", "model": "prediction"}
+NAMES = {TRUTH: "ground truth", FORWARD: "forward", BACKWARD: "backward", SINGLE: "prediction"}
 LANE_INCHES = 0.15
 WIDTH_INCHES = 11
 
@@ -63,7 +64,7 @@ def draw_timeline(path, predictions, ground_truth, *, videos=None, max_videos=4,
 def _by_direction(predictions):
     """{direction: {video: entries}}; a single result dict is the direction "model"."""
     single = any(isinstance(value, list) for value in predictions.values())
-    return {"model": predictions} if single else dict(predictions)
+    return {SINGLE: predictions} if single else dict(predictions)
 
 
 def _truth_by_video(ground_truth):

@@ -1,25 +1,43 @@
-"""Files that are either whole or absent."""
+"""Files that are either whole or absent, and what a reader needs to say of those that are not as expected."""
 
+import contextlib
+import gzip
 import json
 import os
-from contextlib import contextmanager
 from pathlib import Path
 
 
-@contextmanager
+@contextlib.contextmanager
 def atomic(path):
     """Yield a temporary path beside `path` (same suffix) and rename it to `path` if the block succeeds.
 
     A crash leaves the former `path` as it was; the temporary file is removed on an exception.
+
+    Raises:
+        PermissionError, OSError: "cannot write `path`: reason", whatever the system objected to.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.stem}.{os.getpid()}.tmp{path.suffix}")
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         yield temporary
         os.replace(temporary, path)
+    except OSError as error:
+        if not _about(error, temporary):
+            raise
+        kind = PermissionError if isinstance(error, PermissionError) else OSError
+        raise kind(f"cannot write {path}: {error.strerror}") from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+
+
+def _about(error, temporary):
+    """Is a system's error about writing `temporary` (a full disk names no file), not about some other file?"""
+    if error.errno is None or error.filename is None:
+        return error.errno is not None
+    name = Path(os.fsdecode(error.filename))
+    return name == temporary or name in temporary.parents
 
 
 def remove_temporaries(folder):
@@ -28,18 +46,55 @@ def remove_temporaries(folder):
         path.unlink()
 
 
+def write_text(path, text):
+    """Write `text` to `path`, atomically, in UTF-8."""
+    with atomic(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
 def write_json(path, value):
     """Write `value` as JSON to `path`, atomically."""
-    with atomic(path) as temporary:
-        temporary.write_text(json.dumps(value))
+    write_text(path, json.dumps(value))
 
 
 def read_json(path, what="file"):
-    """Read JSON; a missing or unreadable file is an error that names `what` and the path."""
+    """Read JSON, through gzip if `path` ends in .gz; a missing or unreadable file is an error that names `what`."""
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"{what} {path} does not exist")
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise ValueError(f"{what} {path} is not valid JSON: {error}") from error
+        if path.suffix != ".gz":
+            return json.loads(path.read_text(encoding="utf-8"))
+        with gzip.open(path, "rt", encoding="utf-8") as stream:
+            return json.load(stream)
+    except (json.JSONDecodeError, UnicodeDecodeError, gzip.BadGzipFile, EOFError) as error:
+        form = "gzipped JSON" if path.suffix == ".gz" else "JSON"
+        raise ValueError(f"{what} {path} is not valid {form}: {error}") from error
+
+
+def read_names(source, what="list of names"):
+    """Names as a list, from None, a list, a JSON list (.json, .json.gz) or a text file with one name per line.
+
+    Raises:
+        FileNotFoundError, ValueError: naming `what` and the path.
+    """
+    if source is None:
+        return []
+    if isinstance(source, (str, Path)):
+        source = _names_in(Path(source), what)
+    return [name for entry in source if (name := str(entry).strip())]
+
+
+def _names_in(path, what):
+    """The list in a JSON file, or the lines of a text file."""
+    if path.suffix in (".json", ".gz"):
+        names = read_json(path, what)
+        if not isinstance(names, list):
+            raise ValueError(f"{what} {path} must be a JSON list of names; it holds a {type(names).__name__}")
+        return names
+    if not path.is_file():
+        raise FileNotFoundError(f"{what} {path} does not exist (text with one name per line, or a JSON list)")
+    try:
+        return path.read_text(encoding="utf-8").splitlines()
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{what} {path} is not text in UTF-8: {error}") from error

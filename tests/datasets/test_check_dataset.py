@@ -61,7 +61,7 @@ def test_frame_rate_and_name_trouble(cfg, database, tmp_path):
 
 
 def test_unknown_subset_class_map_and_annotation(cfg, tmp_path):
-    assert "there are ['training', 'validation']" in problems(check_dataset(cfg(subset_name="train")))
+    assert "did you mean 'training'? (all: training, validation)" in problems(check_dataset(cfg(subset_name="train")))
     arguments = cfg()
     (tmp_path / "category_idx.txt").unlink()
     assert "category_idx.txt does not exist" in problems(check_dataset(arguments))
@@ -122,7 +122,7 @@ def test_pipeline_trouble(cfg):
 
 def test_table_counts(cfg):
     found = check_dataset(cfg(subset_name="train"))
-    assert table(found).endswith("1 errors, 0 warnings")
+    assert table(found).endswith("1 error, 0 warnings")
 
 
 def test_command(cfg, tmp_path, capsys):

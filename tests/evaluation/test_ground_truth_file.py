@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from opentad_bi.evaluation.ground_truth import load_ground_truth
-from opentad_bi.evaluation.json_files import read_any_json, read_names
+from opentad_bi.utils.files import read_json, read_names
 
 
 def entry(*annotations, subset="test"):
@@ -96,14 +96,14 @@ def test_another_kind_of_file_is_refused(tmp_path, content):
 def test_unreadable_files_are_named(tmp_path):
     for name in ("no.json", "no.json.gz"):
         with pytest.raises(FileNotFoundError, match=r"thing .*no.json"):
-            read_any_json(tmp_path / name, "thing")
+            read_json(tmp_path / name, "thing")
         (tmp_path / name).write_bytes(b"{broken")
         with pytest.raises(ValueError, match=r"thing .*no.json.* is not valid"):
-            read_any_json(tmp_path / name, "thing")
+            read_json(tmp_path / name, "thing")
     whole = gzip.compress(b'{"a": 1}')
     (tmp_path / "cut.json.gz").write_bytes(whole[: len(whole) // 2])
     with pytest.raises(ValueError, match=r"cut\.json\.gz"):
-        read_any_json(tmp_path / "cut.json.gz")
+        read_json(tmp_path / "cut.json.gz")
 
 
 def test_names_from_a_file_that_is_none(tmp_path):
@@ -113,3 +113,8 @@ def test_names_from_a_file_that_is_none(tmp_path):
     (tmp_path / "names.json").write_text('{"a": 1}')
     with pytest.raises(ValueError, match="JSON list"):
         read_names(tmp_path / "names.json")
+
+
+def test_blocked_names_that_are_nowhere_are_a_warning(tmp_path, caplog):
+    load_ground_truth(write(tmp_path, DATABASE), "test", ["b", "typo"])
+    assert "1 names are not in" in caplog.text and caplog.text.rstrip().endswith(": typo")

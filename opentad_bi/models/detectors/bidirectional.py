@@ -3,10 +3,11 @@
 import torch
 from torch import nn
 
+from ...ops.directions import BACKWARD, FORWARD, SINGLE
 from ...ops.reverse import mirror_segments, reverse_batch
 from ...registry import MODELS, nearest
 
-DIRECTIONS = ("for", "back")
+DIRECTIONS = (FORWARD, BACKWARD)
 
 
 @MODELS.register_module()
@@ -49,8 +50,8 @@ class BiDirectional(nn.Module):
         for direction in self.directions:
             results = self._network(direction).predict(self._side(batch, direction))
             for result in results:
-                result.detections = {direction: result.detections["model"]}
-                if direction == "back":
+                result.detections = {direction: result.detections[SINGLE]}
+                if direction == BACKWARD:
                     found = result.detections[direction]
                     found.segments = mirror_segments(found.segments, result.meta.valid_length)
             if merged is None:
@@ -61,10 +62,10 @@ class BiDirectional(nn.Module):
         return merged
 
     def _network(self, direction):
-        return self.for_model if direction == "for" else self.back_model
+        return self.for_model if direction == FORWARD else self.back_model
 
     def _side(self, batch, direction):
         """The batch of one direction."""
         if "inputs" in batch:
-            batch = {"for": batch}
-        return batch[direction] if direction in batch else reverse_batch(batch["for"])
+            batch = {FORWARD: batch}
+        return batch[direction] if direction in batch else reverse_batch(batch[FORWARD])

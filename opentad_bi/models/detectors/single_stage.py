@@ -5,6 +5,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from ...ops.candidates import select_candidates
+from ...ops.directions import SINGLE
 from ...ops.prediction import Detections, Prediction, Result
 from ...ops.segments import decode_segments
 from ...registry import BACKBONES, HEADS, MODELS, NECKS, PROJECTIONS
@@ -102,7 +103,7 @@ class ActionFormer(nn.Module):
         """One Result per sample, on the CPU."""
         detections = self.decode(self.raw(batch), batch)
         return [
-            Result(meta, {"model": Detections(d.segments.cpu(), d.scores.cpu(), d.labels.cpu())})
+            Result(meta, {SINGLE: Detections(d.segments.cpu(), d.scores.cpu(), d.labels.cpu())})
             for meta, d in zip(batch["meta"], detections, strict=True)
         ]
 

@@ -1,0 +1,44 @@
+"""Files are whole or absent, and what cannot be written or read is told by one message."""
+
+import errno
+import gzip
+import json
+
+import pytest
+
+from opentad_bi.utils.files import atomic, read_names, write_json
+
+
+def test_a_failed_block_leaves_the_former_file(tmp_path):
+    path = tmp_path / "deep" / "numbers.json"
+    write_json(path, [1])
+    with pytest.raises(ZeroDivisionError), atomic(path) as temporary:
+        temporary.write_text(str(1 / 0))
+    assert json.loads(path.read_text()) == [1]
+    assert [p.name for p in path.parent.iterdir()] == ["numbers.json"]
+
+
+def test_what_cannot_be_written_is_named_with_the_reason(tmp_path):
+    (tmp_path / "file").write_text("")
+    for path in (tmp_path / "file" / "x.json", tmp_path):
+        with pytest.raises(OSError, match=rf"^cannot write {path}: ."):
+            write_json(path, 1)
+    with pytest.raises(OSError, match=r"x\.json: No space left"), atomic(tmp_path / "x.json"):
+        raise OSError(errno.ENOSPC, "No space left on device")
+    assert [p.name for p in tmp_path.iterdir()] == ["file"]
+
+
+def test_an_error_about_another_file_stays_as_it_is(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"other\.txt"), atomic(tmp_path / "x.json"):
+        (tmp_path / "other.txt").read_text()
+
+
+def test_names_come_from_lists_json_and_text(tmp_path):
+    (tmp_path / "n.txt").write_text("a\n\n b c \n")
+    (tmp_path / "n.json").write_text('["a", "b c"]')
+    (tmp_path / "n.json.gz").write_bytes(gzip.compress(b'["a", "b c"]'))
+    for source in (("a", "b c"), *(tmp_path / f"n.{form}" for form in ("txt", "json", "json.gz"))):
+        assert read_names(source) == ["a", "b c"]
+    assert read_names(None) == []
+    with pytest.raises(FileNotFoundError, match=r"block list .*gone\.txt"):
+        read_names(tmp_path / "gone.txt", "block list")
