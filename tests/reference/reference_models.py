@@ -10,7 +10,8 @@ NORMALIZER = "rpn_head.loss_normalizer"
 
 
 def close(ours, expected, tolerance=1e-5):
-    """Equal to `tolerance` of the largest value, or of 1 where that is smaller."""
+    """Equal to `tolerance` of the largest value, or of 1 where that is smaller; one number may be a plain one."""
+    expected = torch.as_tensor(expected)
     scale = max(1.0, float(expected.abs().max())) if expected.numel() else 1.0
     torch.testing.assert_close(ours, expected, rtol=tolerance, atol=tolerance * scale)
 

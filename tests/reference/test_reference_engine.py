@@ -185,7 +185,7 @@ def test_first_iteration(parity, monkeypatch):
     runner.train_step([next(iter(runner.loader))])
     check_losses([runner.losses], [expected["losses"]], 1e-5)
     close(runner.model.rpn_head.loss_normalizer, expected["loss_normalizer_after"].float())
-    close(torch.stack(list(norms.values())).norm(), torch.as_tensor(expected["grad_norm"]), 1e-4)
+    close(torch.stack(list(norms.values())).norm(), expected["grad_norm"], 1e-4)
     wanted = {name: float(norm) for name, norm in expected["grad_norms"].items() if norm is not None}
     assert {n: norm.item() for n, norm in norms.items()} == pytest.approx(wanted, rel=1e-3, abs=1e-6)
 
