@@ -1,4 +1,4 @@
-"""Check the data sets of a config before training; see `--help`."""
+"""Check the data sets of a config before training; see --help."""
 
 import sys
 from pathlib import Path

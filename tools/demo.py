@@ -1,4 +1,4 @@
-"""The whole way on a small set, from data to mAP; see opentad_bi/cli/demo.py."""
+"""The whole way on a small set, from data to mAP; see --help."""
 
 import sys
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Mean average precision of a saved result file; see `--help`."""
+"""Mean average precision of a saved result file; see --help."""
 
 import sys
 from pathlib import Path

@@ -1,10 +1,10 @@
-"""Extract features of whole videos, in both directions; see opentad_bi/cli/extract_features.py."""
+"""Extract features of whole videos, in both directions; see --help."""
 
 import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from opentad_bi.cli.extract_features import command
+from opentad_bi.cli.extract_features import main
 
 if __name__ == "__main__":
-    command()
+    sys.exit(main())

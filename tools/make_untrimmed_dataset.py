@@ -4,7 +4,6 @@ import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-
 from opentad_bi.cli.make_untrimmed_dataset import main
 
 if __name__ == "__main__":

@@ -1,10 +1,10 @@
-"""Evaluate a checkpoint; see opentad_bi/cli/test.py."""
+"""Evaluate a checkpoint; see --help."""
 
 import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from opentad_bi.cli.test import command
+from opentad_bi.cli.test import main
 
 if __name__ == "__main__":
-    command()
+    sys.exit(main())

@@ -1,10 +1,10 @@
-"""Train a network or a pair; see opentad_bi/cli/train.py."""
+"""Train a network or a pair; see --help."""
 
 import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from opentad_bi.cli.train import command
+from opentad_bi.cli.train import main
 
 if __name__ == "__main__":
-    command()
+    sys.exit(main())

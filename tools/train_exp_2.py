@@ -1,10 +1,10 @@
-"""Train a pair (experiments 1, 1-1, 2); the same as train.py; see opentad_bi/cli/train.py."""
+"""The same as train.py, under the name that experiments 1, 1-1 and 2 are trained by; see --help."""
 
 import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from opentad_bi.cli.train import command
+from opentad_bi.cli.train import main
 
 if __name__ == "__main__":
-    command()
+    sys.exit(main())

@@ -1,5 +1,7 @@
-"""What the commands share: arguments, configs with a pair's initial weights, work folders, clear ends."""
+"""What the commands share: words, messages, configs with a pair's initial weights, work folders."""
 
+import argparse
+import logging
 import os
 import re
 import sys
@@ -11,31 +13,89 @@ from ..config import load_config, parse_overrides
 PACKAGE = Path(__file__).resolve().parents[1]
 _FROM_WORKER = re.compile(r"Caught \w+ in DataLoader worker process")
 _FRAME = re.compile(r'  File "(.*?)", line')
-_JOINED = re.compile(r"\s*,\s*(--(?:for|back)_resume)")
+_JOINED = re.compile(r"\s*,\s*(--(?:for|back)[-_]resume)")
+_DEVICE = re.compile(r"cpu|cuda(:\d+)?")
+_MISTAKES = (ValueError, KeyError, IndexError, ImportError, OSError, FloatingPointError)
 
 
-def add_run_arguments(parser):
-    """Arguments of every command that builds a run from a config."""
+class _Help(argparse.RawDescriptionHelpFormatter):
+    """Help that ends with the default, where there is one."""
+
+    def _get_help_string(self, action):
+        default = action.default
+        if default is None or default is False or default in ([], argparse.SUPPRESS):
+            return action.help
+        text = " ".join(map(str, default)) if isinstance(default, (list, tuple)) else str(default)
+        return f"{action.help} (default: {text.replace('%', '%%')})"
+
+
+class Parser(argparse.ArgumentParser):
+    """Arguments of a command: no abbreviations, and every option in both spellings, `--a_b` and `--a-b`."""
+
+    def __init__(self, description, epilog=None):
+        super().__init__(description=description, epilog=epilog, formatter_class=_Help, allow_abbrev=False)
+
+    def parse_known_args(self, args=None, namespace=None):
+        """As argparse does, with every option word brought to the spelling it was added in."""
+        own = {name.replace("_", "-"): name for name in self._option_string_actions if name.startswith("--")}
+        words = []
+        for word in sys.argv[1:] if args is None else args:
+            name, sep, value = str(word).partition("=")
+            words.append(own.get(name.replace("_", "-"), name) + sep + value)
+        return super().parse_known_args(words, namespace)
+
+
+def command(parser, run, argv=None):
+    """Parse `argv`, the words after the name of the command (None: as typed), `run(args)`, return the exit code."""
+    words = sys.argv[1:] if argv is None else [str(word) for word in argv]
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
+    logging.getLogger("opentad_bi").setLevel(logging.INFO)
+
+    def work():
+        refuse_joined_flags(words)
+        return run(parser.parse_args(words))
+
+    return run_command(work)
+
+
+def add_config_arguments(parser):
+    """Arguments of every command that reads a config."""
     parser.add_argument("config", help="Python config file")
-    parser.add_argument("--seed", type=int, default=42, help="seed of weights, shuffling and draws (42)")
-    parser.add_argument("--id", type=int, default=0, help="number of this run in its work folder's name (0)")
-    parser.add_argument("--work_dir", help="folder for runs, instead of the config's work_dir")
-    parser.add_argument("--device", help="cpu or cuda; the default is CUDA where there is one")
-    parser.add_argument("--for_resume", metavar="P", help="initial weights of the forward network (PATH or PATH:KEY)")
-    parser.add_argument("--back_resume", metavar="P", help="initial weights of the backward network")
     parser.add_argument(
         "--cfg-options", nargs="+", default=[], metavar="a.b=v", help="overrides of existing keys of the config"
     )
 
 
-def refuse_joined_flags(argv, command):
+def add_device_arguments(parser):
+    """Arguments of every command that runs a network."""
+    parser.add_argument("--device", type=_device, help="cpu or cuda (default: cuda where there is one)")
+    parser.add_argument("--seed", type=int, default=42, help="seed of all that is random")
+
+
+def add_run_arguments(parser):
+    """Arguments of every command that builds a run from a config."""
+    add_config_arguments(parser)
+    add_device_arguments(parser)
+    parser.add_argument("--id", type=int, default=0, help="number of this run in its work folder's name")
+    parser.add_argument("--work_dir", help="folder for runs (default: the config's work_dir)")
+    parser.add_argument("--for_resume", metavar="P", help="initial weights of the forward network (PATH or PATH:KEY)")
+    parser.add_argument("--back_resume", metavar="P", help="initial weights of the backward network")
+
+
+def _device(text):
+    if not _DEVICE.fullmatch(text):
+        raise argparse.ArgumentTypeError(f"{text!r} is no device; choose cpu or cuda")
+    return text
+
+
+def refuse_joined_flags(argv):
     """Raise a ValueError with the corrected command if a comma joins a flag to what stands before it."""
     line = " ".join(argv)
     fixed = _JOINED.sub(r" \1", line)
     if fixed != line:
         raise ValueError(
             "a comma joins two flags, which the shell passes on as one word; separate them by a space:\n"
-            f"  {command} {fixed}"
+            f"  python {sys.argv[0]} {fixed}"
         )
 
 
@@ -63,8 +123,15 @@ def run_folder(cfg, processes, number):
     return Path(cfg.work_dir) / f"gpu{processes}_id{number}"
 
 
-def make_writable(folder):
-    """Create `folder` and make sure files can be written there."""
+def sibling_runs(folder):
+    """Folders of the same run (of one --id) with another number of processes."""
+    number = folder.name.rpartition("_")[2]
+    return [path for path in sorted(folder.parent.glob(f"gpu*_{number}")) if path != folder]
+
+
+def make_writable(folder, option):
+    """Create `folder` and make sure files can be written there; an error names `option`, which chooses it."""
+    folder = Path(folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         probe = folder / f".probe.{os.getpid()}"
@@ -72,23 +139,25 @@ def make_writable(folder):
         probe.unlink()
     except OSError as error:
         raise PermissionError(
-            f"work folder {folder} is not writable ({error.strerror}); choose one by --work_dir"
+            f"folder {folder} is not writable ({error.strerror}); choose another by {option}"
         ) from error
 
 
 def run_command(main):
     """Run `main()` and return its exit code: 130 after Ctrl-C, 1 after a mistake, which one message tells.
 
-    Errors from inside other packages keep their traceback, and OPENTAD_BI_TRACEBACK=1 shows every one.
+    Errors from inside other packages keep their traceback, unless the system names a file in them, and
+    OPENTAD_BI_TRACEBACK=1 shows every one.
     """
     try:
         return main()
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return 130
-    except (ValueError, KeyError, ImportError, FileNotFoundError, PermissionError, FloatingPointError) as error:
+    except _MISTAKES as error:
         file, message = _origin(error)
-        if not file.is_relative_to(PACKAGE) or os.environ.get("OPENTAD_BI_TRACEBACK"):
+        ours = file.is_relative_to(PACKAGE) or (isinstance(error, OSError) and error.filename is not None)
+        if not ours or os.environ.get("OPENTAD_BI_TRACEBACK"):
             raise
         print(f"error: {message}", file=sys.stderr)
         return 1

@@ -1,41 +1,44 @@
-"""The demonstration: make the data, train a pair (experiment 1), print its mAP, draw what it finds."""
+"""The demonstration: make the data, train a pair (experiment 1), print its mAP, draw what it finds.
 
-import argparse
+A second call goes on where the first one ended.
+"""
+
 from pathlib import Path
 
 from ..config import load_config
 from ..evaluation.ground_truth import load_ground_truth
 from ..evaluation.predictions import load_predictions
 from ..evaluation.timeline import draw_timeline
+from ..ops.directions import BACKWARD, FORWARD, MERGED
 from ..prepare.demo import make_demo
 from ..utils.files import read_json
 from . import test, train
+from .common import Parser, command
 
 ROOT = Path(__file__).resolve().parents[2]
 CONFIG = ROOT / "configs" / "demo" / "pair_exp1.py"
 
 
-def parse(argv):
-    """Arguments of the command."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--out", type=Path, default=ROOT / "exps" / "demo", help="folder of results (exps/demo)")
-    parser.add_argument("--data", type=Path, default=ROOT / "data" / "demo", help="folder of the set (data/demo)")
-    parser.add_argument("--seed", type=int, default=42, help="seed of the training (42)")
-    return parser.parse_args(argv)
+def parser():
+    """The arguments of the command."""
+    cli = Parser(__doc__)
+    cli.add_argument("--out", type=Path, default=ROOT / "exps" / "demo", help="folder of results")
+    cli.add_argument("--data", type=Path, default=ROOT / "data" / "demo", help="folder of the set")
+    cli.add_argument("--seed", type=int, default=42, help="seed of the training")
+    return cli
 
 
-def main(argv=None):
-    """Run all steps; a second call goes on where the first one ended. Returns the exit code."""
-    args = parse(argv)
+def run(args):
+    """Run all steps; returns the exit code of the first that fails, else 0."""
     if not (args.data / "annotations" / "thumos_14_anno.json").is_file():
         make_demo(args.data)
-    run = ["--work_dir", str(args.out / "pair_exp1"), "--seed", str(args.seed), "--id", str(args.seed)]
+    words = [CONFIG, "--work_dir", args.out / "pair_exp1", "--seed", args.seed, "--id", args.seed]
     options = ["--cfg-options", f"data_root={args.data}"]
-    code = train.main([str(CONFIG), *run, "--resume", "auto", *options])
+    code = train.main([*words, "--resume", "auto", *options])
     if code:
         return code
     summary = args.out / "summary.json"
-    code = test.main([str(CONFIG), *run, "--out", str(summary), "--save_dir", str(args.out), *options])
+    code = test.main([*words, "--out", summary, "--save_dir", args.out, *options])
     if code:
         return code
     numbers = read_json(summary)
@@ -46,12 +49,17 @@ def main(argv=None):
     return 0
 
 
+def main(argv=None):
+    """Run the command; returns its exit code."""
+    return command(parser(), run, argv)
+
+
 def draw(args):
     """Picture of the merged and single detections against the ground truth."""
     evaluation = load_config(CONFIG, {"data_root": str(args.data)}).evaluation
     truth = load_ground_truth(evaluation.ground_truth_filename, evaluation.subset)
     found = {
         direction: load_predictions(args.out / f"result_detection_{direction}.json").to_results()
-        for direction in ("for", "back", "merged")
+        for direction in (FORWARD, BACKWARD, MERGED)
     }
     draw_timeline(args.out / "timeline.png", found, truth)

@@ -1,20 +1,18 @@
 """Mean average precision of a saved result file."""
 
-import argparse
-import logging
-
 from ..evaluation.ground_truth import load_ground_truth
 from ..evaluation.mean_ap import THUMOS_THRESHOLDS, evaluate
 from ..evaluation.predictions import load_predictions
 from ..evaluation.tables import class_table, metric_name, metrics_table
 from ..evaluation.timeline import draw_timeline
+from ..ops.directions import SINGLE
 from ..utils.files import write_json
-from .common import run_command
+from .common import Parser, command
 
 
 def parser():
     """The arguments of the command."""
-    cli = argparse.ArgumentParser(prog="evaluate.py", description=__doc__)
+    cli = Parser(__doc__)
     cli.add_argument("--predictions", required=True, metavar="JSON", help="result file, .json or .json.gz")
     cli.add_argument("--ground-truth", required=True, metavar="JSON", help="annotation file, .json or .json.gz")
     cli.add_argument("--subset", required=True, help="subset of the annotation file to evaluate on")
@@ -28,26 +26,24 @@ def parser():
     return cli
 
 
-def main(argv=None):
-    """Evaluate, print the tables and write what was asked for; returns the exit code."""
-    args = parser().parse_args(argv)
-    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s")
-    return run_command(lambda: run(args))
-
-
 def run(args):
-    """The work of the command."""
+    """Evaluate, print the tables and write what was asked for; returns 0."""
     truth = load_ground_truth(args.ground_truth, args.subset, args.blocked)
     predictions = load_predictions(args.predictions)
     report = evaluate(predictions, truth, tiou_thresholds=args.tiou, top_k=args.top_k)
-    print(metrics_table({"model": report.metrics}))
+    print(metrics_table({SINGLE: report.metrics}))
     if args.per_class:
-        print(f"\n{class_table({'model': report})}")
+        print(f"\n{class_table({SINGLE: report})}")
     if args.out:
         write_json(args.out, report.metrics | ({"per_class": per_class(report)} if args.per_class else {}))
     if args.timeline:
         draw_timeline(args.timeline, predictions.to_results(), truth, videos=args.videos)
     return 0
+
+
+def main(argv=None):
+    """Run the command; returns its exit code."""
+    return command(parser(), run, argv)
 
 
 def per_class(report):

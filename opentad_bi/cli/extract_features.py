@@ -1,9 +1,7 @@
 """Extract features of whole videos by the backbone of a detector: DIR/for/*.npy and DIR/back/*.npy."""
 
-import argparse
 import hashlib
 import json
-import sys
 from pathlib import Path
 
 import torch
@@ -16,7 +14,7 @@ from ..registry import DATASETS, nearest
 from ..utils.distributed import barrier, close_distributed, is_main, setup_distributed
 from ..utils.files import read_json, write_json
 from ..utils.logging import LOGGER, setup_logging
-from .common import make_writable, run_command
+from .common import Parser, add_config_arguments, add_device_arguments, command, make_writable
 
 EPILOG = """
 The videos are those of dataset.test in the config, read through its sliding windows and its pipeline; where windows
@@ -28,25 +26,21 @@ made the files; finished files are kept, and a run with other settings is refuse
 """
 
 
-def parse(argv):
-    """Arguments of the command."""
-    parser = argparse.ArgumentParser(
-        prog="extract_features.py", description=__doc__, epilog=EPILOG, formatter_class=argparse.RawTextHelpFormatter
-    )
-    parser.add_argument("config", help="Python config file of a detector with a backbone")
-    parser.add_argument("--out", required=True, metavar="DIR", help="folder of the features")
-    parser.add_argument("--checkpoint", metavar="P", help="PATH or PATH:KEY; the default is the branch's weights")
-    parser.add_argument("--branch", metavar="NAME", help="network that makes every direction")
-    parser.add_argument("--direction", choices=(*DIRECTIONS, "both"), default="both", help="which files (both)")
-    parser.add_argument("--subset", nargs="+", metavar="S", help="subsets of the annotation (all the config names)")
-    parser.add_argument("--overwrite", action="store_true", help="make files again that are there")
-    parser.add_argument("--device", help="cpu or cuda; the default is CUDA where there is one")
-    parser.add_argument("--seed", type=int, default=42, help="seed of weights that no file gives (42)")
-    parser.add_argument("--cfg-options", nargs="+", default=[], metavar="a.b=v", help="overrides of existing keys")
-    return parser.parse_args(argv)
+def parser():
+    """The arguments of the command."""
+    cli = Parser(__doc__, EPILOG)
+    add_config_arguments(cli)
+    add_device_arguments(cli)
+    cli.add_argument("--out", required=True, metavar="DIR", help="folder of the features")
+    cli.add_argument("--checkpoint", metavar="P", help="PATH or PATH:KEY (default: the branch's weights)")
+    cli.add_argument("--branch", metavar="NAME", help="network that makes every direction")
+    cli.add_argument("--direction", choices=(*DIRECTIONS, "both"), default="both", help="which files")
+    cli.add_argument("--subset", nargs="+", metavar="S", help="subsets of the annotation (default: all of the config)")
+    cli.add_argument("--overwrite", action="store_true", help="make files again that are there")
+    return cli
 
 
-def dataset_config(cfg, subset):
+def windows_config(cfg, subset):
     """Config of the windows to see: dataset.test over the given subsets, or over all that the config names."""
     splits = {name: split for name, split in cfg["dataset"].items() if name != "wrap"}
     names = []
@@ -130,18 +124,17 @@ def check_record(path, features, overwrite):
         )
 
 
-def main(argv=None):
-    """Extract; returns the exit code."""
-    args = parse(sys.argv[1:] if argv is None else list(argv))
+def run(args):
+    """Extract; returns 0."""
     cfg = load_config(args.config, parse_overrides(args.cfg_options))
     cfg.solver.ema = {"type": "NoAverage"}
     out, directions = Path(args.out), DIRECTIONS if args.direction == "both" else (args.direction,)
-    chosen, windows = choose_branches(cfg, directions, args.branch), dataset_config(cfg.to_dict(), args.subset)
+    chosen, windows = choose_branches(cfg, directions, args.branch), windows_config(cfg.to_dict(), args.subset)
     dataset = build_windows(windows)
     device = setup_distributed(args.device)
     try:
         setup_logging()
-        make_writable(out)
+        make_writable(out, "--out")
         runner = Runner(cfg, work_dir=out, device=device, seed=args.seed, training=False)
         backbones = {d: backbone_of(runner.branches[name].module, name) for d, name in chosen.items()}
         specs = load(runner, chosen, args.checkpoint)
@@ -162,6 +155,6 @@ def main(argv=None):
         close_distributed()
 
 
-def command():
-    """Entry point of the shells."""
-    sys.exit(run_command(main))
+def main(argv=None):
+    """Run the command; returns its exit code."""
+    return command(parser(), run, argv)

@@ -1,35 +1,38 @@
-"""Mirror an annotation file in time: [s, e] of a video of D seconds becomes [D-e, D-s]."""
+"""Mirror an annotation file in time: [s, e] of a video of D seconds becomes [D-e, D-s].
 
-import argparse
-import logging
-import sys
+A class map, category_idx.txt, that lies beside SRC goes along if there is none beside DST.
+"""
+
 from pathlib import Path
 
 from ..prepare.reverse_annotations import reverse_annotation_file
+from ..utils.files import write_text
+from .common import Parser, command
+
+CLASS_MAP = "category_idx.txt"
 
 
-def parse_args(argv=None):
-    """Arguments of the command."""
-    parser = argparse.ArgumentParser(prog="reverse_annotations.py", description=__doc__)
-    parser.add_argument("src", type=Path, metavar="SRC.json")
-    parser.add_argument("dst", type=Path, metavar="DST.json")
-    parser.add_argument("--round", type=int, default=6, metavar="N", help="decimals kept (default 6)")
-    parser.add_argument("--overwrite", action="store_true", help="replace DST if it exists")
-    return parser.parse_args(argv)
+def parser():
+    """The arguments of the command."""
+    cli = Parser(__doc__)
+    cli.add_argument("src", type=Path, metavar="SRC.json")
+    cli.add_argument("dst", type=Path, metavar="DST.json")
+    cli.add_argument("--round", type=int, default=6, metavar="N", help="decimals kept")
+    cli.add_argument("--overwrite", action="store_true", help="replace DST if it exists")
+    return cli
 
 
-def main(argv=None):
-    """Return 0 if the file was written, 1 if not."""
-    logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
-    args = parse_args(argv)
-    try:
-        videos, actions = reverse_annotation_file(args.src, args.dst, digits=args.round, overwrite=args.overwrite)
-    except (ValueError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
+def run(args):
+    """Write the file and say what is in it; returns 0."""
+    videos, actions = reverse_annotation_file(args.src, args.dst, digits=args.round, overwrite=args.overwrite)
     print(f"{args.dst}: {videos} videos, {actions} actions")
+    src, dst = (path.parent / CLASS_MAP for path in (args.src, args.dst))
+    if src.is_file() and not dst.exists():
+        write_text(dst, src.read_text(encoding="utf-8"))
+        print(f"{dst}: the class map, copied")
     return 0
 
 
-if __name__ == "__main__":
-    sys.exit(main())
+def main(argv=None):
+    """Run the command; returns its exit code."""
+    return command(parser(), run, argv)

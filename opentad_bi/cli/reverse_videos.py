@@ -1,7 +1,6 @@
 """Write the time-reversed copy of a video, or of every video of a folder."""
 
 import argparse
-import logging
 import sys
 from collections import Counter
 from pathlib import Path
@@ -9,6 +8,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from ..prepare.reverse_folder import VIDEO_SUFFIXES, Job, plan, reverse_folder
+from .common import Parser, command
 
 PRESETS = ("ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow")
 
@@ -20,25 +20,23 @@ def _positive(text):
     return value
 
 
-def parse_args(argv=None):
-    """Arguments of the command."""
-    parser = argparse.ArgumentParser(prog="reverse_videos.py", description=__doc__)
-    parser.add_argument("src", type=Path, metavar="SRC", help="folder of videos (searched recursively) or one video")
-    parser.add_argument("dst", type=Path, metavar="DST", help="folder (or file) to write; relative names are kept")
-    parser.add_argument("--workers", type=_positive, help="processes; default: one per core")
-    quality = parser.add_mutually_exclusive_group()
-    quality.add_argument("--crf", type=int, default=18, help="quality 0 to 51, smaller is better (default 18)")
+def parser():
+    """The arguments of the command."""
+    cli = Parser(__doc__)
+    cli.add_argument("src", type=Path, metavar="SRC", help="folder of videos (searched recursively) or one video")
+    cli.add_argument("dst", type=Path, metavar="DST", help="folder (or file) to write; relative names are kept")
+    cli.add_argument("--workers", type=_positive, help="processes (default: one per core)")
+    quality = cli.add_mutually_exclusive_group()
+    quality.add_argument("--crf", type=int, default=18, help="quality 0 to 51, smaller is better")
     quality.add_argument("--lossless", action="store_true", help="keep every bit of every frame")
-    parser.add_argument("--gop", type=_positive, default=60, help="most frames between keyframes (default 60)")
-    parser.add_argument(
-        "--preset", default="veryfast", choices=PRESETS, metavar="NAME", help="encoder preset (default veryfast)"
-    )
-    parser.add_argument("--chunk", type=_positive, default=600, help="most decoded frames in memory (default 600)")
-    parser.add_argument("--ext", nargs="+", default=VIDEO_SUFFIXES, help="suffixes that count as video")
-    parser.add_argument("--overwrite", action="store_true", help="make results again that exist")
-    parser.add_argument("--keep-damaged", action="store_true", help="reverse what can be read of damaged videos")
-    parser.add_argument("--verify", action="store_true", help="compare every result with its source afterwards")
-    return parser.parse_args(argv)
+    cli.add_argument("--gop", type=_positive, default=60, help="most frames between keyframes")
+    cli.add_argument("--preset", default="veryfast", choices=PRESETS, metavar="NAME", help="encoder preset")
+    cli.add_argument("--chunk", type=_positive, default=600, help="most decoded frames in memory")
+    cli.add_argument("--ext", nargs="+", default=VIDEO_SUFFIXES, help="suffixes that count as video")
+    cli.add_argument("--overwrite", action="store_true", help="make results again that exist")
+    cli.add_argument("--keep-damaged", action="store_true", help="reverse what can be read of damaged videos")
+    cli.add_argument("--verify", action="store_true", help="compare every result with its source afterwards")
+    return cli
 
 
 def jobs_of(args):
@@ -55,15 +53,9 @@ def jobs_of(args):
     return jobs
 
 
-def main(argv=None):
+def run(args):
     """Return 0 if every video is reversed, 1 if any failed."""
-    logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
-    args = parse_args(argv)
-    try:
-        jobs = jobs_of(args)
-    except (ValueError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
+    jobs = jobs_of(args)
     sizes = {job.src: job.src.stat().st_size for job in jobs}
     outcomes = []
     with tqdm(total=sum(sizes.values()), unit="B", unit_scale=True, desc=f"{len(jobs)} videos") as bar:
@@ -77,6 +69,11 @@ def main(argv=None):
     return int(any(o.status == "failed" for o in outcomes))
 
 
+def main(argv=None):
+    """Run the command; returns its exit code."""
+    return command(parser(), run, argv)
+
+
 def summary(outcomes):
     """Format the outcomes as a table of counts, followed by the failed videos and why."""
     counts = Counter(o.status for o in outcomes)
@@ -87,7 +84,3 @@ def summary(outcomes):
         rows.append(f"{status:<10}{counts[status]:>8}{frames:>12}{spent:>12.1f}")
     rows += [f"  {o.src}: {o.note}" for o in outcomes if o.status == "failed"]
     return "\n".join(rows)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,45 +1,138 @@
 """Evaluate a checkpoint: mAP per threshold and direction, and the detections as a file."""
 
-import argparse
-import sys
 from pathlib import Path
 
 from ..engine import Runner
 from ..engine.checkpoint import checkpoint_files
 from ..engine.weights import load_weights, read_weights
+from ..ops.directions import BACKWARD, FORWARD, MERGED
 from ..registry import METRICS
 from ..utils.distributed import close_distributed, is_main, setup_distributed, world_size
 from ..utils.files import write_json
 from ..utils.logging import LOGGER, setup_logging
-from .common import add_run_arguments, config_of, make_writable, refuse_joined_flags, run_command, run_folder
+from .common import Parser, add_run_arguments, command, config_of, make_writable, run_folder, sibling_runs
 
-DIRECTIONS = ("for", "back", "merged", "all")
+ALL = "all"
+PAIR = {FORWARD: "for_model", BACKWARD: "back_model"}  # branches by direction
 
 
-def parse(argv):
-    """Arguments of the command."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    add_run_arguments(parser)
-    parser.add_argument("--checkpoint", metavar="P", help="PATH or PATH:KEY; the default is the run's best.pth")
-    parser.add_argument("--direction", choices=DIRECTIONS, default="all", help="which results of a pair (all)")
-    parser.add_argument("--per_class", action="store_true", help="also print the AP of every class")
-    parser.add_argument("--out", metavar="JSON", help="write the numbers to this file")
-    parser.add_argument("--save_dir", metavar="DIR", help="folder of result_detection.json (the run's work folder)")
-    parser.add_argument("--not_eval", action="store_true", help="write the detections only")
-    parser.add_argument("--predictions", metavar="JSON", help="evaluate these saved detections, without the model")
-    return parser.parse_args(argv)
+def parser():
+    """The arguments of the command."""
+    cli = Parser(__doc__)
+    add_run_arguments(cli)
+    cli.add_argument("--checkpoint", metavar="P", help="PATH or PATH:KEY (default: the run's best.pth, else its last)")
+    choices = (FORWARD, BACKWARD, MERGED, ALL)
+    cli.add_argument("--direction", choices=choices, default=ALL, help="which results of a pair")
+    cli.add_argument("--per_class", action="store_true", help="also print the AP of every class")
+    cli.add_argument("--out", metavar="JSON", help="write the numbers to this file")
+    cli.add_argument(
+        "--save_dir", metavar="DIR", help="folder of result_detection.json (default: the run's work folder)"
+    )
+    cli.add_argument("--not_eval", action="store_true", help="write the detections only; needs no labels")
+    cli.add_argument("--predictions", metavar="JSON", help="evaluate these saved detections, without the model")
+    return cli
+
+
+def run(args):
+    """Evaluate; returns 0."""
+    refuse_contradictions(args)
+    cfg = config_of(args)
+    check_direction(args, cfg)
+    check_outputs(args)
+    if args.predictions:
+        setup_logging()
+        metric = METRICS.build(cfg.evaluation)
+        show(metric, metric.compute_file(args.predictions), args)
+        return 0
+    if args.direction in PAIR:
+        cfg.model.directions = [args.direction]
+    device = setup_distributed(args.device)
+    try:
+        folder = run_folder(cfg, world_size(), args.id)
+        make_writable(folder, "--work_dir")
+        setup_logging(folder / "test_log.txt")
+        cfg.solver.ema = {"type": "NoAverage"}
+        metric = Unscored(cfg.evaluation) if args.not_eval else METRICS.build(cfg.evaluation)
+        runner = Runner(cfg, work_dir=folder, device=device, seed=args.seed, training=False)
+        load_model(runner, args, folder)
+        metrics = runner.evaluate(metric=metric)
+        if is_main():
+            if not args.not_eval:
+                show(metric, select(metrics, args.direction), args)
+            metric.save(Path(args.save_dir or folder))
+        return 0
+    finally:
+        close_distributed()
+
+
+def main(argv=None):
+    """Run the command; returns its exit code."""
+    return command(parser(), run, argv)
+
+
+class Unscored:
+    """A metric that takes in and saves results but computes no numbers, so it needs no ground truth."""
+
+    def __init__(self, cfg):
+        self.metric = METRICS.build(cfg, scored=False)
+        self.update, self.save = self.metric.update, self.metric.save
+
+    def compute(self):
+        """No numbers."""
+        return {}
+
+
+def refuse_contradictions(args):
+    """ValueError for options that exclude each other."""
+    refused = {
+        "--checkpoint and --for_resume or --back_resume": args.checkpoint and (args.for_resume or args.back_resume),
+        "--predictions and --direction": args.predictions and args.direction != ALL,
+        "--predictions and --not_eval": args.predictions and args.not_eval,
+        "--out, which holds numbers, and --not_eval": args.out and args.not_eval,
+    }
+    for what, given in refused.items():
+        if given:
+            raise ValueError(f"{what} exclude each other")
+
+
+def check_direction(args, cfg):
+    """ValueError for a direction that the config has no networks for."""
+    needed = [PAIR[args.direction]] if args.direction in PAIR else PAIR.values() if args.direction == MERGED else ()
+    if not set(needed) <= set(cfg.branches):
+        raise ValueError(
+            f"--direction {args.direction}: {args.config} has no pair of networks but {', '.join(cfg.branches)}; "
+            "leave --direction out"
+        )
+
+
+def check_outputs(args):
+    """Make sure that what is asked for can be written, before the work and not after it."""
+    if args.out:
+        make_writable(Path(args.out).parent, "--out")
+    if args.out and Path(args.out).is_dir():
+        raise ValueError(f"--out {args.out} is a folder; a file is expected")
+    if args.save_dir:
+        make_writable(args.save_dir, "--save_dir")
 
 
 def find_checkpoint(folder):
-    """best.pth of the run in `folder`, else its newest epoch."""
+    """best.pth of the run in `folder`, else its newest epoch; else that of the run with other processes."""
     kept = folder / "checkpoint"
+    found = _best_or_newest(kept)
+    if found:
+        return found
+    others = [path for run in sibling_runs(folder) if (path := _best_or_newest(run / "checkpoint"))]
+    if len(others) == 1:
+        LOGGER.info("no checkpoint in %s; taking %s, of another number of processes", kept, others[0])
+        return others[0]
+    more = f" (there are {', '.join(map(str, others))})" if others else ""
+    raise FileNotFoundError(f"no checkpoint in {kept}; name one by --checkpoint{more}")
+
+
+def _best_or_newest(kept):
     best = kept / "best.pth"
-    newest = checkpoint_files(kept)[-1:] if kept.is_dir() else []
-    if best.is_file():
-        return best
-    if newest:
-        return newest[0]
-    raise FileNotFoundError(f"no checkpoint in {kept}; name one by --checkpoint")
+    newest = checkpoint_files(kept)[-1:]
+    return best if best.is_file() else newest[0] if newest else None
 
 
 def load_model(runner, args, folder):
@@ -56,47 +149,11 @@ def load_model(runner, args, folder):
 
 def select(metrics, direction):
     """The numbers of one direction, or all."""
-    if direction == "all":
+    if direction == ALL:
         return metrics
     if direction not in metrics:
         raise ValueError(f"--direction {direction}: there are only results for {', '.join(metrics)}")
     return {direction: metrics[direction]}
-
-
-def main(argv=None):
-    """Evaluate; returns the exit code."""
-    argv = sys.argv[1:] if argv is None else list(argv)
-    refuse_joined_flags(argv, f"python {sys.argv[0]}")
-    args = parse(argv)
-    cfg = config_of(args)
-    if args.direction in ("for", "back") and len(cfg.branches) > 1:
-        cfg.model.directions = [args.direction]
-    if args.predictions:
-        setup_logging()
-        metric = METRICS.build(cfg.evaluation)
-        show(metric, metric.compute_file(args.predictions), args)
-        return 0
-    device = setup_distributed(args.device)
-    try:
-        folder = run_folder(cfg, world_size(), args.id)
-        make_writable(folder)
-        setup_logging(folder / "test_log.txt")
-        cfg.solver.ema = {"type": "NoAverage"}
-        runner = Runner(cfg, work_dir=folder, device=device, seed=args.seed, training=False)
-        load_model(runner, args, folder)
-        metrics = runner.evaluate()
-        if is_main():
-            report(runner.metric, metrics, args, folder)
-        return 0
-    finally:
-        close_distributed()
-
-
-def report(metric, metrics, args, folder):
-    """Write the detections; show the numbers unless they are not wanted."""
-    metric.save(Path(args.save_dir or folder))
-    if not args.not_eval:
-        show(metric, select(metrics, args.direction), args)
 
 
 def show(metric, metrics, args):
@@ -106,8 +163,3 @@ def show(metric, metrics, args):
         LOGGER.info("\n%s", metric.per_class_table())
     if args.out:
         write_json(args.out, metrics)
-
-
-def command():
-    """Entry point of the shells."""
-    sys.exit(run_command(main))

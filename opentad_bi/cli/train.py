@@ -1,33 +1,76 @@
 """Train whatever a config describes: one network, or a pair."""
 
-import argparse
-import shutil
-import sys
+import os
 from pathlib import Path
 
 import torch
+import torch.utils.deterministic
 
+from ..config import dataset_config
 from ..engine import Runner
-from ..engine.checkpoint import checkpoint_files, load_checkpoint, load_latest
-from ..utils.distributed import barrier, close_distributed, is_main, setup_distributed, world_size
+from ..engine.checkpoint import checkpoint_files, load_latest
+from ..utils.distributed import barrier, close_distributed, gather_objects, is_main, setup_distributed, world_size
+from ..utils.files import write_text
 from ..utils.logging import LOGGER, setup_logging
-from .common import add_run_arguments, config_of, make_writable, refuse_joined_flags, run_command, run_folder
+from .common import Parser, add_run_arguments, command, config_of, make_writable, run_folder, sibling_runs
+
+RESOLVED = "resolved_config.py"
 
 
-def parse(argv):
-    """Arguments of the command."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    add_run_arguments(parser)
-    parser.add_argument("--resume", metavar="PATH|auto", help="go on with a run; auto: its newest whole checkpoint")
-    parser.add_argument("--not_eval", action="store_true", help="do not evaluate during training")
-    parser.add_argument("--disable_deterministic", action="store_true", help="allow faster kernels that vary")
-    parser.add_argument("--skip_check", action="store_true", help="do not check the dataset first")
-    return parser.parse_args(argv)
+def parser():
+    """The arguments of the command."""
+    cli = Parser(__doc__)
+    add_run_arguments(cli)
+    cli.add_argument("--resume", metavar="PATH|auto", help="go on with a run; auto: its newest whole checkpoint")
+    cli.add_argument("--not_eval", action="store_true", help="do not evaluate during training")
+    cli.add_argument("--disable_deterministic", action="store_true", help="allow faster kernels that vary")
+    cli.add_argument("--skip_check", action="store_true", help="do not check the dataset first")
+    return cli
+
+
+def run(args):
+    """Train; returns 0, or 130 after a signal."""
+    cfg = config_of(args)
+    if args.not_eval:
+        cfg.workflow.val_eval_interval = 0
+    set_deterministic(not args.disable_deterministic)
+    device = setup_distributed(args.device)
+    try:
+        folder = run_folder(cfg, world_size(), args.id)
+        if is_main():
+            prepare_folder(folder, args.resume)
+        barrier()
+        setup_logging(folder / "log.txt")
+        resume = None
+        if is_main():
+            resume = find_resume(args.resume, folder)
+            keep_configs(folder, args.config, cfg)
+            if not args.skip_check:
+                check_data(cfg)
+        resume = gather_objects(resume)[0]  # what rank 0 found: another could see the folder a moment later
+        runner = Runner(cfg, work_dir=folder, device=device, seed=args.seed, fresh=resume is None)
+        runner.train(resume=resume)
+        return 130 if runner.stop == "a signal" else 0
+    finally:
+        close_distributed()
+
+
+def main(argv=None):
+    """Run the command; returns its exit code."""
+    return command(parser(), run, argv)
+
+
+def set_deterministic(wanted):
+    """Ask PyTorch for kernels that repeat themselves to the bit, or for the fastest; before CUDA starts."""
+    torch.use_deterministic_algorithms(wanted, warn_only=True)
+    torch.utils.deterministic.fill_uninitialized_memory = False  # costs time, and nothing here reads such memory
+    if wanted:
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
 
 
 def prepare_folder(folder, resume):
     """Create the work folder; refuse to start a new run over the checkpoints of a former one."""
-    make_writable(folder)
+    make_writable(folder, "--work_dir")
     (folder / "checkpoint").mkdir(exist_ok=True)
     if not resume and checkpoint_files(folder / "checkpoint"):
         raise ValueError(
@@ -37,60 +80,41 @@ def prepare_folder(folder, resume):
 
 
 def find_resume(resume, folder):
-    """(path, checkpoint) to go on from, or None: `auto` takes the newest in `folder`, and starts anew without any."""
-    if resume is None:
-        return None
+    """Path to go on from, or None: `auto` takes the newest checkpoint of `folder`, and starts anew without any.
+
+    Raises:
+        ValueError: `auto`, and only a run with another number of processes has checkpoints.
+    """
     if resume != "auto":
-        return resume, load_checkpoint(resume)
-    path, state = load_latest(folder / "checkpoint")
-    if path is None:
-        LOGGER.info("--resume auto: no checkpoint in %s, starting from the beginning", folder)
-        return None
-    return path, state
+        return resume
+    path, _ = load_latest(folder / "checkpoint")
+    if path is not None:
+        return str(path)
+    others = [path for path in sibling_runs(folder) if checkpoint_files(path / "checkpoint")]
+    if others:
+        raise ValueError(
+            f"--resume auto: {folder} has no checkpoint, but {', '.join(map(str, others))} has, of another number of "
+            "processes; start as many as then, or name a checkpoint by --resume PATH"
+        )
+    LOGGER.info("--resume auto: no checkpoint in %s, starting from the beginning", folder)
+    return None
+
+
+def keep_configs(folder, path, cfg):
+    """Write the config to the work folder: as it was given, under its own name, and as it was resolved."""
+    path, own = Path(path), folder / Path(path).name
+    if not (own.exists() and own.samefile(path)):
+        write_text(own, path.read_text(encoding="utf-8"))
+    write_text(folder / RESOLVED, cfg.pretty_text)
 
 
 def check_data(cfg):
     """Log what the fast check finds in the training and test sets; errors end the run before it starts."""
     from ..datasets.check import check_dataset, table
 
-    wrap = cfg.dataset.get("wrap")
-    sets = [{**wrap, "dataset": data} if wrap else data for data in (cfg.dataset.train, cfg.dataset.test)]
+    sets = [dataset_config(cfg.dataset, split) for split in ("train", "test")]
     findings = [finding for data in sets for finding in check_dataset(data, full=False)]
     if findings:
         LOGGER.warning("dataset check\n%s", table(findings))
     if any(finding.level == "error" for finding in findings):
         raise ValueError("the dataset has errors, listed above; mend them, or train all the same with --skip_check")
-
-
-def main(argv=None):
-    """Train; returns the exit code (0, or 130 after a signal)."""
-    argv = sys.argv[1:] if argv is None else list(argv)
-    refuse_joined_flags(argv, f"python {sys.argv[0]}")
-    args = parse(argv)
-    cfg = config_of(args)
-    if args.not_eval:
-        cfg.workflow.val_eval_interval = 0
-    device = setup_distributed(args.device)
-    torch.use_deterministic_algorithms(not args.disable_deterministic, warn_only=True)
-    folder = run_folder(cfg, world_size(), args.id)
-    try:
-        if is_main():
-            prepare_folder(folder, args.resume)
-        barrier()
-        setup_logging(folder / "log.txt")
-        if is_main():
-            shutil.copy(args.config, folder / Path(args.config).name)
-            (folder / "config.py").write_text(cfg.pretty_text)
-            if not args.skip_check:
-                check_data(cfg)
-        resume = find_resume(args.resume, folder)
-        runner = Runner(cfg, work_dir=folder, device=device, seed=args.seed)
-        runner.train(resume)
-        return 130 if runner.stop == "a signal" else 0
-    finally:
-        close_distributed()
-
-
-def command():
-    """Entry point of the shells."""
-    sys.exit(run_command(main))

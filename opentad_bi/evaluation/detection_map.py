@@ -35,6 +35,7 @@ class DetectionMAP:
         blocked_videos: videos that take no part: names, a JSON list or a text file.
         top_k: also report recall of the first k * (true segments) predictions per video and class.
         per_class: add the average precision of every class to `table`.
+        scored: False: only take in and save results; the ground truth is not read, and `compute` is an error.
         agreement: how "merged" weighs what only one direction believes in, see `merge_directions`; None: not at all.
     Raises:
         ValueError, FileNotFoundError: what is wrong with the files; a subset that is not there or is empty.
@@ -53,15 +54,16 @@ class DetectionMAP:
         top_k=None,
         per_class=False,
         agreement=None,
+        scored=True,
     ):
-        self.truth = load_ground_truth(ground_truth_filename, subset, blocked_videos)
+        self.truth = load_ground_truth(ground_truth_filename, subset, blocked_videos) if scored else None
         self.classes = read_names(class_map, "class map")
         self.tiou_thresholds = check_thresholds(tiou_thresholds)
         self.nms = _check_nms(nms)
         self.top_k = top_k
         self.agreement = agreement
         self.per_class = per_class
-        missing = sorted(set(self.truth.classes) - set(self.classes))
+        missing = sorted(set(self.truth.classes) - set(self.classes)) if scored else ()
         if missing:
             logger.warning(
                 "subset %s has classes the class map does not: %s; their average precision is 0",
@@ -98,6 +100,8 @@ class DetectionMAP:
         return self._evaluate({SINGLE: load_predictions(path)})
 
     def _evaluate(self, by_direction):
+        if self.truth is None:
+            raise ValueError("this metric was built with scored=False, so it has no ground truth to compute numbers by")
         self._reports = {
             direction: evaluate(predictions, self.truth, tiou_thresholds=self.tiou_thresholds, top_k=self.top_k)
             for direction, predictions in by_direction.items()

@@ -43,6 +43,9 @@ def test_metrics_table_file_and_picture(files, tmp_path, capsys):
         (["--subset", "tset"], "no subset 'tset'; did you mean 'test'"),
         (["--subset", "test", "--blocked", "no.txt"], "no.txt does not exist"),
         (["--subset", "test", "--tiou", "7"], "tiou_thresholds"),
+        (["--subset", "test", "--out", f"{__file__}/m.json"], f"cannot write {__file__}/m.json: "),
+        (["--subset", "test", "--timeline", f"{__file__}/t.png"], f"cannot write {__file__}/t.png: "),
+        (["--subset", "xyz"], "no subset 'xyz'; known: test\n"),
     ],
 )
 def test_mistakes_end_with_a_message(files, capsys, options, said):

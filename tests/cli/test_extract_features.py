@@ -10,7 +10,6 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from opentad_bi.cli.common import run_command
 from opentad_bi.cli.extract_features import main
 from opentad_bi.config import load_config
 from opentad_bi.engine.extract import plan_parts, unfinished
@@ -202,7 +201,7 @@ def test_finished_files_are_kept_and_other_settings_refused(prepare, tmp_path, c
     assert record["features"]["dataset"]["window_size"] == WINDOW
     assert record["weights"].endswith("weights0.pth")
     _, _, others = prepare(seed=1)
-    assert run_command(lambda: main(others)) == 1
+    assert main(others) == 1
     assert "weights_sha256" in capsys.readouterr().err
     assert lost.read_bytes() == content
     assert main([*others, "--overwrite"]) == 0
@@ -234,7 +233,7 @@ def test_interrupted_videos_are_done_again_whole(tmp_path):
 def test_errors_say_what_to_do(prepare, capsys, config, more, message):
     _, _, words = prepare(config)
     words = [word for word in words if "weights" not in word and word != "--checkpoint"]
-    assert run_command(lambda: main([*words, *more])) == 1
+    assert main([*words, *more]) == 1
     assert re.search(message, capsys.readouterr().err)
 
 
@@ -243,7 +242,7 @@ def test_only_windows_of_frames_can_be_extracted(data, tmp_path, capsys):
     options = [f"{key}={data / 'annotations' / name}" for key, name in paths.items()]
     config = BASES.parent / "actionformer" / "thumos_i3d.py"
     words = [str(config), "--out", str(tmp_path / "out"), "--cfg-options", "block_list=None", *options]
-    assert run_command(lambda: main(words)) == 1
+    assert main(words) == 1
     assert "ThumosPaddingDataset" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
 

@@ -77,7 +77,7 @@ def command(data, tmp_path, monkeypatch, capsys):
         cfg.work_dir = str(tmp_path / "exps")
         text = "\n".join(f"{key} = {value!r}" for key, value in cfg.to_dict().items())
         (tmp_path / "config.py").write_text(text)
-        code = run_command(lambda: train.main([str(word) for word in (tmp_path / "config.py", *words)]))
+        code = train.main([tmp_path / "config.py", *words])
         return code, capsys.readouterr().err
 
     yield run

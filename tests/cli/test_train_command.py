@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -11,8 +12,8 @@ from pathlib import Path
 import pytest
 import torch
 
+from opentad_bi.cli import test as test_command
 from opentad_bi.cli import train
-from opentad_bi.cli.common import run_command
 from opentad_bi.engine.checkpoint import load_checkpoint
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -63,10 +64,13 @@ def torchrun(processes):
 
 
 def test_train_then_test(config, tmp_path):
-    done = run("tools/train.py", config, "--skip_check", "--seed", "3")
+    done = run("tools/train.py", config, "--seed", "3")
     assert done.returncode == 0, done.stderr
+    assert "no check for ToyData" in done.stderr
     folder = tmp_path / "exps" / "gpu1_id0"
-    assert {"toy_config.py", "config.py", "log.txt", "log.jsonl", "checkpoint"} <= {p.name for p in folder.iterdir()}
+    assert {"toy_config.py", "resolved_config.py", "log.txt", "log.jsonl", "checkpoint"} <= {
+        p.name for p in folder.iterdir()
+    }
     assert "[Train]: [002][00004/00004]" in (folder / "log.txt").read_text()
     out = tmp_path / "metrics.json"
     done = run("tools/test.py", config, "--out", out)
@@ -134,7 +138,7 @@ def test_a_signal_to_torchrun_saves_the_run_of_all_processes(config, tmp_path):
 
 def fail(capsys, *words):
     """Run the command in this process; it must fail, with one message on stderr."""
-    assert run_command(lambda: train.main([str(word) for word in words])) == 1
+    assert train.main(words) == 1
     return capsys.readouterr().err
 
 
@@ -146,6 +150,8 @@ def test_errors_are_one_message(config, tmp_path, capsys, monkeypatch):
         (["--resume", tmp_path / "none.pth"], "none.pth does not exist"),
         (["--work_dir", "/proc/nowhere"], "/proc/nowhere/gpu1_id0 is not writable"),
         (["--cfg-options", f"branches.model.load_from={config}"], "not a checkpoint"),
+        (["--cfg-options", "solver.train.batch_size=x"], "solver.train.batch_size: a number is expected"),
+        (["--cfg-options", "model.type=ToyPair"], "ToyPair has no argument 'dropout'"),
     ]:
         assert message in fail(capsys, config, "--skip_check", *words)
 
@@ -155,7 +161,7 @@ def test_a_checkpoint_of_another_architecture_lists_what_differs(config, tmp_pat
     torch.save({"layers.0.weight": torch.zeros(9, 2), "other": torch.zeros(1)}, tmp_path / "w.pth")
     words = ["--cfg-options", f"branches.model.load_from={tmp_path / 'w.pth'}"]
     error = fail(capsys, config, "--skip_check", *words)
-    assert "missing in the file (4): seen, layers.0.bias" in error
+    assert "missing in the file (4): seen, layers.*.bias (x2), layers.3.weight" in error
     assert "unknown to the network (1): other" in error
     assert "layers.0.weight: file (9, 2), network (8, 2)" in error
 
@@ -169,7 +175,69 @@ def test_a_former_run_is_not_overwritten(config, tmp_path, capsys):
 
 
 @pytest.mark.parametrize("joint", [",--back_resume", ", --back_resume", " ,--back_resume"])
-def test_joined_flags_get_the_corrected_command(joint):
+def test_joined_flags_get_the_corrected_command(joint, capsys):
     words = f"cfg.py --for_resume A.pth{joint} B.pth".split(" ")
-    with pytest.raises(ValueError, match=r"cfg\.py --for_resume A\.pth --back_resume B\.pth$"):
-        train.main(words)
+    assert "cfg.py --for_resume A.pth --back_resume B.pth\n" in fail(capsys, *words)
+
+
+@pytest.fixture
+def toy_path(monkeypatch):
+    """The folder of the toy family on the Python path, for commands run in this process."""
+    monkeypatch.syspath_prepend(str(ROOT / "tests" / "engine"))
+    yield
+    torch.use_deterministic_algorithms(False)
+
+
+def test_the_given_config_is_kept_and_the_resolved_one_can_go_on(config, tmp_path, toy_path):
+    given = config.rename(tmp_path / "config.py")
+    folder = tmp_path / "exps" / "gpu1_id0"
+    short = ["--cfg-options", "workflow.end_epoch=1"]
+    assert train.main([given, *short]) == 0
+    assert (folder / "config.py").read_text() == given.read_text()
+    for name, end in (("resolved_config.py", 2), ("config.py", 3)):
+        words = ["--resume", "auto", "--cfg-options", f"workflow.end_epoch={end}"]
+        assert train.main([folder / name, *words]) == 0
+        assert load_checkpoint(folder / "checkpoint" / f"epoch_{end - 1}.pth")["epoch"] == end - 1
+    assert (folder / "config.py").read_text() == given.read_text()
+
+
+def test_a_run_of_other_processes_is_found(config, tmp_path, capsys, toy_path):
+    assert train.main([config, "--cfg-options", "workflow.end_epoch=1"]) == 0
+    folder = tmp_path / "exps"
+    (folder / "gpu1_id0").rename(folder / "gpu2_id0")
+    error = fail(capsys, config, "--resume", "auto")
+    assert str(folder / "gpu2_id0") in error and "--resume PATH" in error
+    assert not list(folder.glob("gpu1_id0/checkpoint/*.pth"))
+    assert test_command.main([config]) == 0
+    assert "of another number of processes" in capsys.readouterr().err
+    shutil.copytree(folder / "gpu2_id0", folder / "gpu4_id0")
+    assert test_command.main([config]) == 1
+    assert str(folder / "gpu4_id0" / "checkpoint" / "best.pth") in capsys.readouterr().err
+
+
+def test_what_cannot_work_ends_before_anything_is_built(config, tmp_path, capsys, toy_path):
+    (tmp_path / "file").write_text("")
+    for words, message in [
+        (["--direction", "for"], "no pair of networks but model"),
+        (["--direction", "merged"], "no pair of networks but model"),
+        (["--checkpoint", "a.pth", "--back_resume", "b.pth"], "--checkpoint and"),
+        (["--predictions", "a.json", "--direction", "for"], "--predictions and --direction exclude"),
+        (["--out", tmp_path / "file" / "x.json"], "choose another by --out"),
+        (["--out", tmp_path], "is a folder"),
+        (["--save-dir", tmp_path / "file"], "choose another by --save_dir"),
+    ]:
+        assert test_command.main([config, *words]) == 1
+        assert message in capsys.readouterr().err
+    assert not (tmp_path / "exps").exists()
+    with pytest.raises(SystemExit):
+        train.main([config, "--device", "gpu"])
+    assert "choose cpu or cuda" in capsys.readouterr().err
+
+
+def test_not_eval_saves_without_numbers(config, tmp_path, capsys, toy_path, monkeypatch):
+    assert train.main([config, "--cfg-options", "workflow.end_epoch=1"]) == 0
+    import toy
+
+    monkeypatch.setattr(toy.ToyMetric, "compute", lambda self: pytest.fail("numbers were computed"))
+    assert test_command.main([config, "--not_eval", "--save_dir", tmp_path / "saved"]) == 0
+    assert len(json.loads((tmp_path / "saved" / "result.txt").read_text())) == 7

@@ -131,11 +131,11 @@ def test_command(cfg, tmp_path, capsys):
     assert main([str(config)]) == 0
     assert "train:" in capsys.readouterr().out
     (tmp_path / "category_idx.txt").unlink()
-    assert main([str(config), "--fast", "--subset", "train"]) == 1
+    assert main([str(config), "--fast", "--split", "train"]) == 1
     assert main([str(config), "--fast", "--write-class-map"]) == 0
     assert main([str(config), "--cfg-options", "dataset.train.subset_name=nothing"]) == 1
-    assert main([str(config), "--subset", "test"]) == 1
-    assert "--subset 'test': the config has train" in capsys.readouterr().err
+    assert main([str(config), "--split", "tarin"]) == 1
+    assert "no split 'tarin'; did you mean 'train'?" in capsys.readouterr().err
 
 
 def test_command_sees_through_a_wrapper(cfg, tmp_path, capsys):

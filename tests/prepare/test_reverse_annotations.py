@@ -87,4 +87,17 @@ def test_command_never_overwrites_unless_told(tmp_path, capsys):
     assert main([str(src), str(src), "--overwrite"]) == 1
     assert main([str(src), str(dst), "--overwrite"]) == 0
     assert main([str(tmp_path / "nowhere.json"), str(dst)]) == 1
+    assert not (dst.parent / "category_idx.txt").exists()
     assert json.loads(dst.read_text())["database"]["v"]["annotations"] == [{"segment": [6.0, 9.0], "label": "a"}]
+
+
+def test_the_class_map_goes_along_once(tmp_path, capsys):
+    src, dst = tmp_path / "src.json", tmp_path / "new" / "dst.json"
+    src.write_text(json.dumps(one()))
+    (tmp_path / "category_idx.txt").write_text("a\nb\n")
+    assert main([src, dst]) == 0 and "the class map, copied" in capsys.readouterr().out
+    own = dst.parent / "category_idx.txt"
+    assert own.read_text() == "a\nb\n"
+    own.write_text("a\n")
+    assert main([src, dst, "--overwrite"]) == 0 and "class map" not in capsys.readouterr().out
+    assert own.read_text() == "a\n"
