@@ -201,3 +201,14 @@ def test_nothing_to_compute_is_an_error(tmp_path):
 def test_a_misspelt_argument_of_the_suppression_is_an_error(tmp_path):
     with pytest.raises(KeyError, match="did you mean 'sigma'"):
         metric_of(tmp_path, nms={"sigmo": 0.5})
+
+
+def test_unscored_results_are_saved_without_a_ground_truth(tmp_path):
+    metric = metric_of(tmp_path, scored=False, ground_truth_filename=str(tmp_path / "none.json"))
+    meta = meta_of("a")
+    metric.update([Result(meta, {"model": perfect("a", meta)})])
+    metric.save(tmp_path)
+    saved = json.loads((tmp_path / "result_detection.json").read_text())["results"]
+    assert [entry["label"] for entry in saved["a"]] == ["run", "jump"]
+    with pytest.raises(ValueError, match="scored=False"):
+        metric.compute()
