@@ -12,9 +12,10 @@ def merge_directions(forward, backward, agreement=None):
 
     Args:
         forward, backward: {video: [Window, ...]}, both in forward time.
-        agreement: None: scores stay as they are. A number p: a candidate's score becomes the mean of its own and of
-            what the other direction says about it, the highest tIoU ** p * score among its candidates of the class;
-            so what one direction alone believes in counts half.
+        agreement: None: candidates stay as they are. A number p: of the other direction's candidates of the class,
+            the one with the highest support tIoU ** p * score is asked. The score becomes the mean of its own and of
+            the support, so what one direction alone believes in counts half; start and end become means weighted
+            by the own score and half the support.
     Returns:
         {video: [Window, ...]}
     """
@@ -30,14 +31,17 @@ def merge_directions(forward, backward, agreement=None):
 
 
 def rescore(own, other, power):
-    """`own` with every score averaged with the support of `other`'s candidates (see `merge_directions`)."""
+    """`own` with scores and segments averaged with the best supporter among `other` (see `merge_directions`)."""
     import torch  # only here: evaluating saved results does without it
 
     from ..ops.segments import pairwise_tiou
 
-    support = np.zeros_like(own.scores)
+    support, partner = np.zeros_like(own.scores), own.segments.copy()
     for label in np.intersect1d(own.labels, other.labels):
         mine, theirs = own.labels == label, other.labels == label
         overlap = pairwise_tiou(*(torch.from_numpy(x) for x in (own.segments[mine], other.segments[theirs]))).numpy()
-        support[mine] = (overlap**power * other.scores[theirs]).max(axis=1)  # over (N, M)
-    return Window(own.meta, own.segments, (own.scores + support) / 2, own.labels)
+        found = overlap**power * other.scores[theirs]  # (N, M)
+        support[mine], partner[mine] = found.max(axis=1), other.segments[theirs][found.argmax(axis=1)]
+    weight = (support / 2 / np.maximum(own.scores + support / 2, 1e-9))[:, None]
+    segments = own.segments + weight * (partner - own.segments)
+    return Window(own.meta, segments, (own.scores + support) / 2, own.labels)

@@ -34,6 +34,15 @@ def test_agreement_averages_what_both_see_and_halves_the_rest():
     np.testing.assert_allclose(merged.scores, [0.6, 0.3, 0.25, 0.6], rtol=1e-6)
 
 
+def test_ends_move_towards_the_supporter_by_score_and_half_the_support():
+    merged = rescore(window((0, 4, 0.8, 0)), window((0, 6, 0.6, 0), (9, 12, 0.9, 0)), 1.0)
+    support = 4 / 6 * 0.6
+    np.testing.assert_allclose(merged.scores, [(0.8 + support) / 2], rtol=1e-6)
+    np.testing.assert_allclose(merged.segments, [[0, 4 + 2 * (support / 2) / (0.8 + support / 2)]], rtol=1e-5)
+    alone = rescore(window((0, 4, 0.8, 0)), window((0, 6, 0.6, 1)), 1.0)
+    np.testing.assert_array_equal(alone.segments, [[0, 4]])
+
+
 @given(rows_strategy, rows_strategy, st.floats(0.5, 3))
 def test_support_lies_between_none_and_the_best_of_the_other(own, other, power):
     own, other = (window(*[(a, a + d, s, k) for a, d, s, k in rows]) for rows in (own, other))

@@ -1,7 +1,7 @@
 # How a small network is trained from scratch: everything trains, in fp32. `branch` is used once or, by a pair, twice.
 lr = 1e-3
 warmup_epoch = 4
-end_epoch = 30
+end_epoch = 60
 
 branch = dict(
     optimizer=dict(
@@ -28,9 +28,9 @@ solver = dict(
 )
 workflow = dict(
     logging_interval=50,
-    checkpoint_interval=10,
+    checkpoint_interval=20,
     keep_last=1,
-    val_eval_interval=10,
+    val_eval_interval=30,
     val_start_epoch=0,
     end_epoch="${end_epoch}",
     tensorboard=True,
