@@ -3,6 +3,7 @@
 import torch
 from torch.utils.data import DataLoader, Sampler
 
+from ..config import dataset_config
 from ..registry import DATASETS
 from ..utils.distributed import rank, world_size
 from .worker_signals import heed_parent_alone
@@ -45,9 +46,8 @@ def draw_seed(seed, epoch, index):
 
 
 def build_dataset(cfg, split):
-    """Build `cfg[split]`, inside the wrapper `cfg["wrap"]` if there is one."""
-    wrap = cfg.get("wrap")
-    return DATASETS.build({**wrap, "dataset": cfg[split]} if wrap else cfg[split])
+    """Build the dataset of `split`, inside the wrapper `cfg["wrap"]` if there is one."""
+    return DATASETS.build(dataset_config(cfg, split))
 
 
 def share_of_batch(batch_size, processes):

@@ -35,7 +35,7 @@ class Runner:
     """Build everything a config names, and train or evaluate it.
 
     Args:
-        cfg: the config (see `docs/architecture.md` for its keys).
+        cfg: the config (see `docs/configs.md` for its keys).
         work_dir: folder of this run; it exists.
         device: `torch.device` of this process.
         seed: seed of weights, shuffling and draws.

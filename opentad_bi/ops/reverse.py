@@ -63,15 +63,11 @@ def reverse_batch(batch):
     dim = 2 if features else inputs.ndim - 3
     per_position = inputs.shape[dim] // batch["masks"].shape[1]
     reversed_batch = dict(batch)
-    reversed_batch["inputs"] = reverse_time(
-        inputs, lengths * per_position, dim=dim, pad="keep" if features else "edge"
-    )
+    reversed_batch["inputs"] = reverse_time(inputs, lengths * per_position, dim=dim, pad="keep" if features else "edge")
     if "gt_segments" in batch:
         pairs = [
             reverse_ground_truth(segments, labels, length)
-            for segments, labels, length in zip(
-                batch["gt_segments"], batch["gt_labels"], lengths, strict=True
-            )
+            for segments, labels, length in zip(batch["gt_segments"], batch["gt_labels"], lengths, strict=True)
         ]
         reversed_batch["gt_segments"] = [segments for segments, _ in pairs]
         reversed_batch["gt_labels"] = [labels for _, labels in pairs]

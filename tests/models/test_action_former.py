@@ -214,8 +214,6 @@ def test_the_device_says_the_same(window):
         torch.testing.assert_close(there[name].cpu(), value, atol=1e-3, rtol=1e-3)
 
 
-
-
 @pytest.mark.parametrize("seed", range(5))
 def test_a_distance_prior_keeps_both_distances_alive(seed):
     torch.manual_seed(seed)
