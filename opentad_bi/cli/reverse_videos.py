@@ -27,7 +27,9 @@ def parser():
     cli.add_argument("dst", type=Path, metavar="DST", help="folder (or file) to write; relative names are kept")
     cli.add_argument("--workers", type=_positive, help="processes (default: one per core)")
     quality = cli.add_mutually_exclusive_group()
-    quality.add_argument("--crf", type=int, default=18, help="quality 0 to 51, smaller is better")
+    quality.add_argument(
+        "--crf", type=int, choices=range(52), metavar="N", default=18, help="quality 0 to 51, smaller is better"
+    )
     quality.add_argument("--lossless", action="store_true", help="keep every bit of every frame")
     cli.add_argument("--gop", type=_positive, default=60, help="most frames between keyframes")
     cli.add_argument("--preset", default="veryfast", choices=PRESETS, metavar="NAME", help="encoder preset")

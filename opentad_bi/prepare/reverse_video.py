@@ -63,6 +63,8 @@ def reverse_video(
             raise ValueError(f"{src} cannot be reversed onto itself")
         if not overwrite:
             raise FileExistsError(f"{dst} exists; say overwrite to replace it")
+    if not 0 <= crf <= 51:
+        raise ValueError(f"crf {crf} is not a quality of H.264: 0 (largest file) to 51")
     writing = {"crf": crf, "lossless": lossless, "gop": gop, "preset": preset, "threads": threads}
     index = index_frames(src, keep_damaged=keep_damaged)
     if index is not None:

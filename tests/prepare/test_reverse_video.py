@@ -183,3 +183,8 @@ def test_verify_finds_what_is_wrong(clips, tmp_path):
     assert "another picture" in verify_reversed(src, src).problems[0]
     short = write_clip(tmp_path / "short.mp4", 40)
     assert "40 frames" in verify_reversed(src, short).problems[0]
+
+
+def test_a_quality_out_of_range_is_an_error(tmp_path):
+    with pytest.raises(ValueError, match=r"crf 99 .* 0 .* to 51"):
+        reverse_video(tmp_path / "a.mp4", tmp_path / "b.mp4", crf=99)
