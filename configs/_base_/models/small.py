@@ -1,11 +1,11 @@
 # A small backbone trained from scratch and a small ActionFormer: minutes on two CPU cores.
+_base_ = ["actionformer.py"]
+
 num_classes = 6
 in_channels = 96
 num_frames = "${window_size * scale_factor}"
-max_seq_len = "${window_size}"
 
 detector = dict(
-    type="ActionFormer",
     backbone=dict(
         type="VideoBackbone",
         backbone=dict(
@@ -19,38 +19,15 @@ detector = dict(
         clip_frames=None,
         output_length="${window_size}",
     ),
-    projection=dict(
-        type="Conv1DTransformerProj",
-        in_channels="${in_channels}",
-        out_channels=128,
-        arch=(2, 1, 4),
-        conv_cfg=dict(kernel_size=3, proj_pdrop=0.0),
-        norm_cfg=dict(type="LN"),
-        attn_cfg=dict(n_head=4, n_mha_win_size=-1),
-        path_pdrop=0.1,
-        use_abs_pe=False,
-        max_seq_len="${max_seq_len}",
-    ),
-    neck=dict(type="FPNIdentity", in_channels=128, out_channels=128, num_levels=5),
+    projection=dict(out_channels=128, arch=(2, 1, 4)),
+    neck=dict(in_channels=128, out_channels=128, num_levels=5),
     rpn_head=dict(
-        type="ActionFormerHead",
-        num_classes="${num_classes}",
         in_channels=128,
         feat_channels=128,
-        num_convs=2,
-        cls_prior_prob=0.01,
         reg_prior=1.0,
         prior_generator=dict(
-            type="PointGenerator",
             strides=[1, 2, 4, 8, 16],
             regression_range=[(0, 4), (4, 8), (8, 16), (16, 32), (32, 10000)],
         ),
-        loss_normalizer=100,
-        loss_normalizer_momentum=0.9,
-        center_sample="radius",
-        center_sample_radius=1.5,
-        label_smoothing=0.0,
-        loss=dict(cls_loss=dict(type="FocalLoss"), reg_loss=dict(type="DIOULoss")),
     ),
 )
-model = "${detector}"

@@ -1,4 +1,4 @@
-# How one ActionFormer on features is trained, in fp32. `branch` is used once or, by a pair, twice.
+# How one detector without a frozen part is trained, in fp32. `branch` is used once or, by a pair, twice.
 lr = 1e-4
 warmup_epoch = 5
 end_epoch = 35
