@@ -21,4 +21,5 @@ branch = dict(optimizer=dict(backbone=None))
 dataset = dict(wrap=dict(type="PairedDataset", source="files", back_data_path="${back_data_path}"))
 model = dict(_delete_=True, type="BiDirectional", for_model="${detector}", back_model="${detector}")
 branches = dict(_delete_=True, for_model="${branch}", back_model="${branch}")
+evaluation = dict(agreement=1.0)
 work_dir = "exps/real_mini/pair_i3d"
