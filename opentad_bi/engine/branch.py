@@ -78,7 +78,10 @@ class Branch:
         return [group["lr"] for group in self.optimizer.param_groups] if self.optimizer else []
 
     def clip(self, scaler):
-        """Clip the gradients of this branch to the total norm `clip_grad_norm`, if given; return the norm before."""
+        """Clip the gradients of this branch to the total norm `clip_grad_norm`, if given; return the norm before.
+
+        The norm (a float) is NaN or infinite where a gradient is; a branch without trained parameters has 0.
+        """
         if self.optimizer is None:
             return 0.0
         scaler.unscale_(self.optimizer)

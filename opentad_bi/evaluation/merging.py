@@ -31,7 +31,10 @@ def merge_directions(forward, backward, agreement=None):
 
 
 def rescore(own, other, power):
-    """`own` with scores and segments averaged with the best supporter among `other` (see `merge_directions`)."""
+    """`own` (N candidates) averaged with its best supporters among `other` (M), see `merge_directions`: a new Window.
+
+    N x M overlaps of one class are held at a time.
+    """
     import torch  # only here: evaluating saved results does without it
 
     from ..ops.segments import pairwise_tiou
