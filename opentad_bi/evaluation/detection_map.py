@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..ops.directions import BACKWARD, FORWARD, MERGED, SINGLE
+from ..ops.directions import BACKWARD, FORWARD, MERGED, SINGLE, chief
 from ..ops.nms import batched_nms
 from ..registry import METRICS, check_keys
 from ..utils.files import read_names, write_json
@@ -113,10 +113,10 @@ class DetectionMAP:
         return {direction: found.to_results() for direction, found in self._predictions().items()}
 
     def save(self, folder):
-        """Write result_detection.json ("merged" of a pair), and of a pair also result_detection_{direction}.json."""
+        """Write result_detection.json (of the `chief` direction) and, of a pair, result_detection_{direction}.json."""
         folder = Path(folder)
         results = self.results()
-        best = results[_chief(results)]
+        best = results[chief(results)]
         write_json(folder / "result_detection.json", {"results": best})
         if len(results) > 1:
             for direction, found in results.items():
@@ -134,8 +134,8 @@ class DetectionMAP:
         return class_table(self._reports)
 
     def score(self, metrics):
-        """The number to select a checkpoint by: the average mAP, merged where there is one."""
-        return metrics[_chief(metrics)]["average_mAP"]
+        """The number to select a checkpoint by: the average mAP, fused or merged where there is one."""
+        return metrics[chief(metrics)]["average_mAP"]
 
     def _predictions(self):
         """{direction: Predictions} of all results so far, made once."""
@@ -165,11 +165,6 @@ class DetectionMAP:
                 f"{len(self.classes)} names"
             )
         return Window(meta, segments, scores, labels)
-
-
-def _chief(by_direction):
-    """The direction that stands for the whole: merged, else the single network, else the first."""
-    return next((d for d in (MERGED, SINGLE) if d in by_direction), next(iter(by_direction)))
 
 
 def _check_nms(nms):

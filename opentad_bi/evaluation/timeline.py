@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from ..ops.directions import BACKWARD, FORWARD, MERGED, SINGLE
+from ..ops.directions import BACKWARD, FORWARD, FUSED, MERGED, SINGLE
 from ..registry import nearest
 from ..utils.files import atomic
 from ..utils.optional import require
@@ -14,7 +14,7 @@ COLORS = {
     FORWARD: "#1f77b4",
     BACKWARD: "#d9822b",
     MERGED: "#2a9d6f",
-    "fused": "#8e5bb5",
+    FUSED: "#8e5bb5",
 }
 SPARE_COLOR = "#b03a6b"
 NAMES = {TRUTH: "ground truth", FORWARD: "forward", BACKWARD: "backward", SINGLE: "prediction"}
