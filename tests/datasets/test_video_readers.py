@@ -65,8 +65,39 @@ def test_any_order_with_repeats(videos, truth, indices):
         assert np.array_equal(reader.frames(indices[::-1]), truth[indices[::-1]])
 
 
-def test_avi_frames_are_known_by_order(tmp_path):
-    path = tmp_path / "clip.avi"
+@given(indices=st.sets(st.integers(0, FRAMES["long"] - 1), min_size=1), size=st.integers(1, 40))
+def test_one_pass_gives_the_same_frames(videos, truth, indices, size):
+    indices = sorted(indices)
+    with open_video(videos / "for_lossy" / "long.mp4") as reader:
+        parts = list(reader.in_order(indices, size))
+        assert np.array_equal(np.concatenate(parts), truth[indices])
+        assert [len(part) for part in parts[:-1]] == [size] * (len(parts) - 1) and len(parts[-1]) <= size
+        assert np.array_equal(reader.frames([7, 2]), truth[[7, 2]])  # the reader is as good as new
+
+
+def test_one_pass_decodes_no_frame_twice(long_video, truth, reader_name, monkeypatch):
+    with open_video(long_video, reader_name) as reader:
+        if reader_name == "pyav":
+            seen = []
+            monkeypatch.setattr(reader, "_pixels", lambda frame: seen.append(frame.pts) or frame.to_ndarray())
+            monkeypatch.setattr(reader, "frames", None)
+            list(reader.in_order(range(230), 7))
+            assert len(seen) == len(set(seen)) == 230
+            return
+        assert np.array_equal(np.concatenate(list(reader.in_order(range(0, 230, 3), 7))), truth[::3])
+
+
+def test_one_pass_refuses_other_orders(long_video):
+    with open_video(long_video) as reader:
+        for indices in ([3, 3], [4, 2]):
+            with pytest.raises(ValueError, match="must rise"):
+                reader.in_order(indices, 4)
+        with pytest.raises(IndexError, match="frame 230 was asked for"):
+            reader.in_order([3, 230], 4)
+
+
+def write_avi(path):
+    """An AVI file, and all its frames."""
     with av.open(str(path), "w") as container:
         stream = container.add_stream("mpeg4", rate=25)
         stream.width, stream.height, stream.pix_fmt = 96, 64, "yuv420p"
@@ -76,8 +107,14 @@ def test_avi_frames_are_known_by_order(tmp_path):
             container.mux(stream.encode(av.VideoFrame.from_ndarray(draw(number), format="rgb24")))
         container.mux(stream.encode())
     with av.open(str(path)) as container:
-        truth = np.stack([frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)])
+        return np.stack([frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)])
+
+
+def test_avi_frames_are_known_by_order(tmp_path):
+    path = tmp_path / "clip.avi"
+    truth = write_avi(path)
     with open_video(path) as reader:
+        assert np.array_equal(np.concatenate(list(reader.in_order(range(0, len(truth), 2), 9))), truth[::2])
         assert len(reader) == len(truth)
         indices = [len(truth) - 1, 0, 30, 31, 30]
         assert np.array_equal(reader.frames(indices), truth[indices])
@@ -131,6 +168,11 @@ def test_damaged_frames_are_named_and_never_replaced(tmp_path, reader_name, wher
     named = pytest.raises(VideoError, match=r"damaged\.mp4: frame \d+ of 160 cannot be decoded")
     with open_video(path, reader_name) as reader, named as caught:
         reader.frames(range(160))
+    one_pass = []
+    with open_video(path, reader_name) as reader, named:
+        for part in reader.in_order(range(160), 8):
+            one_pass.extend(part)
+    assert np.array_equal(one_pass, truth[: len(one_pass)]) and len(one_pass) >= 40
     if reader_name == "decord":
         return  # reads ahead into the damage
     assert (60 if where == 0.5 else 120) < int(str(caught.value).split("frame ")[1].split(" ")[0])

@@ -49,15 +49,37 @@ class VideoReader:
             IndexError: a number outside the video.
             VideoError: a frame that cannot be decoded; never another frame in its place.
         """
+        images = Images(self._checked(indices))
+        self._decode(images)
+        return images.array
+
+    def in_order(self, indices, size):
+        """Frames at rising `indices`, `size` at a time: as `frames` gives them, but in one pass over the file.
+
+        Yields:
+            uint8 (<= size, H, W, 3) RGB.
+        Raises:
+            as `frames`, when it comes to a frame that cannot be decoded.
+        """
+        indices = self._checked(indices)
+        if (np.diff(indices) <= 0).any():
+            raise ValueError(f"video {self.path}: frames read in one pass must rise in number")
+        return self._in_order([indices[i : i + size] for i in range(0, len(indices), size)])
+
+    def _checked(self, indices):
+        """Frame numbers as an array; an error for none and for those outside the video."""
         indices = np.asarray(indices, dtype=np.int64)
         if indices.size == 0:
             raise ValueError(f"video {self.path}: no frames were asked for")
         if indices.min() < 0 or indices.max() >= len(self):
             wrong = indices.min() if indices.min() < 0 else indices.max()
             raise IndexError(f"video {self.path} has frames 0 to {len(self) - 1}; frame {wrong} was asked for")
-        images = Images(indices)
-        self._decode(images)
-        return images.array
+        return indices
+
+    def _in_order(self, parts):
+        """Frames of each of `parts`, rising numbers; a subclass need not begin anew for every one of them."""
+        for part in parts:
+            yield self.frames(part)
 
     def _decode(self, images):
         """Put every frame of `images.wanted` (rising, each once) with `images.put(position, frame)`."""

@@ -10,7 +10,7 @@ import numpy as np
 
 from ...registry import READERS
 from ...utils.optional import require
-from .base import VideoError, VideoReader
+from .base import Images, VideoError, VideoReader
 
 
 @READERS.register_module(name="pyav")
@@ -104,16 +104,59 @@ class PyAVReader(VideoReader):
     def _run(self, start, todo, images, skip):
         """Decode on from time `start` until all of `todo` (time -> position) is taken out of it or the run ends."""
         last = max(todo)
+        for time, frame in self._frames_from(start, todo if skip else None):
+            if time in todo:
+                images.put(todo.pop(time), self._pixels(frame))
+            if not todo or time > last:
+                return
+
+    def _frames_from(self, start, wanted=None):
+        """(time, frame) of the sound frames from time `start` on, up to damage or the end.
+
+        With `wanted` (times), frames to which no other refers are left out where they are none of these.
+        """
         try:
             self._container.seek(start, stream=self._stream, backward=True)
             for packet in self._container.demux(self._stream):
-                useless = skip and packet.is_disposable and packet.pts not in todo
+                useless = wanted is not None and packet.is_disposable and packet.pts not in wanted
                 self._codec.skip_frame = "NONREF" if useless else "DEFAULT"
-                for frame in packet.decode():
-                    if frame.pts in todo and not frame.is_corrupt:
-                        images.put(todo.pop(frame.pts), self._pixels(frame))
-                    if not todo or frame.pts > last:
-                        return
+                yield from ((frame.pts, frame) for frame in packet.decode() if not frame.is_corrupt)
+        except self._av.FFmpegError:
+            # what is missing is named by the caller
+            return
+
+    def _in_order(self, parts):
+        decoded = None
+        for number, part in enumerate(parts):
+            keys = part if self._times is None else self._times[part]
+            if decoded is None:
+                decoded = self._onward(parts[number:])
+            images = Images(part)
+            for position, key in enumerate(keys):
+                time, frame = next((pair for pair in decoded if pair[0] >= key), (None, None))
+                if time != key:
+                    break
+                images.put(position, self._pixels(frame))
+            else:
+                yield images.array
+                continue
+            # a frame is not where it should be: as if this part alone were asked for, with the error if there is one
+            decoded = None
+            yield self.frames(part)
+
+    def _onward(self, parts):
+        """(time or number, frame) of a decoding that goes on to the end of `parts`; other frames may be left out."""
+        if self._times is None:
+            return self._numbered()
+        times = self._times[np.concatenate(parts)]
+        behind = max(np.searchsorted(self._keys, times[0], side="right") - 1, 0)
+        return self._frames_from(int(self._keys[behind]), set(times.tolist()))
+
+    def _numbered(self):
+        """(number, frame) of all frames, decoded from the start, up to damage or the end."""
+        self._open()
+        try:
+            yield from enumerate(self._container.decode(self._stream))
         except self._av.FFmpegError:
             # what is missing is named by the caller
             return
