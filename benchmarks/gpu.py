@@ -16,7 +16,7 @@ from opentad_bi.config import load_config
 from opentad_bi.engine.branch import Branch
 from opentad_bi.engine.ema import ExponentialMovingAverage
 from opentad_bi.engine.freeze import train_mode
-from opentad_bi.engine.runner import PRECISIONS
+from opentad_bi.engine.precision import precision
 from opentad_bi.ops.sample import SampleMeta
 from opentad_bi.registry import MODELS
 
@@ -55,7 +55,7 @@ def measure_config(path, count, device):
     model = MODELS.build(cfg.model).to(device)
     branches = [Branch(n, module, cfg.branches[n], iters_per_epoch=100) for n, module in model.branches().items()]
     ema = ExponentialMovingAverage(model)
-    dtype = PRECISIONS[cfg.solver.amp]
+    dtype = precision(cfg.solver.amp)
     scaler = torch.amp.GradScaler("cuda", enabled=dtype is torch.float16)
     batch = random_batch(cfg.dataset.test.window_size, 160, count, device)
 

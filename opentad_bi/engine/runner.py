@@ -5,7 +5,7 @@ import math
 import random
 import sys
 from contextlib import nullcontext
-from functools import cached_property, partial
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -20,10 +20,10 @@ from .evaluate import evaluate
 from .freeze import train_mode
 from .hooks import WORKFLOW_KEYS, EvaluateHook, StopRun, build_hooks
 from .loaders import build_dataset, sample_names, to_device, train_loader
+from .precision import autocast, precision
 from .state import restore_run
 
 SOLVER_KEYS = ("train", "val", "test", "amp", "accumulate", "ema", "static_graph", "fp16_compress")
-PRECISIONS = {None: None, False: None, "fp16": torch.float16, True: torch.float16, "bf16": torch.bfloat16}
 MAX_OVERFLOWS = 10  # iterations in a row whose losses overflow fp16
 
 
@@ -235,11 +235,8 @@ class Runner:
         return {name: Branch(name, module, cfgs[name], iters_per_epoch) for name, module in modules.items()}
 
     def _set_precision(self):
-        amp = self.solver.get("amp")
-        if amp not in PRECISIONS:
-            raise ValueError(f"solver.amp {amp!r} is not one of 'fp16', 'bf16', None")
-        dtype = PRECISIONS[amp]
-        self.autocast = partial(torch.autocast, self.device.type, dtype=dtype) if dtype else nullcontext
+        dtype = precision(self.solver.get("amp"))
+        self.autocast = autocast(self.device, dtype)
         # fp16 gradients underflow without scaling; bf16 has the range of fp32
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=dtype is torch.float16)
 

@@ -15,7 +15,7 @@ def run_state(runner):
     """Everything needed to go on: weights, averages, optimizers, schedules, scaler, progress, random states.
 
     `epoch` is the last finished epoch, counted from 0, as in OpenTAD's files; `iteration` counts the iterations
-    done since.
+    done since. `classes` are the names that the training set gives its labels, where it does.
     """
     random_states = gather_objects(_random_state(runner.device))
     return {
@@ -31,7 +31,17 @@ def run_state(runner):
         "global_batch": runner.global_batch,
         "best": runner.best,
         "config": runner.config_text,
+        **class_names(runner.dataset("train")),
     }
+
+
+def class_names(dataset):
+    """{"classes": [...]} of a dataset with that attribute, or around one (`dataset.dataset`), else {}."""
+    while dataset is not None:
+        if names := getattr(dataset, "classes", None):
+            return {"classes": list(map(str, names))}
+        dataset = getattr(dataset, "dataset", None)
+    return {}
 
 
 def restore_run(runner, state, path):

@@ -27,6 +27,11 @@ def read_weights(spec):
     Returns:
         (state dict, the key it was found under or "").
     """
+    return read_file(spec)[:2]
+
+
+def read_file(spec):
+    """The same, and all that the file holds: (state dict, key, content)."""
     path, key = str(spec), None
     if not Path(path).is_file() and ":" in path:
         path, _, key = path.rpartition(":")
@@ -36,7 +41,7 @@ def read_weights(spec):
     elif not isinstance(content.get(key), dict):
         raise KeyError(f"checkpoint {path} has no weights under {key!r}; {nearest(key, content)}")
     state = content[key] if key else content
-    return {name.removeprefix("module."): tensor for name, tensor in state.items()}, key
+    return {name.removeprefix("module."): tensor for name, tensor in state.items()}, key, content
 
 
 def _read_arrays(path):
@@ -96,7 +101,7 @@ def load_initial_weights(name, module, cfg):
     spec, pretrained = cfg.get("load_from"), cfg.get("pretrained")
     if spec:
         state, key = read_weights(spec)
-        state = _part(state, name)
+        state = branch_part(state, name)
         options = {"missing": cfg.get("load_missing", ()), "unexpected": cfg.get("load_unexpected", ())}
         taken = load_weights(module, state, what=spec, **options)
         LOGGER.info("%s: %d tensors from %s (%s)", name, taken, spec, key or "plain state dict")
@@ -113,7 +118,7 @@ def load_initial_weights(name, module, cfg):
         LOGGER.info("%s: %d pretrained tensors from %s (%s)", name, taken, pretrained["path"], key or "plain")
 
 
-def _part(state, name):
+def branch_part(state, name):
     """The entries below `name.` if the file holds several branches, else all of them."""
     prefix = f"{name}."
     if any(n.startswith(prefix) for n in state):

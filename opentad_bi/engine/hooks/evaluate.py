@@ -5,6 +5,7 @@ from ...utils.distributed import gather_objects, is_main
 from ...utils.files import read_json, write_json
 from ...utils.logging import LOGGER
 from ..checkpoint import save_checkpoint
+from ..state import class_names
 from .base import Hook
 
 
@@ -12,8 +13,8 @@ from .base import Hook
 class EvaluateHook(Hook):
     """Evaluate the averaged weights every `interval` epochs from `start_epoch` on, and after the last epoch.
 
-    The best ones by `metric.score` are kept in `checkpoint/best.pth` (epoch, score and weights, no optimizer), all
-    scores in `scores.json`. A resumed run first makes up for an evaluation it was interrupted in.
+    The best ones by `metric.score` are kept in `checkpoint/best.pth` (epoch, score, weights and names of classes, no
+    optimizer), all scores in `scores.json`. A resumed run first makes up for an evaluation it was interrupted in.
 
     Args:
         interval: epochs between evaluations; 0: never.
@@ -54,6 +55,7 @@ class EvaluateHook(Hook):
             "score": score,
             "state_dict": runner.model.state_dict(),
             "state_dict_ema": runner.ema.module.state_dict(),
+            **class_names(runner.dataset("train")),
         }
         save_checkpoint(runner.work_dir / "checkpoint" / "best.pth", state)
         runner.metric.save(runner.work_dir)
