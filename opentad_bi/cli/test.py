@@ -5,7 +5,7 @@ from pathlib import Path
 from ..engine import Runner
 from ..engine.checkpoint import checkpoint_files
 from ..engine.weights import load_weights, read_weights
-from ..ops.directions import BACKWARD, FORWARD, MERGED
+from ..ops.directions import BACKWARD, FORWARD, FUSED, MERGED
 from ..registry import METRICS
 from ..utils.distributed import close_distributed, is_main, setup_distributed, world_size
 from ..utils.files import write_json
@@ -13,7 +13,12 @@ from ..utils.logging import LOGGER, setup_logging
 from .common import Parser, add_run_arguments, command, config_of, make_writable, run_folder, sibling_runs
 
 ALL = "all"
-PAIR = {FORWARD: "for_model", BACKWARD: "back_model"}  # branches by direction
+BRANCHES = {
+    FORWARD: ["for_model"],
+    BACKWARD: ["back_model"],
+    MERGED: ["for_model", "back_model"],
+    FUSED: ["for_model", "back_model", "fusion"],
+}  # what a direction needs
 
 
 def parser():
@@ -21,7 +26,7 @@ def parser():
     cli = Parser(__doc__)
     add_run_arguments(cli)
     cli.add_argument("--checkpoint", metavar="P", help="PATH or PATH:KEY (default: the run's best.pth, else its last)")
-    choices = (FORWARD, BACKWARD, MERGED, ALL)
+    choices = (*BRANCHES, ALL)
     cli.add_argument("--direction", choices=choices, default=ALL, help="which results of a pair")
     cli.add_argument("--per_class", action="store_true", help="also print the AP of every class")
     cli.add_argument("--out", metavar="JSON", help="write the numbers to this file")
@@ -44,8 +49,8 @@ def run(args):
         metric = METRICS.build(cfg.evaluation)
         show(metric, metric.compute_file(args.predictions), args)
         return 0
-    if args.direction in PAIR:
-        cfg.model.directions = [args.direction]
+    if args.direction != ALL:
+        cfg.model.directions = [FORWARD, BACKWARD] if args.direction == MERGED else [args.direction]
     device = setup_distributed(args.device)
     try:
         folder = run_folder(cfg, world_size(), args.id)
@@ -97,11 +102,11 @@ def refuse_contradictions(args):
 
 def check_direction(args, cfg):
     """ValueError for a direction that the config has no networks for."""
-    needed = [PAIR[args.direction]] if args.direction in PAIR else PAIR.values() if args.direction == MERGED else ()
-    if not set(needed) <= set(cfg.branches):
+    missing = [name for name in BRANCHES.get(args.direction, ()) if name not in cfg.branches]
+    if missing:
         raise ValueError(
-            f"--direction {args.direction}: {args.config} has no pair of networks but {', '.join(cfg.branches)}; "
-            "leave --direction out"
+            f"--direction {args.direction}: {args.config} has no {' and no '.join(missing)}, only "
+            f"{', '.join(cfg.branches)}; choose another direction, or leave --direction out"
         )
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..ops.directions import BACKWARD, FORWARD, MERGED, SINGLE, chief
+from ..ops.directions import JOINED, SINGLE, chief
 from ..ops.nms import batched_nms
 from ..registry import METRICS, check_keys
 from ..utils.files import read_names, write_json
@@ -24,7 +24,8 @@ logger = logging.getLogger(__name__)
 class DetectionMAP:
     """Mean average precision over classes and overlaps, for every direction and for both merged.
 
-    "merged" appears where results have the directions "for" and "back": the candidates of both go through one NMS.
+    "merged" appears where results have the directions "for" and "back": the candidates of both go through one NMS. So
+    does "fused" where they have "fused_for" and "fused_back", the outputs of a fusion on either basis.
 
     Args:
         subset: subset of the ground truth to evaluate on, matched exactly.
@@ -36,7 +37,8 @@ class DetectionMAP:
         top_k: also report recall of the first k * (true segments) predictions per video and class.
         per_class: add the average precision of every class to `table`.
         scored: False: only take in and save results; the ground truth is not read, and `compute` is an error.
-        agreement: how "merged" weighs what only one direction believes in, see `merge_directions`; None: not at all.
+        agreement: how "merged" and "fused" weigh what only one of both believes in, see `merge_directions`; None:
+            not at all.
     Raises:
         ValueError, FileNotFoundError: what is wrong with the files; a subset that is not there or is empty.
         KeyError: `nms` has an argument that `batched_nms` does not know.
@@ -143,8 +145,9 @@ class DetectionMAP:
             raise ValueError("no results were given to this metric; call update(results) first")
         if self._final is None:
             candidates = dict(self._windows)
-            if FORWARD in candidates and BACKWARD in candidates:
-                candidates[MERGED] = merge_directions(candidates[FORWARD], candidates[BACKWARD], self.agreement)
+            for joined, (forward, backward) in JOINED.items():
+                if forward in candidates and backward in candidates:
+                    candidates[joined] = merge_directions(candidates[forward], candidates[backward], self.agreement)
             self._final = {
                 direction: final_predictions(windows, self.classes, self.nms)
                 for direction, windows in candidates.items()

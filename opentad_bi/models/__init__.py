@@ -2,6 +2,7 @@
 
 from . import backbones as backbones
 from . import detectors as detectors
+from . import fusions as fusions
 from . import heads as heads
 from . import layers as layers
 from . import losses as losses

@@ -2,9 +2,12 @@
 
 FORWARD, BACKWARD = "for", "back"
 PAIR = (FORWARD, BACKWARD)
-MERGED = "merged"  # both, through one non-maximum suppression
-FUSED = "fused"  # the outputs of a fusion, on the basis of either direction, through one non-maximum suppression
+MERGED = "merged"  # the candidates of both, through one non-maximum suppression
+FUSED_PAIR = ("fused_for", "fused_back")  # outputs of a fusion on the basis of either direction
+FUSED = "fused"  # the candidates of both bases, through one non-maximum suppression
 SINGLE = "model"  # the one direction of a single network
+
+JOINED = {MERGED: PAIR, FUSED: FUSED_PAIR}
 
 
 def chief(by_direction):

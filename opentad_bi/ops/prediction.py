@@ -9,6 +9,28 @@ from .sample import SampleMeta
 # B batch, C classes, T_l points of level l, N candidates
 
 
+@dataclass(frozen=True)
+class Grid:
+    """Where the points of a detector lie, and how many classes it tells apart.
+
+    Args:
+        num_classes: C.
+        window: grid positions that windows are padded to.
+        strides: L distances between neighbouring points of a level, in grid positions.
+        first: L positions of the first point of each level.
+    """
+
+    num_classes: int
+    window: int
+    strides: tuple[int, ...]
+    first: tuple[float, ...]
+
+    @property
+    def lengths(self):
+        """Points of each level in a window."""
+        return tuple(self.window // stride for stride in self.strides)
+
+
 @dataclass
 class Prediction:
     """Raw maps of a detector, one list entry per pyramid level.
@@ -40,11 +62,15 @@ class Detections:
     scores: Tensor
     labels: Tensor
 
+    def cpu(self):
+        """The same on the CPU."""
+        return Detections(self.segments.cpu(), self.scores.cpu(), self.labels.cpu())
+
 
 @dataclass
 class Result:
-    """All candidates of one sample: `detections` maps a direction ("model" for a single network; "for", "back")
-    to its Detections, every one of them on the forward grid and on the CPU."""
+    """All candidates of one sample: `detections` maps a direction ("model" for a single network; "for", "back",
+    "fused_for", "fused_back") to its Detections, every one of them on the forward grid and on the CPU."""
 
     meta: SampleMeta
     detections: dict[str, Detections] = field(default_factory=dict)

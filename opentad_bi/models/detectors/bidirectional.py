@@ -1,71 +1,147 @@
-"""A pair of detectors: one watches the video, one watches it played in reverse (experiments 1, 1-1 and 2)."""
+"""A pair of detectors: one watches the video, one watches it played in reverse (experiments 1, 1-1, 2 and 3-x)."""
 
 import torch
 from torch import nn
 
-from ...ops.directions import BACKWARD, FORWARD, SINGLE
+from ...ops.directions import FORWARD, FUSED, FUSED_PAIR, PAIR, SINGLE
+from ...ops.prediction import Detections, Result
 from ...ops.reverse import mirror_segments, reverse_batch
-from ...registry import MODELS, nearest
-
-DIRECTIONS = (FORWARD, BACKWARD)
+from ...registry import FUSIONS, MODELS, nearest
 
 
 @MODELS.register_module()
 class BiDirectional(nn.Module):
     """Two detectors of any kind; their losses are summed, their detections are told in forward time.
 
+    With a fusion, the raw maps of both are mixed on the basis of either direction, and the losses are those of the two
+    mixed outputs, each against its own ground truth.
+
     Args:
         for_model: dict of the detector that sees the video forward.
         back_model: dict of the detector that sees it reversed.
-        directions: which of them `predict` asks, of "for" and "back".
+        fusion: dict of what mixes their maps, or None.
+        unfused_weight: with a fusion, factor of the losses that the detectors' own outputs get besides.
+        directions: what `predict` tells, of "for", "back" and, with a fusion, "fused"; default all.
+    Raises:
+        ValueError: an unknown direction; a fusion of detectors with other classes, windows or points.
 
     Input is a paired batch {"for": batch, "back": batch}, or only {"for": batch}, or a plain batch of one
-    detector: a missing back direction is made here, by reversing the tensors on the device they are on.
+    detector: a missing back direction is made here, by reversing the tensors on the device they are on. A batch with
+    `raw`, a list of {"for": (K + 2, P), "back": (K + 2, P)} maps as `datasets.CachedPredictions` gives it, spares the
+    detectors their work.
     """
 
-    def __init__(self, for_model, back_model, directions=DIRECTIONS):
+    def __init__(self, for_model, back_model, *, fusion=None, unfused_weight=0.0, directions=None):
         super().__init__()
-        for direction in directions:
-            if direction not in DIRECTIONS:
-                raise ValueError(f"direction {direction!r} is unknown; {nearest(direction, DIRECTIONS)}")
+        known = (*PAIR, FUSED) if fusion else PAIR
+        for direction in directions or ():
+            if direction not in known:
+                raise ValueError(f"direction {direction!r} is unknown; {nearest(direction, known)}")
         self.for_model, self.back_model = MODELS.build(for_model), MODELS.build(back_model)
-        self.directions = tuple(directions)
+        self.fusion = FUSIONS.build(fusion, grid=self._common_grid()) if fusion else None
+        self.unfused_weight = unfused_weight
+        self.directions = tuple(directions or known)
 
     def branches(self):
-        """Two parts, each with its own optimizer, schedule and initial weights."""
-        return {"for_model": self.for_model, "back_model": self.back_model}
+        """The parts that have their own optimizer, schedule and initial weights."""
+        parts = {"for_model": self.for_model, "back_model": self.back_model}
+        return parts | ({"fusion": self.fusion} if self.fusion is not None else {})
 
     def forward(self, batch):
-        """Losses of both detectors: {"for_cls_loss": 0-d, ..., "back_reg_loss": 0-d}."""
-        return {
-            f"{direction}_{name}": loss
-            for direction in DIRECTIONS
-            for name, loss in self._network(direction)(self._side(batch, direction)).items()
-        }
+        """Losses: {"for_cls_loss": 0-d, ..., "back_reg_loss": 0-d}, and "for_unfused_cls_loss", ... where asked for."""
+        if self.fusion is None:
+            return {
+                f"{direction}_{name}": loss
+                for direction in PAIR
+                for name, loss in self._network(direction)(self._side(batch, direction)).items()
+            }
+        sides = {direction: self._side(batch, direction) for direction in PAIR}
+        raw = {direction: self._raw(sides, direction) for direction in PAIR}
+        fused = self.fusion(raw, sides[FORWARD]["masks"].sum(1))
+        losses = {}
+        for direction, side in sides.items():
+            network = self._network(direction)
+            for name, loss in network.losses(fused[direction], side).items():
+                losses[f"{direction}_{name}"] = loss
+            if self.unfused_weight:
+                for name, loss in network.losses(raw[direction], side).items():
+                    losses[f"{direction}_unfused_{name}"] = loss * self.unfused_weight
+        return losses
 
     @torch.no_grad()
     def predict(self, batch):
-        """One `Result` per sample with the candidates of each of `directions`, on the forward grid."""
-        merged = None
+        """One `Result` per sample, on the forward grid and the CPU: candidates of each of `directions`; "fused" gives
+        those of either basis, as "fused_for" and "fused_back"."""
+        found = self._fused(batch) if FUSED in self.directions else self._unfused(batch)
+        meta = self._side(batch, self.directions[0] if self.directions[0] in PAIR else FORWARD)["meta"]
+        return [Result(one, {direction: rows[i] for direction, rows in found.items()}) for i, one in enumerate(meta)]
+
+    def adapt_state_dict(self, state):
+        """`state` as it is; ValueError if this pair has a fusion and `state` holds a pair without one."""
+        if self.fusion is not None and not any(name.startswith("fusion.") for name in state):
+            raise ValueError(
+                "the checkpoint holds no fusion, but the config has one; evaluate it with the config of its own run, "
+                "or start the training of a fusion from it by --for_resume and --back_resume"
+            )
+        return state
+
+    def _unfused(self, batch):
+        """{direction: list of Detections} of the detectors asked for, one after the other."""
+        found = {}
         for direction in self.directions:
             results = self._network(direction).predict(self._side(batch, direction))
-            for result in results:
-                result.detections = {direction: result.detections[SINGLE]}
-                if direction == BACKWARD:
-                    found = result.detections[direction]
-                    found.segments = mirror_segments(found.segments, result.meta.valid_length)
-            if merged is None:
-                merged = results
-                continue
-            for kept, result in zip(merged, results, strict=True):
-                kept.detections.update(result.detections)
-        return merged
+            lengths = [result.meta.valid_length for result in results]
+            found[direction] = _forward([r.detections[SINGLE] for r in results], lengths, direction)
+        return found
+
+    def _fused(self, batch):
+        """The same with what the fusion makes of both."""
+        sides = {direction: self._side(batch, direction) for direction in PAIR}
+        raw = {direction: self._raw(sides, direction) for direction in PAIR}
+        lengths = [meta.valid_length for meta in sides[FORWARD]["meta"]]
+        found = {d: self._decode(d, raw[d], sides[d], lengths) for d in PAIR if d in self.directions}
+        fused = self.fusion(raw, sides[FORWARD]["masks"].sum(1))
+        bases = {name: self._decode(d, fused[d], sides[d], lengths) for d, name in zip(PAIR, FUSED_PAIR, strict=True)}
+        return found | bases
+
+    def _decode(self, direction, prediction, side, lengths):
+        detections = [d.cpu() for d in self._network(direction).decode(prediction, side)]
+        return _forward(detections, lengths, direction)
+
+    def _raw(self, batch, direction):
+        """Maps of one detector; without a graph if nothing in it trains."""
+        side, network = self._side(batch, direction), self._network(direction)
+        if "raw" in side:
+            return network.restore(torch.stack([maps[direction] for maps in side["raw"]]), side["masks"])
+        trains = any(p.requires_grad for p in network.parameters())
+        with torch.set_grad_enabled(torch.is_grad_enabled() and trains):
+            return network.raw(side)
 
     def _network(self, direction):
         return self.for_model if direction == FORWARD else self.back_model
 
     def _side(self, batch, direction):
         """The batch of one direction."""
-        if "inputs" in batch:
+        if "masks" in batch:
             batch = {FORWARD: batch}
         return batch[direction] if direction in batch else reverse_batch(batch[FORWARD])
+
+    def _common_grid(self):
+        """The Grid of both detectors, which must be one."""
+        grids = [network.grid() for network in (self.for_model, self.back_model)]
+        if grids[0] != grids[1]:
+            raise ValueError(
+                "a fusion needs detectors with the same classes, window and points, but for_model has "
+                f"{grids[0]} and back_model {grids[1]}"
+            )
+        return grids[0]
+
+
+def _forward(detections, lengths, direction):
+    """Detections of one direction, told in forward time."""
+    if direction == FORWARD:
+        return detections
+    return [
+        Detections(mirror_segments(found.segments, length), found.scores, found.labels)
+        for found, length in zip(detections, lengths, strict=True)
+    ]

@@ -6,7 +6,7 @@ from torch import nn
 
 from ...ops.candidates import select_candidates
 from ...ops.directions import SINGLE
-from ...ops.prediction import Detections, Prediction, Result
+from ...ops.prediction import Grid, Prediction, Result
 from ...ops.segments import decode_segments
 from ...registry import BACKBONES, HEADS, MODELS, NECKS, PROJECTIONS
 from .padding import minimal_length, padded_length
@@ -78,6 +78,41 @@ class ActionFormer(nn.Module):
         cls, reg, points = self.rpn_head(features, masks)
         return Prediction(cls=cls, reg=reg, masks=masks, points=points)
 
+    def restore(self, maps, mask):
+        """The Prediction of maps that were joined over the levels.
+
+        Args:
+            maps: (B, K + 2, P) class logits, then distances.
+            mask: (B, T) bool of the window.
+        """
+        coarse = max(self.strides)
+        cells, rest = divmod(maps.shape[-1], sum(coarse // stride for stride in self.strides))
+        padding = cells * coarse - mask.shape[-1]
+        if rest or padding < 0:
+            raise ValueError(
+                f"maps of {maps.shape[-1]} points do not fit a window of {mask.shape[-1]} positions and levels of "
+                f"strides {self.strides}"
+            )
+        lengths = [cells * coarse // stride for stride in self.strides]
+        cls, reg = maps.split([self.rpn_head.num_classes, 2], dim=1)
+        mask = F.pad(mask, (0, padding))
+        return Prediction(
+            cls=list(cls.split(lengths, dim=2)),
+            reg=list(reg.split(lengths, dim=2)),
+            masks=[mask[:, ::stride] for stride in self.strides],
+            points=self.rpn_head.prior_generator(lengths, maps.device),
+        )
+
+    def grid(self):
+        """Where the points lie, as a fusion must know it."""
+        points = self.rpn_head.prior_generator([1] * len(self.strides))
+        return Grid(
+            num_classes=self.rpn_head.num_classes,
+            window=self.projection.max_seq_len,
+            strides=tuple(self.strides),
+            first=tuple(float(level[0, 0]) for level in points),
+        )
+
     def losses(self, prediction, batch):
         """Losses of raw maps against `gt_segments` and `gt_labels` of the batch."""
         return self.rpn_head.losses(prediction, batch["gt_segments"], batch["gt_labels"])
@@ -102,10 +137,7 @@ class ActionFormer(nn.Module):
     def predict(self, batch):
         """One Result per sample, on the CPU."""
         detections = self.decode(self.raw(batch), batch)
-        return [
-            Result(meta, {SINGLE: Detections(d.segments.cpu(), d.scores.cpu(), d.labels.cpu())})
-            for meta, d in zip(batch["meta"], detections, strict=True)
-        ]
+        return [Result(meta, {SINGLE: d.cpu()}) for meta, d in zip(batch["meta"], detections, strict=True)]
 
     def branches(self):
         """What steps with its own optimizer."""
