@@ -52,17 +52,20 @@ def write_video(path, seed):
 
 @pytest.fixture(scope="session")
 def tiny_set(tmp_path_factory):
-    """A folder in the THUMOS layout: videos and features (both directions) of two training and one test video."""
+    """A folder in the THUMOS layout, two training videos and one of test, with features and windows both ways."""
     root = tmp_path_factory.mktemp("tiny")
-    for folder in ("annotations", "raw_data", "features", "back_features"):
+    for folder in ("annotations", "raw_data", "features", "back_features", "windows", "back_windows"):
         (root / folder).mkdir()
     labels = [f"Class{i}" for i in range(4)]
     (root / "annotations" / "category_idx.txt").write_text("\n".join(labels))
     database = {}
     for i, subset in enumerate(("training", "training", "validation")):
         write_video(root / "raw_data" / f"v{i}.mp4", i)
-        for folder in ("features", "back_features"):
-            np.save(root / folder / f"v{i}.npy", np.random.default_rng(i).normal(size=(40, 32)).astype(np.float32))
+        for back in ("", "back_"):
+            rng = np.random.default_rng(i)
+            np.save(root / f"{back}features" / f"v{i}.npy", rng.normal(size=(40, 32)).astype(np.float32))
+            np.save(root / f"{back}windows" / f"v{i}.npy", rng.normal(size=(1, 64, 32)).astype(np.float32))
+            (root / f"{back}windows" / f"v{i}.json").write_text('{"starts": [0], "valid": [38]}')
         actions = [{"segment": [0.5 + k, 1.5 + k], "label": labels[k]} for k in range(4)]
         database[f"v{i}"] = {
             "subset": subset, "duration": FRAMES / FPS, "frame": FRAMES, "annotations": actions,
@@ -74,12 +77,13 @@ def tiny_set(tmp_path_factory):
 def tiny_overrides(path, root):
     """Overrides that shrink the config at `path` and point it at `root`; only those whose helpers it has."""
     helpers = Config.fromfile(str(ROOT / path)).to_dict()
+    features = "windows" if "LoadWindowFeats" in str(helpers) else "features"
     paths = {
         "data_root": str(root),
         "annotation_path": str(root / "annotations" / "thumos_14_anno.json"),
         "class_map": str(root / "annotations" / "category_idx.txt"),
-        "data_path": str(root / ("features" if "feature_root" in helpers else "raw_data")),
-        "back_data_path": str(root / ("back_features" if "feature_root" in helpers else "raw_data")),
+        "data_path": str(root / (features if "feature_root" in helpers else "raw_data")),
+        "back_data_path": str(root / (f"back_{features}" if "feature_root" in helpers else "raw_data")),
         "block_list": None,
     }
     values = {**SMALL, **paths, "num_classes": 4, "work_dir": str(root / "exps")}

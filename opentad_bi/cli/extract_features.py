@@ -8,8 +8,10 @@ import torch
 
 from ..config import load_config, parse_overrides
 from ..engine import Runner
-from ..engine.extract import DIRECTIONS, extract
+from ..engine.extract import extract
+from ..engine.extract_forms import VideoRows, Windows
 from ..engine.weights import load_weights, read_weights
+from ..ops.directions import PAIR
 from ..registry import DATASETS, nearest
 from ..utils.distributed import barrier, close_distributed, is_main, setup_distributed
 from ..utils.files import read_json, write_json
@@ -17,27 +19,58 @@ from ..utils.logging import LOGGER, setup_logging
 from .common import Parser, add_config_arguments, add_device_arguments, command, make_writable
 
 EPILOG = """
-The videos are those of dataset.test in the config, read through its sliding windows and its pipeline; where windows
-overlap, a position is taken from the window in whose middle it lies best. With window_overlap_ratio=0 a file holds
-whole windows as the network gives them (the last one is moved back to end with the video, and gives its second half).
-Row i of DIR/for/NAME.npy, float32 (n, C), is grid position i; row j of DIR/back/NAME.npy is the output on the reversed
-frames at position n - 1 - j. A pair gives each direction from its own network. DIR/for.json and DIR/back.json say what
-made the files; finished files are kept, and a run with other settings is refused without --overwrite.
+The videos are those of dataset.test in the config, read through its sliding windows and its pipeline. A pair gives each
+direction from its own network. DIR/for.json and DIR/back.json say what made the files; finished files are kept, and a
+run with other settings is refused without --overwrite.
+
+Without --windows, a file is one row per position, (n, C). Where windows overlap, a position is taken from the window in
+whose middle it lies best. Row i of DIR/for/NAME.npy is grid position i; row j of DIR/back/NAME.npy is the output on the
+reversed frames at position n - 1 - j.
+
+With --windows, a file is every window as the network gives it, padding included, (W, T, C); DIR/back/NAME.npy holds
+the reversed windows in their own order, and NAME.json the first position and the valid length of each. A backbone's
+output depends on the whole of its window, so this form alone gives the rest of the detector what it gets end to end:
+read it by LoadWindowFeats in a ThumosSlidingDataset of the same window_size and window_overlap_ratio, as
+configs/demo/pair_features.py does.
+
+The rest of the detector starts where an end-to-end checkpoint left off with (CHECKPOINT may be one of the pair)
+
+    python tools/train.py CONFIG --cfg-options branches.model.load_from=CHECKPOINT
+    python tools/train_exp_2.py CONFIG --for_resume CHECKPOINT --back_resume CHECKPOINT
+
+where CONFIG is the one without a backbone, and its branches have load_unexpected=["backbone.*"].
 """
+
+FORM = {"form": VideoRows.name, "dtype": "float32"}  # of a record that does not say
 
 
 def parser():
     """The arguments of the command."""
     cli = Parser(__doc__, EPILOG)
     add_config_arguments(cli)
+    cli.add_argument(
+        "weights",
+        nargs="?",
+        metavar="checkpoint",
+        help="PATH or PATH:KEY of the network (default: the branch's weights)",
+    )
     add_device_arguments(cli)
     cli.add_argument("--out", required=True, metavar="DIR", help="folder of the features")
-    cli.add_argument("--checkpoint", metavar="P", help="PATH or PATH:KEY (default: the branch's weights)")
+    cli.add_argument("--windows", action="store_true", help="every window as it is, instead of one row per position")
+    cli.add_argument("--dtype", choices=("float32", "float16"), default="float32", help="of the files")
+    cli.add_argument("--checkpoint", metavar="P", help="the same as the second word")
     cli.add_argument("--branch", metavar="NAME", help="network that makes every direction")
-    cli.add_argument("--direction", choices=(*DIRECTIONS, "both"), default="both", help="which files")
+    cli.add_argument("--direction", choices=(*PAIR, "both"), default="both", help="which files")
     cli.add_argument("--subset", nargs="+", metavar="S", help="subsets of the annotation (default: all of the config)")
     cli.add_argument("--overwrite", action="store_true", help="make files again that are there")
     return cli
+
+
+def one_checkpoint(args):
+    """The checkpoint that is named as the second word or by --checkpoint, or None; ValueError if they differ."""
+    if args.weights and args.checkpoint and args.weights != args.checkpoint:
+        raise ValueError(f"two checkpoints are named: {args.weights} and --checkpoint {args.checkpoint}")
+    return args.weights or args.checkpoint
 
 
 def windows_config(cfg, subset):
@@ -79,7 +112,8 @@ def load(runner, chosen, checkpoint):
         specs[name] = branch.cfg.get("load_from") or (branch.cfg.get("pretrained") or {}).get("path")
         if not specs[name]:
             raise ValueError(
-                f"there are no weights for branch {name!r}; name a --checkpoint, or set branches.{name}.load_from"
+                f"there are no weights for branch {name!r}; name a checkpoint behind the config, or set "
+                f"branches.{name}.load_from"
             )
         branch.load_initial_weights()
     return specs
@@ -106,7 +140,8 @@ def describe(cfg, windows, name, backbone):
     """What the features of one direction depend on, as it reads back from JSON; `cfg` is a plain dict."""
     model = cfg["model"].get(name, cfg["model"])
     names = ("ann_file", "data_path", "window_size", "window_overlap_ratio", "feature_stride", "sample_stride")
-    seen = {key: windows[key] for key in (*names, "offset_frames", "pipeline") if key in windows}
+    more = ("offset_frames", "fps", "reference_windows", "pipeline")
+    seen = {key: windows[key] for key in (*names, *more) if key in windows}
     made = {"branch": name, "weights_sha256": digest(backbone), "amp": cfg["solver"].get("amp")}
     return json.loads(json.dumps({**made, "backbone": model["backbone"], "dataset": seen}))
 
@@ -115,7 +150,7 @@ def check_record(path, features, overwrite):
     """Refuse to mix with features of other settings, as the record at `path` tells."""
     if overwrite or not path.is_file():
         return
-    former = read_json(path, "record of features").get("features", {})
+    former = {**FORM, **read_json(path, "record of features").get("features", {})}
     differ = [key for key in features if former.get(key) != features[key]]
     if differ:
         raise ValueError(
@@ -126,9 +161,10 @@ def check_record(path, features, overwrite):
 
 def run(args):
     """Extract; returns 0."""
+    checkpoint = one_checkpoint(args)
     cfg = load_config(args.config, parse_overrides(args.cfg_options))
     cfg.solver.ema = {"type": "NoAverage"}
-    out, directions = Path(args.out), DIRECTIONS if args.direction == "both" else (args.direction,)
+    out, directions = Path(args.out), PAIR if args.direction == "both" else (args.direction,)
     chosen, windows = choose_branches(cfg, directions, args.branch), windows_config(cfg.to_dict(), args.subset)
     dataset = build_windows(windows)
     device = setup_distributed(args.device)
@@ -137,18 +173,19 @@ def run(args):
         make_writable(out, "--out")
         runner = Runner(cfg, work_dir=out, device=device, seed=args.seed, training=False)
         backbones = {d: backbone_of(runner.branches[name].module, name) for d, name in chosen.items()}
-        specs = load(runner, chosen, args.checkpoint)
+        specs = load(runner, chosen, checkpoint)
+        form = Windows() if args.windows else VideoRows()
+        kept = {"form": form.name, "dtype": args.dtype}
         for direction, name in chosen.items():
-            features = describe(cfg.to_dict(), windows, name, backbones[direction])
+            features = {**describe(cfg.to_dict(), windows, name, backbones[direction]), **kept}
             path = out / f"{direction}.json"
             check_record(path, features, args.overwrite)
             barrier()
             if is_main():
                 write_json(path, {"config": args.config, "weights": specs[name], "features": features})
         size = {key: cfg.solver.test[key] for key in ("batch_size", "num_workers")}
-        written = extract(
-            backbones, dataset, out, device=device, autocast=runner.autocast, overwrite=args.overwrite, **size
-        )
+        options = {"form": form, "dtype": args.dtype, "overwrite": args.overwrite}
+        written = extract(backbones, dataset, out, device=device, autocast=runner.autocast, **options, **size)
         LOGGER.info("%s: %d videos written", out, written)
         return 0
     finally:

@@ -9,6 +9,9 @@ from .readers import find_video, open_video
 from .transforms.compose import Compose
 from .transforms.features import LoadFeats
 from .transforms.load_frames import LoadFrames
+from .transforms.window_features import LoadWindowFeats
+from .window_files import open_windows
+from .windows import OVERLAP, cut_windows
 
 # share of its length by which a file may differ from the annotation: beyond the first a warning, the second an error
 DRIFT = (0.01, 0.1)
@@ -37,6 +40,7 @@ class MediaCheck:
             self._problems.append(("error", "", f"pipeline: {error}"))
             steps = []
         self.load_feats = next((step for step in steps if isinstance(step, LoadFeats)), None)
+        self.load_windows = next((step for step in steps if isinstance(step, LoadWindowFeats)), None)
         self.load_frames = next((step for step in steps if isinstance(step, LoadFrames)), None)
 
     def check_pipeline(self):
@@ -50,6 +54,8 @@ class MediaCheck:
             try:
                 if self.load_feats:
                     findings += self._features(folder, name, entry, lengths)
+                elif self.load_windows:
+                    findings += self._windows(folder, name, entry, lengths)
                 elif self.load_frames:
                     findings += self._video(folder, name, entry, lengths)
             except (OSError, ValueError, ImportError) as error:
@@ -82,6 +88,33 @@ class MediaCheck:
             findings += _drift(len(feats) * stride, entry["frame"], text, slack=SLACK * stride)
         lengths.append(len(self.load_feats.load(folder, name)))
         return findings
+
+    def _windows(self, folder, name, entry, lengths):
+        findings = []
+        paths = self.load_windows.paths(folder, name)
+        if not self.full:
+            return [("error", f"features {path} do not exist") for path in paths if not Path(path).is_file()]
+        frames, size, stride = self._frames(entry), self.arguments["window_size"], self._snippet_stride()
+        options = self.arguments.get("window_overlap_ratio", OVERLAP), self.arguments.get("reference_windows", False)
+        wanted = cut_windows(-(-frames // stride), size, *options)[:, 0].tolist()
+        for path in paths:
+            file = open_windows(path)
+            wrong = sum(not np.isfinite(file.window(start, size)[0]).all() for start in wanted)
+            if wrong:
+                findings.append(("error", f"features {path} hold NaN or infinite in {wrong} windows"))
+            lengths.append(max(start + valid for start, valid in zip(file.starts, file.valid, strict=True)))
+            text = f"features {path} stand for {{}} frames (stride {stride}), the annotation says {{}}"
+            findings += _drift(lengths[-1] * stride, frames, text, slack=SLACK * stride)
+        return findings
+
+    def _frames(self, entry):
+        """Frames of a video, as the dataset counts them."""
+        fps = self.arguments.get("fps", -1)
+        return int(entry["duration"] * fps) if fps > 0 else int(entry["frame"])
+
+    def _snippet_stride(self):
+        """Frames from one grid position to the next."""
+        return self.arguments.get("feature_stride", 4) * self.arguments.get("sample_stride", 1)
 
 
 def _drift(found, annotated, text, slack=SLACK):

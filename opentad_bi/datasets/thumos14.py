@@ -9,7 +9,7 @@ import numpy as np
 
 from ..registry import DATASETS
 from .base import AnnotationDataset
-from .windows import clip_segments, reference_windows, sliding_windows, window_stride
+from .windows import OVERLAP, clip_segments, cut_windows
 
 
 @DATASETS.register_module()
@@ -46,20 +46,19 @@ class ThumosSlidingDataset(AnnotationDataset):
     """
 
     window_size: int
-    window_overlap_ratio: float = 0.25
+    window_overlap_ratio: float = OVERLAP
     ioa_thresh: float = 0.75
     reference_windows: bool = False
 
     def _index(self):
         """`_windows` (W, 3) int64: video, first and last grid position (inclusive)."""
-        cut = reference_windows if self.reference_windows else sliding_windows
-        stride = window_stride(self.window_size, self.window_overlap_ratio)
+        options = self.window_size, self.window_overlap_ratio, self.reference_windows
         rows = []
         for i, video in enumerate(self.videos):
             n = -(-video.frames // self.snippet_stride)
             rows += [
                 (i, start, end - 1)
-                for start, end in cut(n, self.window_size, stride)
+                for start, end in cut_windows(n, *options)
                 if self.test_mode or len(self._truncated(video, start, end - 1)[1])
             ]
         if not rows:

@@ -5,6 +5,13 @@ n grid positions of the video, W windows, N segments
 
 import numpy as np
 
+OVERLAP = 0.25  # share of a window that the next one repeats, where nothing is said
+
+
+def cut_windows(n, window, overlap, reference=False):
+    """`sliding_windows` or `reference_windows` for an overlap.  Returns (W, 2) int64 rows [start, end)."""
+    return (reference_windows if reference else sliding_windows)(n, window, window_stride(window, overlap))
+
 
 def window_stride(window, overlap):
     """Grid positions from one window to the next, for an overlap in [0, 1)."""

@@ -7,7 +7,20 @@ on the grid and `gt_labels` (N,) int64; of a sliding window also `window_size`, 
 All random draws come from `rng`, a `random.Random`.
 """
 
-from . import collect, color_jitter, compose, crop, decode, features, flip, img_aug, load_frames, resize, truncate
+from . import (
+    collect,
+    color_jitter,
+    compose,
+    crop,
+    decode,
+    features,
+    flip,
+    img_aug,
+    load_frames,
+    resize,
+    truncate,
+    window_features,
+)
 
 __all__ = [
     "collect",
@@ -21,4 +34,5 @@ __all__ = [
     "load_frames",
     "resize",
     "truncate",
+    "window_features",
 ]
