@@ -41,8 +41,12 @@ class Video:
 
 
 def read_database(ann_file):
-    """Read an annotation file.  Returns {video name: its entry}; ValueError names what is wrong and in which video."""
-    content = read_json(ann_file, "annotation")
+    """Read an annotation file, or take the content of one.
+
+    Returns:
+        {video name: its entry}; ValueError names what is wrong and in which video.
+    """
+    content = ann_file if isinstance(ann_file, dict) else read_json(ann_file, "annotation")
     if not isinstance(content, dict) or not isinstance(content.get("database"), dict):
         raise ValueError(f"annotation {ann_file} has no object 'database'")
     for name, entry in content["database"].items():
@@ -72,9 +76,8 @@ def entry_problem(entry):
 
 
 def read_class_map(path):
-    """Read a class map (text, or a JSON list).  Returns the class names, label 0 first."""
-    path = Path(path)
-    if not path.is_file():
+    """Read a class map (text, a JSON list, or the names themselves).  Returns the class names, label 0 first."""
+    if isinstance(path, (str, Path)) and not Path(path).is_file():
         raise FileNotFoundError(
             f"class map {path} does not exist (text, one class per line); to make it from the labels of the "
             "annotation: python tools/check_dataset.py CONFIG --write-class-map"

@@ -23,9 +23,9 @@ class AnnotationDataset(Dataset):
     one `random.Random(seed)`; without a seed, the index is the seed.
 
     Args:
-        ann_file: annotation JSON.
+        ann_file: annotation JSON, or its content.
         subset_name: name of a subset of it, or a list of names.
-        class_map: text file, one class per line.
+        class_map: text file, one class per line, or a list of names.
         data_path: folder of videos or of features, or for features a list of folders.
         pipeline: list of transform configs.
         block_list: left-out videos: names, a JSON list, or a text file with one name per line.
@@ -40,9 +40,9 @@ class AnnotationDataset(Dataset):
         FileNotFoundError, ValueError: naming the file, video, segment or label, and the choices.
     """
 
-    ann_file: str
+    ann_file: str | dict
     subset_name: str | list[str]
-    class_map: str
+    class_map: str | list[str]
     data_path: str | list[str]
     pipeline: list
     block_list: str | list[str] | None = None
@@ -121,11 +121,15 @@ class AnnotationDataset(Dataset):
                 from there too, in forward order, and stands behind the forward one: frames along time, features
                 along channels.
         """
-        results = self._results(range(len(self))[index])
+        results = self.describe(index)
         results["rng"] = random.Random(int(seed))
         if back_data_path is not None:
             results["back_data_path"] = back_data_path
         return self._transforms(results)
+
+    def describe(self, index):
+        """What the pipeline is given of sample `index`, before any draw."""
+        return self._results(range(len(self))[index])
 
     def _describe(self, video):
         """What every transform may need to know of a video."""

@@ -1,0 +1,170 @@
+"""A trained network, ready to look at videos."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from mmengine.config import Config
+from torch import nn
+
+from ..config import dataset_config, load_config
+from ..datasets.stream import split_pipeline
+from ..engine.precision import autocast, precision
+from ..engine.weights import branch_part, load_weights, read_file
+from ..registry import MODELS
+from ..utils.files import read_names
+from ..utils.logging import LOGGER
+
+
+@dataclass(frozen=True)
+class Detector:
+    """What `detect` needs of a network.
+
+    Args:
+        model: in evaluation mode, on `device`.
+        cfg: its config.
+        classes: names by label.
+        device: where the model is.
+        autocast: a function that returns the context of its precision.
+    """
+
+    model: nn.Module
+    cfg: Config
+    classes: list[str]
+    device: torch.device
+    autocast: Callable
+
+    @property
+    def windows(self):
+        """Config of the windows through which videos are seen: `dataset.test`, as a plain dict."""
+        return windows_config(self.cfg)
+
+
+def init_detector(
+    config, checkpoint=None, device=None, *, classes=None, options=None, for_checkpoint=None, back_checkpoint=None
+):
+    """A detector that `detect` takes.
+
+    A network that was trained on reversed video is to be shown reversed video (`tools/reverse_videos.py`); a pair
+    reverses what it sees by itself.
+
+    Args:
+        config: path of a config, or a loaded one. Of the data that it names nothing need be there.
+        checkpoint: weights of the whole model, "PATH" (averaged ones preferred) or "PATH:KEY"; strict.
+        device: such as "cpu" or "cuda:1"; default CUDA where there is one.
+        classes: names by label, or a file of them (text with one per line, or a JSON list). Default those in the
+            checkpoint, else those of `evaluation.class_map` in the config.
+        options: {"a.b": value}, overrides of existing keys of the config as --cfg-options takes them.
+        for_checkpoint, back_checkpoint: weights of the two networks of a pair, instead of `checkpoint`.
+    Raises:
+        FileNotFoundError, KeyError, ValueError: what is wrong with the config, the weights or the names.
+    """
+    if isinstance(config, Config):
+        if options:
+            raise ValueError("options take effect while a config is read; give the path of the config, or no options")
+        cfg = config
+    else:
+        cfg = load_config(config, options)
+    where = cfg.filename or "the config"
+    refuse_features(cfg, where)
+    device = choose_device(device)
+    dtype = precision(cfg.solver.get("amp"))
+    model = MODELS.build(cfg.model)
+    branches = {"for_model": for_checkpoint, "back_model": back_checkpoint}
+    files = load(model, cfg, checkpoint, {name: spec for name, spec in branches.items() if spec is not None})
+    names = find_classes(classes, files, cfg.get("evaluation", {}).get("class_map"))
+    check_classes(names, model)
+    # half precision is of no use on a CPU
+    use = None if device.type == "cpu" and dtype is torch.float16 else dtype
+    return Detector(model.eval().to(device), cfg, names, device, autocast(device, use))
+
+
+def windows_config(cfg):
+    """Config of `dataset.test` without what is wrapped around it, as a plain dict."""
+    splits = cfg.to_dict().get("dataset", {})
+    return dataset_config({name: split for name, split in splits.items() if name != "wrap"}, "test")
+
+
+def refuse_features(cfg, where):
+    """ValueError if the network does not look at frames through sliding windows."""
+    try:
+        split_pipeline(windows_config(cfg)["pipeline"])
+    except ValueError as error:
+        raise ValueError(
+            f"{where}: {error}. Take the config and checkpoint of a network that is run on frames (its model has a "
+            "backbone); on features, use tools/extract_features.py and tools/test.py"
+        ) from error
+
+
+def choose_device(device):
+    """The device of that name; default CUDA where there is one."""
+    try:
+        chosen = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    except RuntimeError as error:
+        raise ValueError(f"{device!r} is no device; choose cpu or cuda") from error
+    if chosen.type == "cuda" and (chosen.index or 0) >= torch.cuda.device_count():
+        raise ValueError(f"device {chosen}: {torch.cuda.device_count()} CUDA devices are available here; choose cpu")
+    return chosen
+
+
+def load(model, cfg, checkpoint, by_branch):
+    """Fill the model from `checkpoint`, or each branch from `by_branch` or the config's `load_from`.
+
+    Returns:
+        the contents of the files.
+    """
+    if checkpoint is not None:
+        if by_branch:
+            raise ValueError("checkpoint fills the whole model; for_checkpoint and back_checkpoint fill its branches")
+        state, key, content = read_file(checkpoint)
+        taken = load_weights(model, state, what=checkpoint)
+        LOGGER.info("%d tensors from %s (%s)", taken, checkpoint, key or "plain state dict")
+        return [content]
+    modules = model.branches()
+    for name in by_branch:
+        if name not in modules:
+            raise ValueError(f"weights for {name}: the model has no such branch, only {', '.join(modules)}")
+    return [load_branch(name, module, cfg, by_branch.get(name)) for name, module in modules.items()]
+
+
+def load_branch(name, module, cfg, spec):
+    """Fill one branch from `spec`, else from its `load_from` in the config; returns the content of the file."""
+    branch = cfg.get("branches", {}).get(name, {})
+    spec = spec or branch.get("load_from")
+    if not spec:
+        raise ValueError(
+            f"there are no weights for branch {name!r}; give checkpoint, or for a pair for_checkpoint, back_checkpoint"
+        )
+    state, key, content = read_file(spec)
+    options = {"missing": branch.get("load_missing", ()), "unexpected": branch.get("load_unexpected", ())}
+    taken = load_weights(module, branch_part(state, name), what=spec, **options)
+    LOGGER.info("%s: %d tensors from %s (%s)", name, taken, spec, key or "plain state dict")
+    return content
+
+
+def find_classes(classes, files, class_map):
+    """Names by label: those given, else those in the first of the checkpoint `files` that has any, else `class_map`."""
+    if classes is not None:
+        return read_names(classes, "list of classes")
+    for content in files:
+        names = content.get("classes")
+        if isinstance(names, (list, tuple)) and names:
+            return list(map(str, names))
+    if class_map and (not isinstance(class_map, (str, Path)) or Path(class_map).is_file()):
+        return read_names(class_map, "class map")
+    raise ValueError(
+        "the names of the classes are not known: the checkpoint does not hold them, and evaluation.class_map "
+        f"{class_map!r} of the config does not exist; give classes: a list of names, or a file with one per line"
+    )
+
+
+def check_classes(names, model):
+    """ValueError unless there is one name for each class that the heads of `model` tell apart."""
+    for branch, module in model.branches().items():
+        count = getattr(getattr(module, "rpn_head", None), "num_classes", None)
+        if count is not None and count != len(names):
+            raise ValueError(
+                f"there are {len(names)} names of classes, beginning with {', '.join(names[:3])}, but {branch} tells "
+                f"{count} apart; give classes"
+            )
