@@ -1,6 +1,6 @@
 """The datasets of opentad_bi; importing this package registers them, the transforms and the video readers."""
 
-from . import paired, readers, thumos14, transforms
+from . import cached_predictions, paired, readers, stream, thumos14, transforms
 from .annotation import write_class_map
 
-__all__ = ["paired", "readers", "thumos14", "transforms", "write_class_map"]
+__all__ = ["cached_predictions", "paired", "readers", "stream", "thumos14", "transforms", "write_class_map"]

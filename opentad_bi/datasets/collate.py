@@ -7,17 +7,15 @@ from torch.nn.functional import pad
 
 
 def collate(samples):
-    """Stack `inputs` and `masks`, keep the rest as lists; features of different lengths are padded with zeros.
+    """Stack `masks` and, where there are any, `inputs`, keep the rest as lists; features of different lengths are padded with zeros.
 
     Args:
         samples: list of B dicts with the same keys.
     """
-    if samples[0]["inputs"].ndim == 2:
+    if "inputs" in samples[0] and samples[0]["inputs"].ndim == 2:
         samples = _same_length(samples)
     batch = {key: [sample[key] for sample in samples] for key in samples[0]}
-    batch["inputs"] = torch.stack(batch["inputs"])
-    batch["masks"] = torch.stack(batch["masks"])
-    return batch
+    return batch | {key: torch.stack(batch[key]) for key in ("inputs", "masks") if key in batch}
 
 
 def collate_pairs(samples):

@@ -27,7 +27,7 @@ class BiDirectional(nn.Module):
 
     Input is a paired batch {"for": batch, "back": batch}, or only {"for": batch}, or a plain batch of one
     detector: a missing back direction is made here, by reversing the tensors on the device they are on. A batch with
-    `raw`, a list of {"for": (K + 2, P), "back": (K + 2, P)} maps as `datasets.CachedPredictions` gives it, spares the
+    `raw`, a list of {"for": (K + 2, P), "back": (K + 2, P)} maps as `CachedPredictions` gives it, spares the
     detectors their work.
     """
 
@@ -75,6 +75,18 @@ class BiDirectional(nn.Module):
         found = self._fused(batch) if FUSED in self.directions else self._unfused(batch)
         meta = self._side(batch, self.directions[0] if self.directions[0] in PAIR else FORWARD)["meta"]
         return [Result(one, {direction: rows[i] for direction, rows in found.items()}) for i, one in enumerate(meta)]
+
+    @torch.no_grad()
+    def raw_maps(self, batch):
+        """What both detectors say, joined over the levels: {"for": (B, K + 2, P), "back": ...}, logits then distances.
+
+        Each direction is told in its own time; `CachedPredictions` gives them back.
+        """
+        maps = {}
+        for direction in PAIR:
+            raw = self._raw(batch, direction)
+            maps[direction] = torch.cat([torch.cat(raw.cls, dim=2), torch.cat(raw.reg, dim=2)], dim=1).float()
+        return maps
 
     def adapt_state_dict(self, state):
         """`state` as it is; ValueError if this pair has a fusion and `state` holds a pair without one."""

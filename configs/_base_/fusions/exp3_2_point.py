@@ -1,0 +1,4 @@
+# Experiment 3-2 with a layer at every point over distances: for windows of any length.
+_base_ = ["branch.py"]
+
+fusion = dict(type="SplitFusion", boundary=dict(type="PointFC"), cls=dict(type="ClassConv3d"))

@@ -1,0 +1,4 @@
+# Experiment 3-3 with a layer at every point over distances: for windows of any length.
+_base_ = ["branch.py"]
+
+fusion = dict(type="SplitFusion", boundary=dict(type="PointFC"), cls=dict(type="ClassMean"))

@@ -1,0 +1,5 @@
+# Experiment 3-1 as it was first tried, to show why it failed: arrays flipped with their padding, one layer over all
+# levels, random weights.
+_base_ = ["branch.py"]
+
+fusion = dict(type="JointFusion", alignment="flip", mix=dict(type="TimeFC", joined=True, start="random"))

@@ -1,0 +1,9 @@
+# Experiment 3-3 on the demonstration set with both networks frozen, from what tools/cache_predictions.py kept of them:
+# only the fusion trains, and no network runs until the evaluation.
+_base_ = ["pair_exp3_3.py"]
+
+cache_path = "data/demo_predictions"
+fusion_lr = 1e-3
+dataset = dict(train=dict(_delete_=True, type="CachedPredictions", folder="${cache_path}"))
+branch = dict(trainable=[])
+work_dir = "exps/demo/pair_exp3_3_cached"

@@ -1,0 +1,88 @@
+"""Keep what a trained pair says of its training windows, so that a fusion can train without the detectors."""
+
+from pathlib import Path
+
+import torch
+from tqdm import tqdm
+
+from ..datasets.cached_predictions import write_cached
+from ..engine import Runner
+from ..engine.loaders import to_device, train_loader
+from ..ops.directions import FORWARD
+from ..utils.distributed import is_main, rank, setup_distributed, close_distributed, world_size
+from ..utils.files import write_json
+from ..utils.logging import LOGGER, setup_logging
+from .common import Parser, add_run_arguments, command, config_of, make_writable
+from .test import load_model
+
+EPILOG = """
+The windows are those of dataset.train in the config, with the draws of as many epochs as asked for. A config that trains
+on them names dataset.train = dict(type="CachedPredictions", folder=DIR) and freezes both networks (trainable=[]); see
+configs/demo/pair_exp3_3_cached.py. Its networks start from the same weights as here.
+"""
+
+
+def parser():
+    """The arguments of the command."""
+    cli = Parser(__doc__, EPILOG)
+    add_run_arguments(cli)
+    cli.add_argument("--checkpoint", metavar="P", help="PATH or PATH:KEY of the pair (or --for_resume, --back_resume)")
+    cli.add_argument("--out", required=True, metavar="DIR", help="folder of the files")
+    cli.add_argument("--epochs", type=int, default=5, help="passes over the training set, each with draws of its own")
+    return cli
+
+
+def run(args):
+    """Write the files; returns 0."""
+    cfg, out = config_of(args), Path(args.out)
+    if any(out.glob("*.pt")):
+        raise ValueError(f"--out {out} holds cached predictions already; choose another folder, or move them away")
+    device = setup_distributed(args.device)
+    try:
+        setup_logging()
+        make_writable(out, "--out")
+        cfg.solver.ema = {"type": "NoAverage"}
+        runner = Runner(cfg, work_dir=out, device=device, seed=args.seed, training=False)
+        if not hasattr(runner.model, "raw_maps"):
+            raise ValueError(f"{args.config} describes a {cfg.model.type}; only a pair has two directions to keep")
+        load_model(runner, args, out)
+        count = cache(runner, out, args.epochs)
+        if is_main():
+            write_json(out / "cache.json", {"config": args.config, "epochs": args.epochs, "seed": args.seed,
+                                            "weights": args.checkpoint or [args.for_resume, args.back_resume]})  # fmt: skip
+        LOGGER.info("%s: %d windows written by this process", out, count)
+        return 0
+    finally:
+        close_distributed()
+
+
+def main(argv=None):
+    """Run the command; returns its exit code."""
+    return command(parser(), run, argv)
+
+
+@torch.no_grad()
+def cache(runner, out, epochs):
+    """Write every training window of `epochs` passes; returns how many this process wrote."""
+    size = runner.cfg.solver.train
+    loader = train_loader(
+        runner.dataset("train"),
+        batch_size=size.batch_size,
+        num_workers=size.num_workers,
+        accumulate=1,
+        seed=runner.seed,
+        pin_memory=runner.device.type == "cuda",
+    )
+    runner.model.eval()
+    count = 0
+    for epoch in range(epochs):
+        loader.sampler.epoch = epoch
+        index = rank() * (loader.sampler.used // world_size())
+        for batch in tqdm(loader, desc=f"epoch {epoch}", unit="batch", disable=not is_main(), leave=False):
+            moved = to_device(batch, runner.device)
+            with runner.autocast():
+                maps = runner.model.raw_maps(moved)
+            side = batch.get(FORWARD, batch)
+            write_cached(out, epoch, index, side, maps)
+            index, count = index + len(side["meta"]), count + len(side["meta"])
+    return count

@@ -1,0 +1,200 @@
+"""A fusion in training: it starts where the pair stands, learns, reaches both networks, and leaves frozen ones alone."""
+
+import pytest
+import tiny_detector as tiny
+import torch
+
+from opentad_bi.cli.cache_predictions import cache
+from opentad_bi.datasets.collate import collate
+from opentad_bi.engine.freeze import train_mode
+from opentad_bi.ops.reverse import reverse_batch
+from opentad_bi.ops.sample import SampleMeta
+from opentad_bi.registry import DATASETS
+
+CLASSES, LENGTH = tiny.CLASSES, tiny.LENGTH
+FUSIONS = {
+    "3-1": {"type": "JointFusion", "mix": {"type": "TimeFC"}},
+    "3-1 all levels": {"type": "JointFusion", "mix": {"type": "TimeFC", "joined": True}},
+    "3-1 point": {"type": "JointFusion", "mix": {"type": "PointFC"}},
+    "3-2": {"type": "SplitFusion", "boundary": {"type": "TimeFC"}, "cls": {"type": "ClassConv3d"}},
+    "3-3": {"type": "SplitFusion", "boundary": {"type": "TimeFC"}, "cls": {"type": "ClassMean"}},
+    "gated": {"type": "JointFusion", "mix": {"type": "GatedAverage"}},
+}
+every_fusion = pytest.mark.parametrize("fusion", FUSIONS.values(), ids=FUSIONS)
+FREE = {"optimizer": {"type": "AdamW", "lr": 2e-3}, "scheduler": None, "clip_grad_norm": 1.0}
+
+
+@DATASETS.register_module(force=True)
+class ToldWindows(tiny.TinyWindows):
+    """Windows with one action whose class a channel tells, half of them padded; a detector can learn them."""
+
+    def sample(self, index, seed, back_data_path=None):
+        valid = LENGTH - 7 * (index % 2)
+        generator = torch.Generator().manual_seed(seed)
+        inputs = 0.3 * torch.randn(tiny.CHANNELS, LENGTH, generator=generator)
+        start = int(torch.randint(0, 8, (), generator=generator))
+        end, label = start + 4 + 3 * (seed % 4), seed % CLASSES
+        inputs[label, start : end + 1] += 2.0
+        inputs[:, valid:] = 0
+        return {
+            "inputs": inputs,
+            "masks": torch.arange(LENGTH) < valid,
+            "gt_segments": torch.tensor([[float(start), float(end)]]),
+            "gt_labels": torch.tensor([label]),
+            "meta": SampleMeta(f"video_{index}", 25.0, 60.0, 4, valid_length=valid),
+        }
+
+
+def pair_config(fusion=None, *, frozen=False, load_from=None, epochs=2, lr=2e-3, data=None, unfused_weight=0.0):
+    network = tiny.branch("features", load_from=load_from, scheduler=None)
+    network["optimizer"]["lr"] = lr
+    if frozen:
+        network["trainable"] = []
+    branches = {"for_model": network, "back_model": network}
+    cfg = tiny.pair_config("features", branches=branches)
+    cfg.dataset.train = cfg.dataset.test = {"type": "ToldWindows", "kind": "features", "length": 16}
+    if data:
+        cfg.dataset.train = data
+    if fusion:
+        cfg.model.update(fusion=fusion, unfused_weight=unfused_weight)
+        cfg.branches.fusion = FREE
+    cfg.workflow.end_epoch = epochs
+    return cfg
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """Weights of an unfused pair that has learned the task (experiment 1)."""
+    from opentad_bi.engine import Runner
+
+    torch.use_deterministic_algorithms(True)
+    runner = Runner(pair_config(epochs=12), work_dir=tmp_path_factory.mktemp("pair"), device=torch.device("cpu"))
+    runner.train()
+    path = runner.work_dir / "pair.pth"
+    torch.save({"state_dict": runner.model.state_dict()}, path)
+    return path
+
+
+def fixed_batch(seed=100):
+    data = ToldWindows("features", 4)
+    return {"for": collate([data[i, seed + i] for i in range(4)])}
+
+
+def mean_losses(runner, steps):
+    totals = []
+    for epoch in range(100):
+        runner.sampler.epoch = epoch
+        train_mode(runner.model)
+        for batch in runner.loader:
+            runner.train_step([batch])
+            totals.append(sum(runner.losses.values()))
+            if len(totals) == steps:
+                return sum(totals) / steps
+
+
+@every_fusion
+def test_the_first_loss_and_the_mean_of_fifty_are_those_of_the_pair(fusion, trained, make_runner):
+    runs = [
+        make_runner(pair_config(f, load_from=str(trained)), name) for f, name in ((None, "pair"), (fusion, "fused"))
+    ]
+    first = []
+    for runner in runs:
+        train_mode(runner.model)
+        with torch.no_grad():
+            first.append(float(sum(runner.model(fixed_batch()).values())))
+    assert first[1] <= 1.05 * first[0]
+    pair, fused = (mean_losses(runner, 50) for runner in runs)
+    assert fused <= 1.05 * pair
+
+
+@every_fusion
+def test_after_training_the_true_class_has_the_highest_score_on_both_bases(fusion, trained, make_runner):
+    runner = make_runner(pair_config(fusion, load_from=str(trained)))
+    mean_losses(runner, 30)
+    model, batch = runner.model.eval(), fixed_batch()
+    sides = {"for": batch["for"], "back": reverse_batch(batch["for"])}
+    with torch.no_grad():
+        raw = {d: model._raw(sides, d) for d in sides}
+        fused = model.fusion(raw, batch["for"]["masks"].sum(1))
+    for direction, side in sides.items():
+        points = torch.cat(fused[direction].points)
+        scores = torch.cat(fused[direction].cls, dim=2).sigmoid()  # (B, K, P)
+        head = runner.branches["for_model"].module.rpn_head
+        target, _ = head.targets(points, side["gt_segments"], side["gt_labels"])
+        for b, label in enumerate(side["gt_labels"]):
+            positive = (target[b] > 0).any(-1) & torch.cat(fused[direction].masks, dim=1)[b]
+            found = scores[b][:, positive].mean(1)  # (K,)
+            others = (found.sum() - found[label]) / (CLASSES - 1)
+            assert positive.any()
+            assert found[label] > others + 0.1
+
+
+def test_gradients_reach_both_networks_and_the_fusion_from_either_basis(make_runner):
+    runner = make_runner(pair_config(FUSIONS["3-2"]))
+    train_mode(runner.model)
+    for basis in ("for", "back"):
+        runner.model.zero_grad()
+        losses = runner.model(fixed_batch())
+        (losses[f"{basis}_cls_loss"] + losses[f"{basis}_reg_loss"]).backward()
+        for part in (runner.model.for_model, runner.model.back_model, runner.model.fusion.mixers[basis]):
+            norms = [p.grad.abs().sum() for p in part.parameters() if p.grad is not None]
+            assert norms and sum(norms) > 0
+        other = {"for": "back", "back": "for"}[basis]
+        assert all(p.grad is None or not p.grad.any() for p in runner.model.fusion.mixers[other].parameters())
+
+
+def test_frozen_networks_stay_as_they_are_and_build_no_graph(trained, make_runner):
+    runner = make_runner(pair_config(FUSIONS["3-3"], frozen=True, load_from=str(trained)))
+    before = {name: tensor.clone() for name, tensor in runner.model.state_dict().items()}
+    assert runner.branches["for_model"].optimizer is None
+    train_mode(runner.model)
+    assert not runner.model._raw(fixed_batch(), "for").cls[0].requires_grad
+    runner.train()
+    changed = {name for name, tensor in runner.model.state_dict().items() if not torch.equal(tensor, before[name])}
+    assert changed and all(name.startswith("fusion.") for name in changed)
+
+
+def test_unfused_losses_are_those_of_the_pair(trained, make_runner):
+    pair = make_runner(pair_config(load_from=str(trained)), "pair")
+    fused = make_runner(pair_config(FUSIONS["3-3"], load_from=str(trained), unfused_weight=0.5), "fused")
+    for runner in (pair, fused):
+        runner.model.eval()
+    expected, found = (runner.model(fixed_batch()) for runner in (pair, fused))
+    assert set(found) == {f"{d}_{kind}" for d in ("for", "back") for kind in ("cls_loss", "reg_loss", "unfused_cls_loss", "unfused_reg_loss")}  # fmt: skip
+    for direction in ("for", "back"):
+        for kind in ("cls_loss", "reg_loss"):
+            torch.testing.assert_close(found[f"{direction}_unfused_{kind}"], expected[f"{direction}_{kind}"] * 0.5)
+
+
+def test_training_from_cached_predictions_is_training_with_frozen_networks(trained, make_runner, tmp_path):
+    fusion, weights = FUSIONS["3-1"], str(trained)
+    keeper = make_runner(pair_config(fusion, load_from=weights, epochs=2), "keeper", training=False)
+    for branch in keeper.branches.values():
+        branch.load_initial_weights()
+    assert cache(keeper, tmp_path / "kept", epochs=1) == 16
+    live = make_runner(pair_config(fusion, frozen=True, load_from=weights, epochs=1), "live")
+    stored = {"type": "CachedPredictions", "folder": str(tmp_path / "kept")}
+    cached = make_runner(pair_config(fusion, frozen=True, load_from=weights, epochs=1, data=stored), "cached")
+    # the files lie in the order of the epoch that was kept, so the live run's batches are found again unshuffled
+    live.sampler.epoch = 0
+    train_mode(live.model)
+    train_mode(cached.model)
+    stored_samples = cached.dataset("train")
+    for i, batch in enumerate(live.loader):
+        again = stored_samples.collate([stored_samples[k] for k in (2 * i, 2 * i + 1)])
+        expected, found = live.model(batch), cached.model(again)
+        for name, loss in expected.items():
+            torch.testing.assert_close(found[name], loss)
+    cached.train()
+    assert torch.isfinite(torch.tensor(list(cached.losses.values()))).all()
+
+
+def test_a_fused_run_resumes_bit_for_bit(make_runner):
+    straight = make_runner(pair_config(FUSIONS["3-2"]), "straight")
+    straight.train()
+    half = make_runner(pair_config(FUSIONS["3-2"], epochs=1), "half")
+    half.train()
+    resumed = make_runner(pair_config(FUSIONS["3-2"]), "resumed", fresh=False)
+    resumed.train(resume=half.work_dir / "checkpoint" / "epoch_0.pth")
+    for name, tensor in straight.model.state_dict().items():
+        assert torch.equal(tensor, resumed.model.state_dict()[name]), name
