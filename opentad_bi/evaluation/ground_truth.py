@@ -72,6 +72,17 @@ def load_ground_truth(path, subset, blocked_videos=None):
     return GroundTruth(segments, list(classes), list(chosen), blocked, durations, subset)
 
 
+def segments_by_video(path):
+    """True segments of all videos of an annotation file, whatever their subset: {video: [{"segment", "label"}, ...]}.
+
+    Empty segments and duplicates are left out; errors are those of `load_ground_truth`.
+    """
+    return {
+        video: [{"segment": [start, end], "label": label} for start, end, label in distinct(video, entries)]
+        for video, entries in ((v, entry.get("annotations", [])) for v, entry in _database(path).items())
+    }
+
+
 def distinct(video, annotations):
     """(start, end, label) of the annotations of one video, without empty segments and duplicates."""
     kept = []

@@ -22,41 +22,56 @@ LANE_INCHES = 0.15
 WIDTH_INCHES = 11
 
 
-def draw_timeline(path, predictions, ground_truth, *, videos=None, max_videos=4, max_classes=8, min_score=0.1):
-    """Draw predictions of each direction under the ground truth, one panel per video, one band per class.
+def draw_timeline(
+    path,
+    predictions,
+    ground_truth=None,
+    *,
+    videos=None,
+    durations=None,
+    max_videos=4,
+    max_classes=8,
+    min_score=0.1,
+):
+    """Draw predictions of each direction, under the ground truth if given, one panel per video, one band per class.
 
     A bar is as opaque as its score. Classes are those of the ground truth, then those with the highest scores.
 
     Args:
         path: PNG (or PDF, SVG) to write.
         predictions: {direction: {video: [{"segment", "label", "score"}]}}, or one {video: [...]}.
-        ground_truth: GroundTruth of `load_ground_truth`.
-        videos: names to draw; default the first `max_videos` of the subset that have true segments.
+        ground_truth: GroundTruth of `load_ground_truth`, or {video: [{"segment", "label"}]}, or None.
+        videos: names to draw; default the first `max_videos` that have true segments or, without ground truth,
+            predictions.
+        durations: {video: seconds}, where they are not those of the GroundTruth.
         max_classes: most bands per video.
         min_score: predictions below are left out.
     Raises:
-        KeyError: a video is not in the subset.
+        KeyError: a video is neither in the ground truth nor among the predictions.
     """
     matplotlib = require("matplotlib")  # figures without pyplot need no display
     figure_module = require("matplotlib.figure", "matplotlib")
     directions = _by_direction(predictions)
     truth = _truth_by_video(ground_truth)
+    durations = {**getattr(ground_truth, "durations", {}), **(durations or {})}
+    known = truth or {video: entries for results in directions.values() for video, entries in results.items()}
     for video in videos or ():
-        if video not in truth:
-            raise KeyError(f"video {video!r} is not in subset {ground_truth.subset}; {nearest(video, truth)}")
-    videos = list(videos or [video for video, entries in truth.items() if entries][:max_videos])
-    panels = [_panel(truth[video], directions, video, max_classes, min_score) for video in videos]
-    lanes = 1 + len(directions)
-    heights = [len(bands) * lanes + 2 for bands in panels]
+        if video not in known:
+            where = f"in subset {ground_truth.subset}" if hasattr(ground_truth, "subset") else "among those to draw"
+            raise KeyError(f"video {video!r} is not {where}; {nearest(video, known)}")
+    videos = list(videos or [video for video, entries in known.items() if entries][:max_videos])
+    panels = [_panel(truth.get(video, ()), directions, video, max_classes, min_score) for video in videos]
+    lanes = [*([] if ground_truth is None else [TRUTH]), *directions]
+    heights = [len(bands) * (1 + len(directions)) + 2 for bands in panels]
     with matplotlib.rc_context({"font.size": 9, "axes.spines.top": False, "axes.spines.right": False}):
         figure = figure_module.Figure(
             figsize=(WIDTH_INCHES, LANE_INCHES * sum(heights) + 0.5 * len(videos) + 0.6), layout="constrained"
         )
         grid = figure.subplots(len(videos), 1, squeeze=False, height_ratios=heights)
         for axes, video, bands in zip(grid[:, 0], videos, panels, strict=True):
-            _draw_panel(axes, video, bands, [TRUTH, *directions], ground_truth.durations.get(video))
+            _draw_panel(axes, video, bands, lanes, durations.get(video))
         grid[-1, 0].set_xlabel("seconds")
-        _legend(figure, [TRUTH, *directions], matplotlib)
+        _legend(figure, lanes, matplotlib)
         with atomic(Path(path)) as temporary:
             figure.savefig(temporary, dpi=150)
 
@@ -68,7 +83,9 @@ def _by_direction(predictions):
 
 
 def _truth_by_video(ground_truth):
-    """GroundTruth as {video: [{"segment", "label", "score": 1}]}."""
+    """Ground truth of either kind as {video: [{"segment", "label", "score": 1}]}."""
+    if ground_truth is None or isinstance(ground_truth, dict):
+        return {video: [{**e, "score": 1.0} for e in entries] for video, entries in (ground_truth or {}).items()}
     found = {video: [] for video in ground_truth.videos}
     rows = ground_truth.rows
     columns = (rows.videos.tolist(), rows.segments.tolist(), rows.labels.tolist())

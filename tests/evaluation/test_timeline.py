@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from opentad_bi.evaluation.ground_truth import load_ground_truth
+from opentad_bi.evaluation import timeline
+from opentad_bi.evaluation.ground_truth import load_ground_truth, segments_by_video
 from opentad_bi.evaluation.timeline import _panel, draw_timeline
 
 
@@ -50,3 +51,27 @@ def test_classes_of_the_truth_come_first_and_weak_predictions_are_left_out():
 def test_an_unknown_video_is_named(tmp_path, truth):
     with pytest.raises(KeyError, match="video 'c' is not in subset test"):
         draw_timeline(tmp_path / "t.png", {"a": []}, truth, videos=["c"])
+
+
+def test_without_ground_truth_the_predictions_say_what_to_draw(tmp_path, monkeypatch):
+    drawn = []
+    keep = timeline._draw_panel
+    monkeypatch.setattr(timeline, "_draw_panel", lambda axes, *rest: drawn.append(rest) or keep(axes, *rest))
+    results = {"for": {"a": found(), "b": []}, "back": {"a": found(0.5), "b": []}}
+    draw_timeline(tmp_path / "t.png", results)
+    draw_timeline(tmp_path / "b.png", results, videos=["b"], durations={"b": 7.5})
+    (a, _, lanes, unknown), (b, bands, _, seconds) = drawn
+    assert (a, b, bands, unknown, seconds) == ("a", "b", {}, None, 7.5) and lanes == ["for", "back"]
+    with pytest.raises(KeyError, match="video 'c' is not among those to draw"):
+        draw_timeline(tmp_path / "t.png", results, videos=["c"])
+
+
+def test_true_segments_may_be_a_plain_list(tmp_path, truth, monkeypatch):
+    drawn = []
+    keep = timeline._draw_panel
+    monkeypatch.setattr(timeline, "_draw_panel", lambda axes, *rest: drawn.append(rest) or keep(axes, *rest))
+    plain = {"a": [{"segment": [1.0, 4.0], "label": "run"}, {"segment": [6.0, 9.0], "label": "jump"}]}
+    draw_timeline(tmp_path / "1.png", {"a": found()}, truth, videos=["a"])
+    draw_timeline(tmp_path / "2.png", {"a": found()}, plain, videos=["a"], durations={"a": 12.0})
+    assert drawn[0] == drawn[1] and drawn[0][2] == ["truth", "model"]
+    assert segments_by_video(tmp_path / "truth.json")["b"] == plain["a"]
