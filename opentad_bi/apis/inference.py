@@ -66,12 +66,12 @@ def detect_all(model, video, *, direction=None, batch_size=None, min_score=0.0, 
     if size < 1:
         raise ValueError(f"batch_size {size} must be at least 1")
     metric, first = build_metric(model), True
+    look = {"desc": progress if isinstance(progress, str) else "detect", "unit": "window", "leave": False}
     with (
         VideoWindows(model.windows, video, model.classes) as windows,
-        tqdm(total=len(windows), unit="window", disable=not progress, leave=False) as bar,
+        tqdm(total=len(windows), disable=not progress, **look) as bar,
         closing(ahead(batches(windows, size))) as loaded,
     ):
-        bar.set_description(progress if isinstance(progress, str) else "detect")
         for batch in loaded:
             results = predict(model, batch)
             del batch  # two at a time are enough: the next one waits already

@@ -1,0 +1,154 @@
+"""Find the actions of any videos with a trained network: tables, a picture and a page to watch for each."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from ..apis import detect_all, init_detector
+from ..config import parse_overrides
+from ..datasets.readers import EXTENSIONS, VideoError
+from ..evaluation.ground_truth import segments_by_video
+from ..evaluation.page import write_page
+from ..evaluation.timeline import draw_timeline
+from ..prepare.playable import playable
+from ..utils.files import atomic, write_json
+from ..utils.logging import LOGGER, setup_logging
+from .common import Parser, add_config_arguments, command, make_writable
+
+EPILOG = """
+Written are DIR/detections.json ({"results": {NAME: [{"segment": [start, end], "label", "score"}]}}, as
+result_detection.json of tools/test.py), DIR/detections.csv (video,start_sec,end_sec,label,score) and, for every video,
+the timeline DIR/NAME.png and the page DIR/NAME.html with a player. Tables hold the direction that stands for the whole
+(fused, else merged, else that of the single network); pictures and pages show all of them. NAME is the name of the
+file without extension. No data set, annotation or class map is needed: checkpoints carry the names of the classes.
+A video that cannot be read is reported, the others are done, and the exit code is 1.
+"""
+COLUMNS = ("video", "start_sec", "end_sec", "label", "score")
+SUFFIXES = {f".{name}" for name in (*EXTENSIONS, "mov", "m4v")}
+
+
+def parser():
+    """The arguments of the command."""
+    cli = Parser(__doc__, EPILOG)
+    add_config_arguments(cli)
+    cli.add_argument("checkpoint", help="PATH (averaged weights preferred) or PATH:KEY")
+    cli.add_argument("videos", nargs="+", metavar="VIDEO", help="video files, or folders of them")
+    cli.add_argument("--out", required=True, type=Path, metavar="DIR", help="folder of what is written")
+    cli.add_argument("--device", help="cpu or cuda (default: cuda where there is one)")
+    cli.add_argument("--direction", metavar="D", help="show and write only this one: for, back, merged, fused, model")
+    cli.add_argument("--min_score", type=float, default=0.05, help="what scores less is left out")
+    cli.add_argument("--batch_size", type=int, metavar="N", help="windows at once (default: solver.test.batch_size)")
+    cli.add_argument("--classes", metavar="FILE", help="names by label, one per line (default: the checkpoint's)")
+    cli.add_argument("--ground_truth", metavar="JSON", help="annotation file, to be drawn beside")
+    cli.add_argument("--no_page", action="store_true", help="write no pages")
+    return cli
+
+
+def run(args):
+    """Detect; returns 0, or 1 if some video could not be read."""
+    videos = find_videos(args.videos)
+    truth = segments_by_video(args.ground_truth) if args.ground_truth else {}
+    make_writable(args.out, "--out")
+    setup_logging()
+    options = parse_overrides(args.cfg_options)
+    model = init_detector(args.config, args.checkpoint, args.device, classes=args.classes, options=options)
+    results, failures = {}, {}
+    for number, video in enumerate(videos, 1):
+        try:
+            found = detect_all(
+                model,
+                video,
+                direction=args.direction,
+                batch_size=args.batch_size,
+                min_score=args.min_score,
+                progress=f"{number}/{len(videos)} {video.name}",
+            )
+        except (VideoError, OSError) as error:
+            failures[video] = error
+            LOGGER.error("%s", error)
+            continue
+        results[video.stem] = found.chief
+        LOGGER.info("%s: %s", video, summary(found))
+        problem = show(found, truth.get(video.stem), args)
+        if problem:
+            failures[video] = problem
+            LOGGER.error("%s: no page: %s", video, problem)
+    if results:
+        write_tables(args.out, results)
+    if failures:
+        names = ", ".join(str(video) for video in failures)
+        LOGGER.error("%d of %d videos failed: %s", len(failures), len(videos), names)
+    return 1 if failures else 0
+
+
+def main(argv=None):
+    """Run the command; returns its exit code."""
+    return command(parser(), run, argv)
+
+
+def find_videos(paths):
+    """Files of `paths`, the folders among them replaced by the videos in them; each once, by the order given.
+
+    Raises:
+        FileNotFoundError: a path does not exist, or a folder has no video in it.
+        ValueError: two videos of one name, whose outputs would be one file.
+    """
+    files, names = {}, {}
+    for path in map(Path, paths):
+        if not path.exists():
+            raise FileNotFoundError(f"video {path} does not exist")
+        found = sorted(p for p in path.iterdir() if is_video(p)) if path.is_dir() else [path]
+        if not found:
+            raise FileNotFoundError(f"folder {path} has no videos in it ({', '.join(sorted(SUFFIXES))})")
+        files.update({file.resolve(): file for file in found})
+    for file in files.values():
+        if other := names.get(file.stem):
+            raise ValueError(
+                f"{other} and {file} have the same name, so their outputs would be one; rename one of them"
+            )
+        names[file.stem] = file
+    return list(files.values())
+
+
+def is_video(path):
+    """Does `path` look like a video that is not hidden?"""
+    return path.suffix.lower() in SUFFIXES and path.is_file() and not path.name.startswith(".")
+
+
+def summary(found):
+    """What one line says of the detections of a video."""
+    text = f"{len(found.chief)} detections in {found.duration:.1f} s"
+    if not found.chief:
+        return text
+    best = found.chief[0]
+    return f"{text}, best: {best['label']} from {best['segment'][0]} to {best['segment'][1]} s ({best['score']:.2f})"
+
+
+def show(found, truth, args):
+    """Write the picture and the page of one video; returns what went wrong with the page, or None."""
+    name = found.video.stem
+    draw_timeline(
+        args.out / f"{name}.png",
+        {direction: {name: entries} for direction, entries in found.detections.items()},
+        None if truth is None else {name: truth},
+        videos=[name],
+        durations={name: found.duration},
+        min_score=args.min_score,
+    )
+    if args.no_page:
+        return None
+    try:
+        video = playable(found.video, folder=args.out)
+        page = args.out / f"{name}.html"
+        write_page(page, video, found.detections, truth=truth, duration=found.duration, name=found.video.name)
+    except ValueError as error:
+        return error
+    return None
+
+
+def write_tables(out, results):
+    """Write detections.json and detections.csv of {video: entries}."""
+    write_json(out / "detections.json", {"results": results})
+    rows = [(name, *e["segment"], e["label"], e["score"]) for name, entries in results.items() for e in entries]
+    with atomic(out / "detections.csv") as temporary:
+        pd.DataFrame(rows, columns=COLUMNS).to_csv(temporary, index=False)
