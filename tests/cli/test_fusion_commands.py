@@ -1,0 +1,146 @@
+"""Experiment 3-x by its commands: train from a pair, test every direction, and what is refused."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from opentad_bi.cli import cache_predictions, train
+from opentad_bi.cli import test as test_command
+
+CONFIGS = "configs/actionformer/thumos_i3d_bi_exp"
+LABELS = ["Run", "Jump"]
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory):
+    """Features of both directions of two training videos and one test video."""
+    root = tmp_path_factory.mktemp("fusion")
+    (root / "annotations").mkdir()
+    (root / "annotations" / "category_idx.txt").write_text("\n".join(LABELS))
+    database = {}
+    for i, subset in enumerate(("training", "training", "validation")):
+        feats = np.random.default_rng(i).normal(size=(40, 8)).astype(np.float32)
+        for folder, array in (("for", feats), ("back", feats[::-1])):
+            (root / folder).mkdir(exist_ok=True)
+            np.save(root / folder / f"v{i}.npy", array)
+        actions = [{"segment": [0.5 + k, 2.5 + k], "label": LABELS[k]} for k in range(2)]
+        database[f"v{i}"] = {"subset": subset, "duration": 6.4, "frame": 160, "annotations": actions}
+    (root / "annotations" / "thumos_14_anno.json").write_text(json.dumps({"database": database}))
+    return root
+
+
+def options(root, **more):
+    values = {
+        "data_root": root,
+        "data_path": root / "for",
+        "back_data_path": root / "back",
+        "block_list": None,
+        "in_channels": 8,
+        "num_classes": 2,
+        "trunc_len": 64,
+        "attention_window": 3,
+        "end_epoch": 1,
+        "warmup_epoch": 0,
+        "workflow.val_start_epoch": 0,
+        "workflow.tensorboard": False,
+        "solver.train.num_workers": 0,
+        "solver.test.num_workers": 0,
+        **more,
+    }
+    return ["--device", "cpu", "--cfg-options", *(f"{key}={value}" for key, value in values.items())]
+
+
+@pytest.fixture(scope="module")
+def pair(root):
+    """Checkpoint of experiment 1."""
+    words = [f"{CONFIGS}1.py", "--work_dir", root / "exp1", *options(root)]
+    assert train.main(words) == 0
+    return root / "exp1" / "gpu1_id0" / "checkpoint" / "best.pth"
+
+
+@pytest.fixture(scope="module")
+def fused(root, pair):
+    """Work folder of experiment 3-3 started from it."""
+    words = [f"{CONFIGS}3_3.py", "--work_dir", root / "exp3", "--for_resume", pair, "--back_resume", pair]
+    assert train.main([*words, *options(root)]) == 0
+    return root / "exp3" / "gpu1_id0"
+
+
+@pytest.mark.parametrize(
+    ("direction", "written"),
+    [
+        ("fused", {"fused", "fused_for", "fused_back"}),
+        ("merged", {"for", "back", "merged"}),
+        ("for", set()),
+        ("all", {"for", "back", "merged", "fused", "fused_for", "fused_back"}),
+    ],
+)
+def test_every_direction_of_a_fused_run(root, fused, tmp_path, direction, written):
+    numbers = tmp_path / "numbers.json"
+    words = [f"{CONFIGS}3_3.py", "--work_dir", root / "exp3", "--direction", direction]
+    assert test_command.main([*words, "--out", numbers, "--save_dir", tmp_path, *options(root)]) == 0
+    assert set(json.loads(numbers.read_text())) == ({direction} if direction != "all" else written)
+    names = {f"result_detection{suffix}.json" for suffix in ("", *(f"_{d}" for d in written))}
+    assert {path.name for path in tmp_path.glob("result_detection*")} == names
+
+
+def test_the_networks_start_from_the_pair_and_the_best_checkpoint_is_by_fused(root, fused, pair):
+    config = (fused / "resolved_config.py").read_text()
+    assert config.count(str(pair)) == 2
+    scores = json.loads((fused / "scores.json").read_text()) if (fused / "scores.json").is_file() else {}
+    best = torch.load(fused / "checkpoint" / "best.pth", weights_only=True)
+    assert any(name.startswith("fusion.") for name in best["state_dict_ema"])
+    assert not scores or best["score"] == max(scores.values())
+
+
+def refused(capsys, *words):
+    assert test_command.main([str(word) for word in words]) == 1
+    return capsys.readouterr().err
+
+
+def test_fused_without_a_fusion_is_refused(root, pair, capsys):
+    words = [f"{CONFIGS}1.py", "--work_dir", root / "exp1", "--direction", "fused", *options(root)]
+    message = refused(capsys, *words)
+    assert "--direction fused: " in message and "has no fusion, only for_model, back_model" in message
+
+
+def test_a_checkpoint_without_a_fusion_is_refused(root, pair, capsys):
+    words = [f"{CONFIGS}3_3.py", "--work_dir", root / "other", "--checkpoint", pair, *options(root)]
+    assert "the checkpoint holds no fusion, but the config has one" in refused(capsys, *words)
+
+
+def test_another_window_than_the_fusion_was_built_for_is_refused(root, fused, capsys):
+    """Whole videos in place of windows: longer than what the layers along time were built for."""
+    checkpoint = fused / "checkpoint" / "best.pth"
+    long = np.random.default_rng(9).normal(size=(80, 8)).astype(np.float32)
+    for folder in ("for", "back"):
+        (root / "long" / folder).mkdir(parents=True, exist_ok=True)
+        np.save(root / "long" / folder / "v2.npy", long)
+    words = options(root, data_path=root / "long" / "for", back_data_path=root / "long" / "back")
+    words += ["dataset.test.type=ThumosPaddingDataset", "dataset.test.pipeline.1=None"]
+    config = root / "whole.py"
+    config.write_text(
+        '_base_ = ["BASE"]\ndataset = dict(test=dict(_delete_=True, type="ThumosPaddingDataset", '
+        'ann_file="${annotation_path}", class_map="${class_map}", data_path="${data_path}", feature_stride=4, '
+        'offset_frames=8, subset_name="validation", test_mode=True, '
+        'pipeline=[dict(type="LoadFeats", feat_format="npy"), dict(type="Collect", inputs="feats")]))\n'.replace(
+            "BASE", str(train.Path.cwd() / f"{CONFIGS}3_3.py")
+        )
+    )
+    words = [config, "--work_dir", root / "long", "--checkpoint", checkpoint, *words[:-2]]
+    assert "TimeFC was built for windows of 64 positions" in refused(capsys, *words)
+
+
+def test_kept_predictions_are_not_overwritten_and_name_the_tool_where_they_lack(root, pair, tmp_path, capsys):
+    words = [f"{CONFIGS}3_3.py", "--for_resume", pair, "--back_resume", pair, "--out", tmp_path, "--epochs", "2"]
+    words = [str(word) for word in [*words, *options(root)]]
+    assert cache_predictions.main(words) == 0
+    assert len(list(tmp_path.glob("epoch*.pt"))) == 4
+    assert cache_predictions.main(words) == 1
+    assert "holds cached predictions already" in capsys.readouterr().err
+    from opentad_bi.registry import DATASETS
+
+    with pytest.raises(FileNotFoundError, match=r"make them with tools/cache_predictions\.py"):
+        DATASETS.build({"type": "CachedPredictions", "folder": str(tmp_path / "nowhere")})
