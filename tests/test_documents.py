@@ -17,6 +17,9 @@ FILES = {p.relative_to(ROOT).as_posix() for folder in FOLDERS for p in (ROOT / f
 FILES |= {p.name for p in ROOT.iterdir()}
 # what the pages tell the reader to write, and what a run writes
 EXAMPLES = {
+    "mine.py",
+    "mine_features.py",
+    "mine_pair.py",
     "my_neck.py",
     "my_config.py",
     "my_configs/my_config.py",

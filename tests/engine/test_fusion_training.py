@@ -45,7 +45,7 @@ class ToldWindows(tiny.TinyWindows):
         }
 
 
-def pair_config(fusion=None, *, frozen=False, load_from=None, epochs=2, lr=2e-3, data=None, unfused_weight=0.0):
+def pair_config(fusion=None, *, frozen=False, load_from=None, epochs=2, lr=2e-3, data=None, unfused_share=0.0):
     network = tiny.branch("features", load_from=load_from, scheduler=None)
     network["optimizer"]["lr"] = lr
     if frozen:
@@ -56,7 +56,7 @@ def pair_config(fusion=None, *, frozen=False, load_from=None, epochs=2, lr=2e-3,
     if data:
         cfg.dataset.train = data
     if fusion:
-        cfg.model.update(fusion=fusion, unfused_weight=unfused_weight)
+        cfg.model.update(fusion=fusion, unfused_share=unfused_share)
         cfg.branches.fusion = FREE
     cfg.workflow.end_epoch = epochs
     return cfg
@@ -156,14 +156,16 @@ def test_frozen_networks_stay_as_they_are_and_build_no_graph(trained, make_runne
 
 def test_unfused_losses_are_those_of_the_pair(trained, make_runner):
     pair = make_runner(pair_config(load_from=str(trained)), "pair")
-    fused = make_runner(pair_config(FUSIONS["3-3"], load_from=str(trained), unfused_weight=0.5), "fused")
+    fused = make_runner(pair_config(FUSIONS["3-3"], load_from=str(trained), unfused_share=0.25), "fused")
     for runner in (pair, fused):
         runner.model.eval()
+    pure = make_runner(pair_config(FUSIONS["3-3"], load_from=str(trained)), "pure").model.eval()(fixed_batch())
     expected, found = (runner.model(fixed_batch()) for runner in (pair, fused))
     assert set(found) == {f"{d}_{kind}" for d in ("for", "back") for kind in ("cls_loss", "reg_loss", "unfused_cls_loss", "unfused_reg_loss")}  # fmt: skip
     for direction in ("for", "back"):
         for kind in ("cls_loss", "reg_loss"):
-            torch.testing.assert_close(found[f"{direction}_unfused_{kind}"], expected[f"{direction}_{kind}"] * 0.5)
+            torch.testing.assert_close(found[f"{direction}_unfused_{kind}"], expected[f"{direction}_{kind}"] * 0.25)
+            torch.testing.assert_close(found[f"{direction}_{kind}"], pure[f"{direction}_{kind}"] * 0.75)
 
 
 def test_training_from_cached_predictions_is_training_with_frozen_networks(trained, make_runner, tmp_path):

@@ -1,5 +1,5 @@
 # How a fusion is trained, beside the two networks, on their schedule.
-unfused_weight = 0.0  # factor of the losses of the networks' own outputs
+unfused_share = 0.0  # of the losses, that of the networks' own outputs
 fusion_lr = 1e-4
 fusion_branch = dict(
     optimizer=dict(type="AdamW", lr="${fusion_lr}", weight_decay=0.0),

@@ -20,7 +20,8 @@ class BiDirectional(nn.Module):
         for_model: dict of the detector that sees the video forward.
         back_model: dict of the detector that sees it reversed.
         fusion: dict of what mixes their maps, or None.
-        unfused_weight: with a fusion, factor of the losses that the detectors' own outputs get besides.
+        unfused_share: with a fusion, share in [0, 1) of the losses of the detectors' own outputs: the fused ones count
+            1 - share, the others share, so that the sum stays what it was.
         directions: what `predict` tells, of "for", "back" and, with a fusion, "fused"; default all.
     Raises:
         ValueError: an unknown direction; a fusion of detectors with other classes, windows or points.
@@ -31,15 +32,17 @@ class BiDirectional(nn.Module):
     detectors their work.
     """
 
-    def __init__(self, for_model, back_model, *, fusion=None, unfused_weight=0.0, directions=None):
+    def __init__(self, for_model, back_model, *, fusion=None, unfused_share=0.0, directions=None):
         super().__init__()
         known = (*PAIR, FUSED) if fusion else PAIR
         for direction in directions or ():
             if direction not in known:
                 raise ValueError(f"direction {direction!r} is unknown; {nearest(direction, known)}")
+        if not 0 <= unfused_share < 1:
+            raise ValueError(f"unfused_share {unfused_share} must be in [0, 1)")
         self.for_model, self.back_model = MODELS.build(for_model), MODELS.build(back_model)
         self.fusion = FUSIONS.build(fusion, grid=self._common_grid()) if fusion else None
-        self.unfused_weight = unfused_weight
+        self.unfused_share = unfused_share
         self.directions = tuple(directions or known)
 
     def branches(self):
@@ -62,10 +65,10 @@ class BiDirectional(nn.Module):
         for direction, side in sides.items():
             network = self._network(direction)
             for name, loss in network.losses(fused[direction], side).items():
-                losses[f"{direction}_{name}"] = loss
-            if self.unfused_weight:
+                losses[f"{direction}_{name}"] = loss * (1 - self.unfused_share)
+            if self.unfused_share:
                 for name, loss in network.losses(raw[direction], side).items():
-                    losses[f"{direction}_unfused_{name}"] = loss * self.unfused_weight
+                    losses[f"{direction}_unfused_{name}"] = loss * self.unfused_share
         return losses
 
     @torch.no_grad()
