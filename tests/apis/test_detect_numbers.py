@@ -14,10 +14,15 @@ from opentad_bi.datasets.readers import open_video
 from opentad_bi.datasets.stream import VideoWindows
 from opentad_bi.registry import DATASETS
 
+FUSION = """
+model["fusion"] = dict(type="SplitFusion", boundary=dict(type="PointFC"), cls=dict(type="ClassMean"))
+branches["fusion"] = "${branch}"
+"""
 CASES = {
     "single": "",
     "pair": PAIR,
     "wrapped pair": PAIR + WRAP,
+    "fused pair": PAIR + FUSION,
     "merged with agreement": PAIR + "evaluation = dict(agreement=1.0)\n",
     "two frames per position": "scale_factor = 2\n",
     "sparse grid": "dataset['test'] |= dict(sample_stride=2, offset_frames=3)\n",
