@@ -9,7 +9,10 @@ import torch
 from mmengine.config import Config
 
 from opentad_bi.config import load_config
+from opentad_bi.datasets.cached_predictions import write_cached
 from opentad_bi.engine import Runner
+from opentad_bi.ops.directions import PAIR
+from opentad_bi.ops.sample import SampleMeta
 
 ROOT = Path(__file__).resolve().parents[1]
 CONFIGS = sorted(p.relative_to(ROOT) for p in (ROOT / "configs").rglob("*.py") if "_base_" not in p.parts)
@@ -71,7 +74,20 @@ def tiny_set(tmp_path_factory):
             "subset": subset, "duration": FRAMES / FPS, "frame": FRAMES, "annotations": actions,
         }  # fmt: skip
     (root / "annotations" / "thumos_14_anno.json").write_text(json.dumps({"database": database}))
+    keep_predictions(root / "predictions")
     return root
+
+
+def keep_predictions(folder):
+    """What a pair with four classes and the demonstration's five levels said of two windows of 64 positions."""
+    points = sum(64 // stride for stride in (1, 2, 4, 8, 16))
+    side = {
+        "masks": torch.arange(64).expand(2, -1) < 38,
+        "gt_segments": [torch.tensor([[2.0, 9.0]])] * 2,
+        "gt_labels": [torch.tensor([1])] * 2,
+        "meta": [SampleMeta("v0", 25.0, 6.0, 4)] * 2,
+    }
+    write_cached(folder, 0, 0, side, {direction: torch.rand(2, 4 + 2, points) for direction in PAIR})
 
 
 def tiny_overrides(path, root):
@@ -84,6 +100,7 @@ def tiny_overrides(path, root):
         "class_map": str(root / "annotations" / "category_idx.txt"),
         "data_path": str(root / (features if "feature_root" in helpers else "raw_data")),
         "back_data_path": str(root / (f"back_{features}" if "feature_root" in helpers else "raw_data")),
+        "cache_path": str(root / "predictions"),
         "block_list": None,
     }
     values = {**SMALL, **paths, "num_classes": 4, "work_dir": str(root / "exps")}

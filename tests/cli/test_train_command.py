@@ -218,8 +218,8 @@ def test_a_run_of_other_processes_is_found(config, tmp_path, capsys, toy_path):
 def test_what_cannot_work_ends_before_anything_is_built(config, tmp_path, capsys, toy_path):
     (tmp_path / "file").write_text("")
     for words, message in [
-        (["--direction", "for"], "no pair of networks but model"),
-        (["--direction", "merged"], "no pair of networks but model"),
+        (["--direction", "for"], "has no for_model, only model"),
+        (["--direction", "merged"], "has no for_model and no back_model, only model"),
         (["--checkpoint", "a.pth", "--back_resume", "b.pth"], "--checkpoint and"),
         (["--predictions", "a.json", "--direction", "for"], "--predictions and --direction exclude"),
         (["--out", tmp_path / "file" / "x.json"], "choose another by --out"),
