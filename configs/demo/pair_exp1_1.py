@@ -1,8 +1,8 @@
 # Experiment 1-1 on the demonstration set: experiment 1 started from trained networks (--for_resume, --back_resume).
 _base_ = ["pair_exp1.py"]
 
-lr = 2e-4
-warmup_epoch = 1
-end_epoch = 10
+warmup_epoch = 2
+end_epoch = 30
 branch = dict(load_required=True)
+workflow = dict(val_eval_interval=10)
 work_dir = "exps/demo/pair_exp1_1"

@@ -1,8 +1,7 @@
 # Experiment 2 on the demonstration set: both networks from single runs (--for_resume, --back_resume) and frozen; only
 # `bi_adapter`, put after every adapter, trains.
-_base_ = ["pair_exp1.py"]
+_base_ = ["pair_exp1_1.py"]
 
-end_epoch = 10
 detector = dict(backbone=dict(backbone=dict(bi_adapter=True)))
-branch = dict(trainable=["backbone.*.bi_adapter.*"], load_missing=["*.bi_adapter.*"], load_required=True)
+branch = dict(trainable=["backbone.*.bi_adapter.*"], load_missing=["*.bi_adapter.*"])
 work_dir = "exps/demo/pair_exp2"
