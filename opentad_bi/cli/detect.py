@@ -10,6 +10,7 @@ from ..datasets.readers import EXTENSIONS, VideoError
 from ..evaluation.ground_truth import segments_by_video
 from ..evaluation.page import write_page
 from ..evaluation.timeline import draw_timeline
+from ..ops.directions import FUSED_PAIR
 from ..prepare.playable import playable
 from ..utils.files import atomic, write_json
 from ..utils.logging import LOGGER, setup_logging
@@ -19,7 +20,7 @@ EPILOG = """
 Written are DIR/detections.json ({"results": {NAME: [{"segment": [start, end], "label", "score"}]}}, as
 result_detection.json of tools/test.py), DIR/detections.csv (video,start_sec,end_sec,label,score) and, for every video,
 the timeline DIR/NAME.png and the page DIR/NAME.html with a player. Tables hold the direction that stands for the whole
-(fused, else merged, else that of the single network); pictures and pages show all of them. NAME is the name of the
+(fused, else merged, else that of the single network); pictures and pages show all of them (of a fusion, both bases as one). NAME is the name of the
 file without extension. No data set, annotation or class map is needed: checkpoints carry the names of the classes.
 A video that cannot be read is reported, the others are done, and the exit code is 1.
 """
@@ -127,9 +128,10 @@ def summary(found):
 def show(found, truth, args):
     """Write the picture and the page of one video; returns what went wrong with the page, or None."""
     name = found.video.stem
+    shown = {d: entries for d, entries in found.detections.items() if d not in FUSED_PAIR} or found.detections
     draw_timeline(
         args.out / f"{name}.png",
-        {direction: {name: entries} for direction, entries in found.detections.items()},
+        {direction: {name: entries} for direction, entries in shown.items()},
         None if truth is None else {name: truth},
         videos=[name],
         durations={name: found.duration},
@@ -140,7 +142,7 @@ def show(found, truth, args):
     try:
         video = playable(found.video, folder=args.out)
         page = args.out / f"{name}.html"
-        write_page(page, video, found.detections, truth=truth, duration=found.duration, name=found.video.name)
+        write_page(page, video, shown, truth=truth, duration=found.duration, name=found.video.name)
     except ValueError as error:
         return error
     return None
