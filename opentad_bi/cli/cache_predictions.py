@@ -9,15 +9,23 @@ from ..datasets.cached_predictions import write_cached
 from ..engine import Runner
 from ..engine.loaders import to_device, train_loader
 from ..ops.directions import FORWARD
-from ..utils.distributed import is_main, rank, setup_distributed, close_distributed, world_size
+from ..utils.distributed import close_distributed, gather_objects, is_main, rank, setup_distributed, world_size
 from ..utils.files import write_json
 from ..utils.logging import LOGGER, setup_logging
-from .common import Parser, add_run_arguments, command, config_of, make_writable
+from .common import (
+    Parser,
+    add_config_arguments,
+    add_device_arguments,
+    add_weight_arguments,
+    command,
+    config_of,
+    make_writable,
+)
 from .test import load_model
 
 EPILOG = """
-The windows are those of dataset.train in the config, with the draws of as many epochs as asked for. A config that trains
-on them names dataset.train = dict(type="CachedPredictions", folder=DIR) and freezes both networks (trainable=[]); see
+The windows are those of dataset.train in the config, with the draws of as many epochs as asked for. A config that
+trains on them names dataset.train = dict(type="CachedPredictions", folder=DIR) and freezes both networks (trainable=[]); see
 configs/demo/pair_exp3_3_cached.py. Its networks start from the same weights as here.
 """
 
@@ -25,7 +33,9 @@ configs/demo/pair_exp3_3_cached.py. Its networks start from the same weights as 
 def parser():
     """The arguments of the command."""
     cli = Parser(__doc__, EPILOG)
-    add_run_arguments(cli)
+    add_config_arguments(cli)
+    add_device_arguments(cli)
+    add_weight_arguments(cli)
     cli.add_argument("--checkpoint", metavar="P", help="PATH or PATH:KEY of the pair (or --for_resume, --back_resume)")
     cli.add_argument("--out", required=True, metavar="DIR", help="folder of the files")
     cli.add_argument("--epochs", type=int, default=5, help="passes over the training set, each with draws of its own")
@@ -35,11 +45,11 @@ def parser():
 def run(args):
     """Write the files; returns 0."""
     cfg, out = config_of(args), Path(args.out)
-    if any(out.glob("*.pt")):
-        raise ValueError(f"--out {out} holds cached predictions already; choose another folder, or move them away")
     device = setup_distributed(args.device)
     try:
         setup_logging()
+        if any(gather_objects(any(out.glob("*.pt")))):  # before any process writes
+            raise ValueError(f"--out {out} holds cached predictions already; choose another folder, or move them away")
         make_writable(out, "--out")
         cfg.solver.ema = {"type": "NoAverage"}
         runner = Runner(cfg, work_dir=out, device=device, seed=args.seed, training=False)
@@ -48,8 +58,9 @@ def run(args):
         load_model(runner, args, out)
         count = cache(runner, out, args.epochs)
         if is_main():
-            write_json(out / "cache.json", {"config": args.config, "epochs": args.epochs, "seed": args.seed,
-                                            "weights": args.checkpoint or [args.for_resume, args.back_resume]})  # fmt: skip
+            weights = args.checkpoint or [args.for_resume, args.back_resume]
+            record = {"config": args.config, "weights": weights, "epochs": args.epochs, "seed": args.seed}
+            write_json(out / "cache.json", record)
         LOGGER.info("%s: %d windows written by this process", out, count)
         return 0
     finally:

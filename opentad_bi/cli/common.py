@@ -78,6 +78,11 @@ def add_run_arguments(parser):
     add_device_arguments(parser)
     parser.add_argument("--id", type=int, default=0, help="number of this run in its work folder's name")
     parser.add_argument("--work_dir", help="folder for runs (default: the config's work_dir)")
+    add_weight_arguments(parser)
+
+
+def add_weight_arguments(parser):
+    """Arguments that give each network of a pair its own weights."""
     parser.add_argument("--for_resume", metavar="P", help="initial weights of the forward network (PATH or PATH:KEY)")
     parser.add_argument("--back_resume", metavar="P", help="initial weights of the backward network")
 
@@ -102,7 +107,7 @@ def refuse_joined_flags(argv):
 def config_of(args):
     """The config of parsed `args`, with overrides and the initial weights of a pair filled in."""
     overrides = parse_overrides(args.cfg_options)
-    if args.work_dir:
+    if getattr(args, "work_dir", None):
         overrides["work_dir"] = args.work_dir
     cfg = load_config(args.config, overrides)
     for flag, branch in (("for_resume", "for_model"), ("back_resume", "back_model")):

@@ -1,4 +1,5 @@
 # Experiment 3-3 with a layer at every point over distances: for windows of any length.
 _base_ = ["branch.py"]
 
+fusion_lr = 1e-3  # few weights
 fusion = dict(type="SplitFusion", boundary=dict(type="PointFC"), cls=dict(type="ClassMean"))

@@ -67,7 +67,7 @@ class BiDirectional(nn.Module):
             for name, loss in network.losses(fused[direction], side).items():
                 losses[f"{direction}_{name}"] = loss * (1 - self.unfused_share)
             if self.unfused_share:
-                for name, loss in network.losses(raw[direction], side).items():
+                for name, loss in network.losses(raw[direction], side, track=False).items():
                     losses[f"{direction}_unfused_{name}"] = loss * self.unfused_share
         return losses
 
@@ -76,7 +76,7 @@ class BiDirectional(nn.Module):
         """One `Result` per sample, on the forward grid and the CPU: candidates of each of `directions`; "fused" gives
         those of either basis, as "fused_for" and "fused_back"."""
         found = self._fused(batch) if FUSED in self.directions else self._unfused(batch)
-        meta = self._side(batch, self.directions[0] if self.directions[0] in PAIR else FORWARD)["meta"]
+        meta = (batch if "masks" in batch else next(iter(batch.values())))["meta"]
         return [Result(one, {direction: rows[i] for direction, rows in found.items()}) for i, one in enumerate(meta)]
 
     @torch.no_grad()
@@ -106,7 +106,7 @@ class BiDirectional(nn.Module):
         for direction in self.directions:
             results = self._network(direction).predict(self._side(batch, direction))
             lengths = [result.meta.valid_length for result in results]
-            found[direction] = _forward([r.detections[SINGLE] for r in results], lengths, direction)
+            found[direction] = _in_forward_time([r.detections[SINGLE] for r in results], lengths, direction)
         return found
 
     def _fused(self, batch):
@@ -121,7 +121,7 @@ class BiDirectional(nn.Module):
 
     def _decode(self, direction, prediction, side, lengths):
         detections = [d.cpu() for d in self._network(direction).decode(prediction, side)]
-        return _forward(detections, lengths, direction)
+        return _in_forward_time(detections, lengths, direction)
 
     def _raw(self, batch, direction):
         """Maps of one detector; without a graph if nothing in it trains."""
@@ -152,7 +152,7 @@ class BiDirectional(nn.Module):
         return grids[0]
 
 
-def _forward(detections, lengths, direction):
+def _in_forward_time(detections, lengths, direction):
     """Detections of one direction, told in forward time."""
     if direction == FORWARD:
         return detections

@@ -113,9 +113,9 @@ class ActionFormer(nn.Module):
             first=tuple(float(level[0, 0]) for level in points),
         )
 
-    def losses(self, prediction, batch):
-        """Losses of raw maps against `gt_segments` and `gt_labels` of the batch."""
-        return self.rpn_head.losses(prediction, batch["gt_segments"], batch["gt_labels"])
+    def losses(self, prediction, batch, track=True):
+        """Losses of raw maps against `gt_segments` and `gt_labels` of the batch; `track`: see the head."""
+        return self.rpn_head.losses(prediction, batch["gt_segments"], batch["gt_labels"], track)
 
     @torch.no_grad()
     def decode(self, prediction, batch=None):

@@ -102,7 +102,7 @@ class ActionFormerHead(nn.Module):
         reg = [scale(x).relu() for scale, x in zip(self.scale, reg, strict=True)]
         return part_levels(cls, lengths, GAP), reg, self.prior_generator(lengths, joined.device)
 
-    def losses(self, prediction, gt_segments, gt_labels):
+    def losses(self, prediction, gt_segments, gt_labels, track=True):
         """Focal loss over all points that are not padding, and segment loss over those that answer for an instance.
 
         In training this also moves the running normaliser.
@@ -111,6 +111,7 @@ class ActionFormerHead(nn.Module):
             prediction: Prediction of the B samples.
             gt_segments: B tensors (N, 2) on the grid.
             gt_labels: B integer tensors (N,).
+            track: False leaves the running normaliser where it is, for further maps of a batch that was counted.
         Returns:
             {"cls_loss": 0-d, "reg_loss": 0-d} float32.
         """
@@ -120,7 +121,7 @@ class ActionFormerHead(nn.Module):
         reg = torch.cat(prediction.reg, dim=2).transpose(1, 2)  # (B, P, 2)
         target_cls, target_reg = self.targets(points, gt_segments, gt_labels)
         positive = (target_cls > 0).any(-1) & mask  # (B, P)
-        normalizer = self._normalizer(positive.sum())
+        normalizer = self._normalizer(positive.sum(), track)
         target_cls = target_cls * (1 - self.label_smoothing) + self.label_smoothing / (self.num_classes + 1)
         cls_loss = (self.cls_loss(cls, target_cls).sum(-1) * mask).sum() / normalizer
         # elsewhere both segments are the bare point: no gradient, and nothing that could overflow
@@ -144,13 +145,14 @@ class ActionFormerHead(nn.Module):
             filter_similar_gt=self.filter_similar_gt,
         )
 
-    def _normalizer(self, positives):
+    def _normalizer(self, positives, track):
         """What divides the losses; a copy, since the buffer moves on before the gradients are taken."""
         count = positives.clamp(min=1).float()
         if not self.training:
             return count
-        with torch.no_grad():
-            self.loss_normalizer.mul_(self.momentum).add_(count, alpha=1 - self.momentum)
+        if track:
+            with torch.no_grad():
+                self.loss_normalizer.mul_(self.momentum).add_(count, alpha=1 - self.momentum)
         return self.loss_normalizer.clone()
 
 
