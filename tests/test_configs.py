@@ -9,7 +9,7 @@ import torch
 from mmengine.config import Config
 
 from opentad_bi.config import load_config
-from opentad_bi.datasets.cached_predictions import write_cached
+from opentad_bi.datasets.cached_predictions import write_cached, write_record
 from opentad_bi.engine import Runner
 from opentad_bi.ops.directions import PAIR
 from opentad_bi.ops.sample import SampleMeta
@@ -88,6 +88,7 @@ def keep_predictions(folder):
         "meta": [SampleMeta("v0", 25.0, 6.0, 4)] * 2,
     }
     write_cached(folder, 0, 0, side, {direction: torch.rand(2, 4 + 2, points) for direction in PAIR})
+    write_record(folder, windows=2, classes=None)
 
 
 def tiny_overrides(path, root):

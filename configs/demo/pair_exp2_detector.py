@@ -1,5 +1,8 @@
 # Experiment 2 on the demonstration set with the detectors training along with `bi_adapter`.
-_base_ = ["pair_exp2.py"]
+_base_ = ["pair_exp1_1.py"]
 
-branch = dict(trainable=["backbone.*.bi_adapter.*", "projection.*", "neck.*", "rpn_head.*"])
+detector = dict(backbone=dict(backbone=dict(bi_adapter=True)))
+branch = dict(
+    trainable=["backbone.*.bi_adapter.*", "projection.*", "neck.*", "rpn_head.*"], load_missing=["*.bi_adapter.*"]
+)
 work_dir = "exps/demo/pair_exp2_detector"

@@ -1,4 +1,5 @@
-# Experiment 3-2 with distances mixed at every point on the demonstration set, from trained networks (--for_resume, --back_resume).
+# Experiment 3-2 with distances mixed at every point on the demonstration set, from trained networks
+# (--for_resume, --back_resume).
 _base_ = ["pair_exp1_1.py", "../_base_/fusions/exp3_2_point.py"]
 
 model = dict(fusion="${fusion}", unfused_share="${unfused_share}")

@@ -5,12 +5,12 @@ from pathlib import Path
 import torch
 from tqdm import tqdm
 
-from ..datasets.cached_predictions import write_cached
+from ..datasets.cached_predictions import write_cached, write_record
 from ..engine import Runner
 from ..engine.loaders import to_device, train_loader
+from ..engine.state import class_names
 from ..ops.directions import FORWARD
 from ..utils.distributed import close_distributed, gather_objects, is_main, rank, setup_distributed, world_size
-from ..utils.files import write_json
 from ..utils.logging import LOGGER, setup_logging
 from .common import (
     Parser,
@@ -25,8 +25,8 @@ from .test import load_model
 
 EPILOG = """
 The windows are those of dataset.train in the config, with the draws of as many epochs as asked for. A config that
-trains on them names dataset.train = dict(type="CachedPredictions", folder=DIR) and freezes both networks (trainable=[]); see
-configs/demo/pair_exp3_3_cached.py. Its networks start from the same weights as here.
+trains on them names dataset.train = dict(type="CachedPredictions", folder=DIR) and freezes both networks
+(trainable=[]); see configs/demo/pair_exp3_3_cached.py. Its networks start from the same weights as here.
 """
 
 
@@ -57,10 +57,12 @@ def run(args):
             raise ValueError(f"{args.config} describes a {cfg.model.type}; only a pair has two directions to keep")
         load_model(runner, args, out)
         count = cache(runner, out, args.epochs)
+        counts = gather_objects(count)
         if is_main():
             weights = args.checkpoint or [args.for_resume, args.back_resume]
-            record = {"config": args.config, "weights": weights, "epochs": args.epochs, "seed": args.seed}
-            write_json(out / "cache.json", record)
+            made = {"config": args.config, "weights": weights, "epochs": args.epochs, "seed": args.seed}
+            classes = class_names(runner.dataset("train")).get("classes")
+            write_record(out, windows=sum(counts), classes=classes, **made)
         LOGGER.info("%s: %d windows written by this process", out, count)
         return 0
     finally:
@@ -74,7 +76,7 @@ def main(argv=None):
 
 @torch.no_grad()
 def cache(runner, out, epochs):
-    """Write every training window of `epochs` passes; returns how many this process wrote."""
+    """Write the training windows of `epochs` passes (whole batches only); returns how many this process wrote."""
     size = runner.cfg.solver.train
     loader = train_loader(
         runner.dataset("train"),

@@ -12,11 +12,12 @@ from torch.utils.data import Dataset
 from ..ops.directions import PAIR
 from ..ops.sample import SampleMeta
 from ..registry import DATASETS
-from ..utils.files import atomic
+from ..utils.files import atomic, read_json, write_json
 from .collate import collate
 
 PATTERN = "epoch{epoch:03d}_{index:06d}.pt"
-_NAME = re.compile(r"epoch\d{3}_\d{6}\.pt")
+RECORD = "cache.json"
+_NAME = re.compile(r"epoch\d{3,}_\d{6,}\.pt")
 
 
 @DATASETS.register_module()
@@ -30,6 +31,7 @@ class CachedPredictions(Dataset):
         folder: where the files lie.
     Raises:
         FileNotFoundError: no files there.
+        ValueError: not as many files as were to be written.
     """
 
     collate = staticmethod(collate)
@@ -39,6 +41,13 @@ class CachedPredictions(Dataset):
         self.files = sorted(path for path in folder.glob("*.pt") if _NAME.fullmatch(path.name))
         if not self.files:
             raise FileNotFoundError(f"{folder} holds no cached predictions; make them with tools/cache_predictions.py")
+        record = read_json(folder / RECORD, "record of cached predictions")
+        if record["windows"] != len(self.files):
+            raise ValueError(
+                f"{folder} holds {len(self.files)} cached predictions, but {record['windows']} were to be written; "
+                "make them again with tools/cache_predictions.py"
+            )
+        self.classes = record["classes"]
 
     def __len__(self):
         return len(self.files)
@@ -53,6 +62,11 @@ class CachedPredictions(Dataset):
         valid, length = stored.pop("valid"), stored.pop("length")
         meta = SampleMeta(stored.pop("video"), 1.0, float(length), 1, valid_length=valid)
         return stored | {"masks": torch.arange(length) < valid, "meta": meta}
+
+
+def write_record(folder, *, windows, classes, **more):
+    """Say beside the files how many there are, the names of the classes (or None), and what made them."""
+    write_json(Path(folder) / RECORD, {"windows": windows, "classes": classes, **more})
 
 
 def write_cached(folder, epoch, index, batch, maps):

@@ -7,7 +7,7 @@ from torch.nn.functional import pad
 
 
 def collate(samples):
-    """Stack `masks` and, where there are any, `inputs`, keep the rest as lists; features of different lengths are padded with zeros.
+    """Stack `masks` and any `inputs`, keep the rest as lists; features of different lengths are padded with zeros.
 
     Args:
         samples: list of B dicts with the same keys.

@@ -39,7 +39,7 @@ class PairedDataset(Dataset):
     def __getitem__(self, key):
         index, seed = key if isinstance(key, tuple) else (key, key)
         sample = self.dataset.sample(index, seed, self.back_data_path)
-        if self.source == "device":
+        if self.source == "device" or "raw" in sample:  # kept predictions hold both directions
             return {FORWARD: sample}
         # frames (3, T', H, W) stand behind each other along time, features (C, T) along channels
         forward, backward = sample["inputs"].chunk(2, dim=1 if sample["inputs"].ndim == 4 else 0)

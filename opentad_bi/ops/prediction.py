@@ -37,7 +37,8 @@ class Prediction:
 
     Args:
         cls: (B, C, T_l) class logits.
-        reg: (B, 2, T_l) distances from a point to start and end, in strides of the level, >= 0.
+        reg: (B, 2, T_l) distances from a point to start and end, in strides of the level; >= 0 as detectors give
+            them, realigned ones may be negative.
         masks: (B, T_l) bool, True where the point is not padding.
         points: (T_l, 4) float32 rows (position on the grid, range low, range high, stride).
     """

@@ -1,12 +1,16 @@
-"""A fusion in training: it starts where the pair stands, learns, reaches both networks, and leaves frozen ones alone."""
+"""A fusion in training: it starts where the pair stands, learns, reaches both networks, leaves frozen ones alone."""
 
 import pytest
 import tiny_detector as tiny
 import torch
 
 from opentad_bi.cli.cache_predictions import cache
+from opentad_bi.datasets.cached_predictions import write_record
 from opentad_bi.datasets.collate import collate
+from opentad_bi.engine import Runner
 from opentad_bi.engine.freeze import train_mode
+from opentad_bi.engine.hooks import Hook
+from opentad_bi.engine.state import run_state
 from opentad_bi.ops.reverse import reverse_batch
 from opentad_bi.ops.sample import SampleMeta
 from opentad_bi.registry import DATASETS
@@ -65,8 +69,6 @@ def pair_config(fusion=None, *, frozen=False, load_from=None, epochs=2, lr=2e-3,
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
     """Weights of an unfused pair that has learned the task (experiment 1)."""
-    from opentad_bi.engine import Runner
-
     torch.use_deterministic_algorithms(True)
     runner = Runner(pair_config(epochs=12), work_dir=tmp_path_factory.mktemp("pair"), device=torch.device("cpu"))
     runner.train()
@@ -92,19 +94,26 @@ def mean_losses(runner, steps):
                 return sum(totals) / steps
 
 
+@pytest.fixture(scope="module")
+def pair_losses(trained, tmp_path_factory):
+    """The first loss of experiment 1-1 on a fixed batch, and its mean over fifty steps."""
+    cfg = pair_config(load_from=str(trained))
+    return losses_of(Runner(cfg, work_dir=tmp_path_factory.mktemp("pair11"), device=torch.device("cpu")))
+
+
+def losses_of(runner):
+    train_mode(runner.model)
+    with torch.no_grad():
+        first = float(sum(runner.model(fixed_batch()).values()))
+    return first, mean_losses(runner, 50)
+
+
 @every_fusion
-def test_the_first_loss_and_the_mean_of_fifty_are_those_of_the_pair(fusion, trained, make_runner):
-    runs = [
-        make_runner(pair_config(f, load_from=str(trained)), name) for f, name in ((None, "pair"), (fusion, "fused"))
-    ]
-    first = []
-    for runner in runs:
-        train_mode(runner.model)
-        with torch.no_grad():
-            first.append(float(sum(runner.model(fixed_batch()).values())))
-    assert first[1] <= 1.05 * first[0]
-    pair, fused = (mean_losses(runner, 50) for runner in runs)
-    assert fused <= 1.05 * pair
+@pytest.mark.parametrize("share", [0.0, 0.5])
+def test_the_first_loss_and_the_mean_of_fifty_are_those_of_the_pair(share, fusion, trained, pair_losses, make_runner):
+    found = losses_of(make_runner(pair_config(fusion, load_from=str(trained), unfused_share=share)))
+    for ours, pair in zip(found, pair_losses, strict=True):
+        assert 0 < ours <= 1.05 * pair
 
 
 @every_fusion
@@ -161,11 +170,59 @@ def test_unfused_losses_are_those_of_the_pair(trained, make_runner):
         runner.model.eval()
     pure = make_runner(pair_config(FUSIONS["3-3"], load_from=str(trained)), "pure").model.eval()(fixed_batch())
     expected, found = (runner.model(fixed_batch()) for runner in (pair, fused))
-    assert set(found) == {f"{d}_{kind}" for d in ("for", "back") for kind in ("cls_loss", "reg_loss", "unfused_cls_loss", "unfused_reg_loss")}  # fmt: skip
+    kinds = ("cls_loss", "reg_loss", "unfused_cls_loss", "unfused_reg_loss")
+    assert set(found) == {f"{direction}_{kind}" for direction in ("for", "back") for kind in kinds}
     for direction in ("for", "back"):
         for kind in ("cls_loss", "reg_loss"):
             torch.testing.assert_close(found[f"{direction}_unfused_{kind}"], expected[f"{direction}_{kind}"] * 0.25)
             torch.testing.assert_close(found[f"{direction}_{kind}"], pure[f"{direction}_{kind}"] * 0.75)
+
+
+def test_the_normaliser_counts_a_batch_once(trained, make_runner):
+    normalisers = []
+    for share in (0.0, 0.5):
+        runner = make_runner(pair_config(FUSIONS["3-3"], load_from=str(trained), unfused_share=share), f"share{share}")
+        train_mode(runner.model)
+        runner.model(fixed_batch())
+        normalisers.append(
+            [net.rpn_head.loss_normalizer.item() for net in (runner.model.for_model, runner.model.back_model)]
+        )
+    assert normalisers[0] == normalisers[1]
+
+
+def test_one_network_may_be_frozen_and_the_other_train(trained, make_runner):
+    cfg = pair_config(FUSIONS["3-3"], load_from=str(trained), unfused_share=0.5)
+    cfg.branches.back_model = {**cfg.branches.back_model, "trainable": []}
+    runner = make_runner(cfg)
+    before = {name: tensor.clone() for name, tensor in runner.model.state_dict().items()}
+    runner.train()
+    parts = {
+        name.split(".")[0]
+        for name, tensor in runner.model.state_dict().items()
+        if not torch.equal(tensor, before[name])
+    }
+    assert parts == {"for_model", "fusion"}
+
+
+def test_kept_predictions_serve_pairs_that_read_the_backward_side_from_files(trained, make_runner, tmp_path):
+    keeper = make_runner(pair_config(FUSIONS["3-3"], load_from=str(trained)), "keeper", training=False)
+    for branch in keeper.branches.values():
+        branch.load_initial_weights()
+    count = cache(keeper, tmp_path / "kept", epochs=1)
+    write_record(tmp_path / "kept", windows=count, classes=None)
+    stored = {"type": "CachedPredictions", "folder": str(tmp_path / "kept")}
+    cfg = pair_config(FUSIONS["3-3"], frozen=True, load_from=str(trained), epochs=1, data=stored)
+    cfg.dataset.wrap = {"type": "PairedDataset", "source": "files", "back_data_path": "nowhere"}
+    runner = make_runner(cfg)
+    runner.train()
+    assert torch.isfinite(torch.tensor(list(runner.losses.values()))).all()
+
+
+def test_a_cache_that_was_not_finished_is_refused(tmp_path):
+    write_record(tmp_path, windows=3, classes=["a", "b"])
+    (tmp_path / "epoch000_000000.pt").touch()
+    with pytest.raises(ValueError, match="holds 1 cached predictions, but 3 were to be written"):
+        DATASETS.build({"type": "CachedPredictions", "folder": str(tmp_path)})
 
 
 def test_training_from_cached_predictions_is_training_with_frozen_networks(trained, make_runner, tmp_path):
@@ -174,6 +231,7 @@ def test_training_from_cached_predictions_is_training_with_frozen_networks(train
     for branch in keeper.branches.values():
         branch.load_initial_weights()
     assert cache(keeper, tmp_path / "kept", epochs=1) == 16
+    write_record(tmp_path / "kept", windows=16, classes=["a", "b", "c"])
     live = make_runner(pair_config(fusion, frozen=True, load_from=weights, epochs=1), "live")
     stored = {"type": "CachedPredictions", "folder": str(tmp_path / "kept")}
     cached = make_runner(pair_config(fusion, frozen=True, load_from=weights, epochs=1, data=stored), "cached")
@@ -182,6 +240,7 @@ def test_training_from_cached_predictions_is_training_with_frozen_networks(train
     train_mode(live.model)
     train_mode(cached.model)
     stored_samples = cached.dataset("train")
+    assert run_state(cached)["classes"] == ["a", "b", "c"]
     for i, batch in enumerate(live.loader):
         again = stored_samples.collate([stored_samples[k] for k in (2 * i, 2 * i + 1)])
         expected, found = live.model(batch), cached.model(again)
@@ -191,12 +250,30 @@ def test_training_from_cached_predictions_is_training_with_frozen_networks(train
     assert torch.isfinite(torch.tensor(list(cached.losses.values()))).all()
 
 
-def test_a_fused_run_resumes_bit_for_bit(make_runner):
-    straight = make_runner(pair_config(FUSIONS["3-2"]), "straight")
+def test_a_fused_run_resumes_bit_for_bit_amid_an_epoch(make_runner):
+    def config():
+        cfg = pair_config(FUSIONS["3-2"], unfused_share=0.5)
+        cfg.branches.fusion = {**FREE, "scheduler": {"type": "CosineAnnealingLR", "T_max": 20}}
+        return cfg
+
+    straight = make_runner(config(), "straight")
     straight.train()
-    half = make_runner(pair_config(FUSIONS["3-2"], epochs=1), "half")
+    half = make_runner(config(), "half")
+    half.hooks.append(StopAt(epoch=1, iteration=3))
     half.train()
-    resumed = make_runner(pair_config(FUSIONS["3-2"]), "resumed", fresh=False)
-    resumed.train(resume=half.work_dir / "checkpoint" / "epoch_0.pth")
+    resumed = make_runner(config(), "resumed", fresh=False)
+    resumed.train(resume=half.work_dir / "checkpoint" / "interrupt.pth")
+    assert resumed.epoch == 2
     for name, tensor in straight.model.state_dict().items():
         assert torch.equal(tensor, resumed.model.state_dict()[name]), name
+
+
+class StopAt(Hook):
+    """Ask for an end, as a signal does."""
+
+    def __init__(self, epoch, iteration):
+        self.at = epoch, iteration
+
+    def after_iter(self, runner):
+        if (runner.epoch, runner.iteration) == self.at:
+            runner.stop = "a signal"

@@ -199,8 +199,15 @@ def test_unknown_choices_are_errors():
         build({"type": "JointFusion", "mix": {"type": "TimeFC", "start": "mean"}})
     with pytest.raises(ValueError, match="direction 'fussed' is unknown; did you mean 'fused'"):
         pair_of(small.config(), small.config(), directions=["fussed"])
-    with pytest.raises(KeyError, match="no fusion is called 'TimeFc'; did you mean 'TimeFC'"):
+    with pytest.raises(KeyError, match="no mixer is called 'TimeFc'; did you mean 'TimeFC'"):
         build({"type": "JointFusion", "mix": {"type": "TimeFc"}})
+
+
+def test_a_mixer_is_no_fusion_and_a_fusion_no_mixer():
+    with pytest.raises(KeyError, match="no fusion is called 'ClassMean'; known: JointFusion, SplitFusion"):
+        build({"type": "ClassMean"})
+    with pytest.raises(KeyError, match="no mixer is called 'JointFusion'"):
+        build({"type": "JointFusion", "mix": {"type": "JointFusion"}})
 
 
 def test_a_checkpoint_without_a_fusion_is_refused():

@@ -1,4 +1,5 @@
-# Experiment 3-1 at every point, from single runs (--for_resume, --back_resume).
+# Experiment 3-1 at every point, from single runs (--for_resume, --back_resume) or, without
+# them, from `pretrained`.
 _base_ = ["e2e_thumos_videomae_h_768x1_160_adapter_bi_exp1.py", "../../_base_/fusions/exp3_1_point.py"]
 
 model = dict(fusion="${fusion}", unfused_share="${unfused_share}")

@@ -85,7 +85,9 @@ class ActionFormer(nn.Module):
             maps: (B, K + 2, P) class logits, then distances.
             mask: (B, T) bool of the window.
         """
-        coarse = max(self.strides)
+        classes, coarse = self.rpn_head.num_classes, max(self.strides)
+        if maps.shape[1] != classes + 2:
+            raise ValueError(f"maps of {maps.shape[1]} channels, but {classes} classes and two distances are expected")
         cells, rest = divmod(maps.shape[-1], sum(coarse // stride for stride in self.strides))
         padding = cells * coarse - mask.shape[-1]
         if rest or padding < 0:
@@ -94,7 +96,7 @@ class ActionFormer(nn.Module):
                 f"strides {self.strides}"
             )
         lengths = [cells * coarse // stride for stride in self.strides]
-        cls, reg = maps.split([self.rpn_head.num_classes, 2], dim=1)
+        cls, reg = maps.split([classes, 2], dim=1)
         mask = F.pad(mask, (0, padding))
         return Prediction(
             cls=list(cls.split(lengths, dim=2)),

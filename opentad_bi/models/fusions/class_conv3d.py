@@ -3,13 +3,13 @@
 import torch
 from torch import nn
 
-from ...registry import FUSIONS
+from ...registry import MIXERS
 from .time_fc import start_from
 
 # B batch, K classes, T_l points of level l
 
 
-@FUSIONS.register_module()
+@MIXERS.register_module()
 class ClassConv3d(nn.Module):
     """Kernel (2, 3, 3) over (directions, time, classes), padding (0, 1, 1), stride 1: (2, T_l, K) -> (T_l, K).
 

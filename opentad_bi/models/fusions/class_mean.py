@@ -2,10 +2,10 @@
 
 from torch import nn
 
-from ...registry import FUSIONS
+from ...registry import MIXERS
 
 
-@FUSIONS.register_module()
+@MIXERS.register_module()
 class ClassMean(nn.Module):
     """Average the maps of both directions (3-3 has it for class logits)."""
 

@@ -3,12 +3,12 @@
 import torch
 from torch import nn
 
-from ...registry import FUSIONS
+from ...registry import MIXERS
 
 # B batch, C channels, L levels, Q outputs (quantities such as start distance), T_l points of level l
 
 
-@FUSIONS.register_module()
+@MIXERS.register_module()
 class GatedAverage(nn.Module):
     """A weighted mean of both directions with one learned weight per direction, level and output.
 

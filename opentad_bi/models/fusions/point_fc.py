@@ -3,12 +3,12 @@
 import torch
 from torch import nn
 
-from ...registry import FUSIONS
+from ...registry import MIXERS
 
 # B batch, C channels, T_l points of level l
 
 
-@FUSIONS.register_module()
+@MIXERS.register_module()
 class PointFC(nn.Module):
     """The 2C values that both directions give at a point to C values, one layer per level, for windows of any length.
 

@@ -12,7 +12,7 @@ from torch import nn
 from ...ops.directions import BACKWARD, FORWARD, PAIR
 from ...ops.prediction import Prediction
 from ...ops.reverse import realign
-from ...registry import FUSIONS
+from ...registry import FUSIONS, MIXERS
 from .flipped import flip
 
 ALIGNMENTS = {"exact": realign, "flip": lambda prediction, lengths: flip(prediction)}
@@ -102,7 +102,7 @@ class SplitFusion(RealignedFusion):
 
 def build_mixer(cfg, grid, outputs):
     """A mixer of maps whose channels are `outputs`: how many belong to each quantity, such as (start, end, classes)."""
-    return FUSIONS.build(cfg, outputs=outputs, window=grid.window, lengths=grid.lengths)
+    return MIXERS.build(cfg, outputs=outputs, window=grid.window, lengths=grid.lengths)
 
 
 def _clean(prediction):

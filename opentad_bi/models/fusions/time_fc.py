@@ -3,14 +3,14 @@
 import torch
 from torch import nn
 
-from ...registry import FUSIONS
+from ...registry import MIXERS
 
 # B batch, C channels, T_l points of level l, P points of all levels
 
 STARTS = ("average", "random")
 
 
-@FUSIONS.register_module()
+@MIXERS.register_module()
 class TimeFC(nn.Module):
     """The 2 T_l values of a channel, both directions one behind the other, to T_l values; the same for every channel.
 
@@ -44,7 +44,8 @@ class TimeFC(nn.Module):
         if lengths != self.lengths:
             raise ValueError(
                 f"TimeFC was built for windows of {self.window} positions (levels of {self.lengths}), but got levels "
-                f"of {lengths}; evaluate in windows of that length, or use PointFC, which takes any"
+                f"of {lengths}; evaluate in windows of that length, without minimal_padding, or use PointFC, "
+                "which takes any"
             )
         if self.joined:
             own, other = ([torch.cat(maps, dim=2)] for maps in (own, other))
