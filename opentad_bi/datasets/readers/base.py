@@ -28,6 +28,7 @@ class VideoReader:
     """
 
     fps: float
+    _shape = None  # (H, W, 3) of the frames read so far
 
     def __init__(self, path):
         self.path = Path(path)
@@ -47,9 +48,9 @@ class VideoReader:
 
         Raises:
             IndexError: a number outside the video.
-            VideoError: a frame that cannot be decoded; never another frame in its place.
+            VideoError: a frame that cannot be decoded, or has another size; never another frame in its place.
         """
-        images = Images(self._checked(indices))
+        images = Images(self._checked(indices), self)
         self._decode(images)
         return images.array
 
@@ -65,6 +66,20 @@ class VideoReader:
         if (np.diff(indices) <= 0).any():
             raise ValueError(f"video {self.path}: frames read in one pass must rise in number")
         return self._in_order([indices[i : i + size] for i in range(0, len(indices), size)])
+
+    def times(self):
+        """When each frame is shown, in seconds from the first one: (len,) float64, rising; None if not known."""
+        return None
+
+    def check_shape(self, frame, shape):
+        """VideoError unless the frame of that number has the (H, W, 3) of all others."""
+        self._shape = self._shape or shape
+        if shape != self._shape:
+            (height, width), (rows, columns) = self._shape[:2], shape[:2]
+            raise VideoError(
+                f"video {self.path}: frame {frame} is {columns} x {rows}, but frames before it are {width} x {height}; "
+                "cut the video where its size changes, or re-encode it"
+            )
 
     def _checked(self, indices):
         """Frame numbers as an array; an error for none and for those outside the video."""
@@ -104,17 +119,18 @@ class VideoReader:
 
 
 class Images:
-    """The asked frames being filled in: `wanted` (M,) rising frame numbers, `array` uint8 (N, H, W, 3)."""
+    """The frames asked of a reader being filled in: `wanted` (M,) rising numbers, `array` uint8 (N, H, W, 3)."""
 
-    def __init__(self, indices):
+    def __init__(self, indices, reader):
         self.wanted, inverse = np.unique(indices, return_inverse=True)
         self._inverse = inverse
         order = np.argsort(inverse, kind="stable")
         self._places = np.split(order, np.cumsum(np.bincount(inverse))[:-1])
-        self._count, self.array = len(indices), None
+        self._count, self._reader, self.array = len(indices), reader, None
 
     def put(self, position, image):
         """Write the frame number `wanted[position]`, (H, W, 3) uint8, to every place that asks for it."""
+        self._reader.check_shape(self.wanted[position], image.shape)
         if self.array is None:
             self.array = np.empty((self._count, *image.shape), dtype=np.uint8)
         for place in self._places[position]:

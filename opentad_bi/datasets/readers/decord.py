@@ -14,10 +14,16 @@ class DecordReader(VideoReader):
     Args:
         path: the video file.
         num_threads: decoding threads; 0 lets decord choose.
+    Raises:
+        VideoError: an MPEG transport or program stream, in which decord seeks to other frames than those asked for.
     """
 
     def __init__(self, path, num_threads=1):
         super().__init__(path)
+        if _is_mpeg_stream(self.path):
+            raise VideoError(
+                f"video {self.path} is an MPEG stream, in which decord finds wrong frames; use reader 'pyav'"
+            )
         self._decord = require("decord")
         self._threads = num_threads
         self._failure = self._decord.DECORDError
@@ -32,6 +38,10 @@ class DecordReader(VideoReader):
 
     def __len__(self):
         return len(self._video)
+
+    def times(self):
+        starts = self._video.get_frame_timestamp(np.arange(len(self)))[:, 0].astype(np.float64)
+        return starts - starts[0]
 
     def _decode(self, images):
         try:
@@ -52,6 +62,14 @@ class DecordReader(VideoReader):
 
     def close(self):
         self._video = None
+
+
+def _is_mpeg_stream(path):
+    """Does a file begin as transport streams (packets of 188 bytes, or of 192 with their times) or program streams?"""
+    with open(path, "rb") as file:
+        head = file.read(256)
+    packets = any(head[at : at + 1] == head[at + size : at + size + 1] == b"G" for at, size in ((0, 188), (4, 192)))
+    return packets or head.startswith(b"\0\0\1\xba")
 
 
 def _first_line(error):

@@ -3,7 +3,8 @@
 The index pass reads packet headers, decodes nothing, and gives the time stamp of every frame. A run of frames is then
 decoded from the last keyframe before it; frames to which no other refers and for which nobody asked are not decoded.
 AVI has no time stamps of its own (frames are known by their order only), so there one decoding pass counts the frames
-and every request decodes from the start.
+and every request decodes from the start. So it does in MPEG program streams, whose packets get other time stamps after
+a seek. Transport streams have no index: a seek may end behind the keyframe, and is then begun further back.
 """
 
 import numpy as np
@@ -11,6 +12,8 @@ import numpy as np
 from ...registry import READERS
 from ...utils.optional import require
 from .base import Images, VideoError, VideoReader
+
+CAPTURED = ("mpegts", "mpeg")  # formats in which broadcasts and cameras are recorded
 
 
 @READERS.register_module(name="pyav")
@@ -63,10 +66,16 @@ class PyAVReader(VideoReader):
         # from PyAV 17 on the conversion would start a thread per core unless told not to
         self._conversion = {"threads": 1} if int(self._av.__version__.split(".")[0]) >= 17 else {}
 
+    def times(self):
+        if self._times is None:
+            return None
+        return (self._times - self._times[0]) * float(self._stream.time_base)
+
     def _index(self):
         """Time stamps of the shown frames, rising, and of the keyframes; None where the file has none to trust."""
         times, keys = [], []
-        trusted = self._container.format.name != "avi"
+        form = self._container.format.name
+        trusted = form != "avi"
         for packet in self._container.demux(self._stream):
             if packet.size == 0 or packet.is_discard:
                 continue
@@ -77,6 +86,12 @@ class PyAVReader(VideoReader):
         self._times = np.unique(np.asarray(times, dtype=np.int64)) if trusted else None
         if trusted:
             self._keys = np.unique(np.asarray(keys or times[:1], dtype=np.int64))
+            if form in CAPTURED:
+                # a recording may begin within a group of pictures, whose frames nobody can decode
+                first = next((time for time, _ in self._frames_from(None)), None)
+                self._times = self._times if first is None else self._times[self._times >= first]
+            if form == "mpeg":
+                self._keys = self._keys[:0]
             self._length = len(self._times)
         else:
             self._open()
@@ -90,19 +105,23 @@ class PyAVReader(VideoReader):
             return
         times = self._times[images.wanted]
         todo = {int(time): position for position, time in enumerate(times)}
-        behind = np.maximum(np.searchsorted(self._keys, times, side="right") - 1, 0)
-        for key in np.unique(behind):
+        behind = np.searchsorted(self._keys, times, side="right")
+        for place in np.unique(behind):
             # frames of one run share the keyframe behind them
-            run = {int(time): todo[int(time)] for time in times[behind == key]}
-            self._run(int(self._keys[key]), run, images, skip=True)
+            run = {int(time): todo[int(time)] for time in times[behind == place]}
+            self._run(self._start(place), run, images, skip=True)
             if run:
                 # a wrong index or a frame that something does refer to: the slow way, from the start
-                self._run(int(self._times[0]), run, images, skip=False)
+                self._run(None, run, images, skip=False)
             if run:
                 raise self.damaged(images.wanted[min(run.values())])
 
+    def _start(self, place):
+        """Time of the last of the first `place` keyframes; None, the start of the file, where that is none of them."""
+        return int(self._keys[place - 1]) if place else None
+
     def _run(self, start, todo, images, skip):
-        """Decode on from time `start` until all of `todo` (time -> position) is taken out of it or the run ends."""
+        """Decode on from the keyframe at `start` until `todo` (time -> position) is empty or the run ends."""
         last = max(todo)
         for time, frame in self._frames_from(start, todo if skip else None):
             if time in todo:
@@ -111,13 +130,12 @@ class PyAVReader(VideoReader):
                 return
 
     def _frames_from(self, start, wanted=None):
-        """(time, frame) of the sound frames from time `start` on, up to damage or the end.
+        """(time, frame) of the sound frames from the keyframe at `start` on, up to damage or the end.
 
         With `wanted` (times), frames to which no other refers are left out where they are none of these.
         """
         try:
-            self._container.seek(start, stream=self._stream, backward=True)
-            for packet in self._container.demux(self._stream):
+            for packet in self._packets_from(start):
                 useless = wanted is not None and packet.is_disposable and packet.pts not in wanted
                 self._codec.skip_frame = "NONREF" if useless else "DEFAULT"
                 yield from ((frame.pts, frame) for frame in packet.decode() if not frame.is_corrupt)
@@ -125,13 +143,35 @@ class PyAVReader(VideoReader):
             # what is missing is named by the caller
             return
 
+    def _packets_from(self, start):
+        """Packets from the keyframe at time `start` on; None: from the start of the file, which is not sought."""
+        if start is None:
+            self._open()
+            yield from self._container.demux(self._stream)
+            return
+        at = np.searchsorted(self._keys, start)
+        # to the keyframe; where that ends behind it, to the one before; else through the packets from the start
+        for landing in (*self._keys[max(at - 1, 0) : at + 1][::-1], None):
+            if landing is None:
+                self._open()
+            else:
+                self._container.seek(int(landing), stream=self._stream, backward=True)
+            packets = self._container.demux(self._stream)
+            for packet in packets:
+                if packet.is_keyframe and packet.pts == start:
+                    yield packet
+                    yield from packets
+                    return
+                if packet.is_keyframe and packet.pts > start:
+                    break
+
     def _in_order(self, parts):
         decoded = None
         for number, part in enumerate(parts):
             keys = part if self._times is None else self._times[part]
             if decoded is None:
                 decoded = self._onward(parts[number:])
-            images = Images(part)
+            images = Images(part, self)
             for position, key in enumerate(keys):
                 time, frame = next((pair for pair in decoded if pair[0] >= key), (None, None))
                 if time != key:
@@ -149,8 +189,8 @@ class PyAVReader(VideoReader):
         if self._times is None:
             return self._numbered()
         times = self._times[np.concatenate(parts)]
-        behind = max(np.searchsorted(self._keys, times[0], side="right") - 1, 0)
-        return self._frames_from(int(self._keys[behind]), set(times.tolist()))
+        behind = np.searchsorted(self._keys, times[0], side="right")
+        return self._frames_from(self._start(behind), set(times.tolist()))
 
     def _numbered(self):
         """(number, frame) of all frames, decoded from the start, up to damage or the end."""
