@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from ..ops.directions import BACKWARD, FORWARD, FUSED, MERGED, SINGLE
+from ..ops.directions import BACKWARD, FORWARD, FUSED, FUSED_PAIR, MERGED, SINGLE
 from ..registry import nearest
 from ..utils.files import atomic
 from ..utils.optional import require
@@ -15,9 +15,16 @@ COLORS = {
     BACKWARD: "#d9822b",
     MERGED: "#2a9d6f",
     FUSED: "#8e5bb5",
+    **dict(zip(FUSED_PAIR, ("#5b66c2", "#c4569c"), strict=True)),
 }
 SPARE_COLOR = "#b03a6b"
-NAMES = {TRUTH: "ground truth", FORWARD: "forward", BACKWARD: "backward", SINGLE: "prediction"}
+NAMES = {
+    TRUTH: "ground truth",
+    FORWARD: "forward",
+    BACKWARD: "backward",
+    SINGLE: "prediction",
+    **dict(zip(FUSED_PAIR, ("fused, forward basis", "fused, backward basis"), strict=True)),
+}
 LANE_INCHES = 0.15
 WIDTH_INCHES = 11
 
@@ -130,11 +137,13 @@ def _draw_panel(axes, video, bands, lanes, duration):
                 linewidth=0,
                 zorder=2,
             )
-    axes.set_yticks([row * size + size / 2 - 0.3 for row in range(len(bands))], [str(label) for label in bands])
+    middles = [row * size + size / 2 - 0.3 for row in range(len(bands))]
+    # names are not formulas, whatever dollars are in them
+    axes.set_yticks(middles, [str(label) for label in bands], parse_math=False)
     axes.tick_params(axis="y", length=0)
     axes.set_ylim(max(len(bands), 1) * size - 0.3, -0.3)
     axes.set_xlim(0, end)
-    axes.set_title(video, loc="left", fontsize=9, fontweight="bold")
+    axes.set_title(video, loc="left", fontsize=9, fontweight="bold", parse_math=False)
     axes.grid(axis="x", color="#d9dce1", linewidth=0.6, zorder=1)
 
 
@@ -142,4 +151,6 @@ def _legend(figure, lanes, matplotlib):
     """One swatch per source above all panels."""
     patch = require("matplotlib.patches", "matplotlib").Patch
     handles = [patch(color=COLORS.get(lane, SPARE_COLOR), label=NAMES.get(lane, lane)) for lane in lanes]
-    figure.legend(handles=handles, loc="outside upper right", ncols=len(lanes), frameon=False)
+    legend = figure.legend(handles=handles, loc="outside upper right", ncols=len(lanes), frameon=False)
+    for text in legend.get_texts():
+        text.set_parse_math(False)

@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 
 from opentad_bi.evaluation import page
 from opentad_bi.evaluation.page import write_page
+from opentad_bi.evaluation.timeline import COLORS
+from opentad_bi.ops.directions import FUSED, FUSED_PAIR, MERGED, PAIR
 
 BYTES = ("video/mp4", b"not looked at")
 NASTY = ["</script><b>", "<!--<script>", "{{video}}", "\"'&amp;<img src=x>", "\u2028\x00\\u003c", "\ud800"]
@@ -111,6 +113,15 @@ def test_the_chief_direction_is_the_first_to_be_seen(tmp_path):
     assert got.data["chief"] == "fused"
     assert got.data["names"]["back"] == "backward"
     assert written(tmp_path).data["chief"] == "model"
+
+
+def test_every_direction_has_a_name_and_a_colour_of_its_own(tmp_path):
+    directions = (*PAIR, MERGED, *FUSED_PAIR, FUSED)
+    names = written(tmp_path, detections={d: [] for d in directions}).data["names"]
+    assert len({COLORS[d] for d in directions}) == len(directions)
+    assert [names[d] for d in FUSED_PAIR] == ["fused, forward basis", "fused, backward basis"]
+    rules = dict(re.findall(r'\[data-direction="(\w+)"\] \{ --bar: var\((--\w+)\); \}', page._asset("page.css")))
+    assert len({"--blue", *rules.values()}) == len(directions) and rules.keys() == set(directions) - {"for"}
 
 
 def test_a_threshold_above_all_scores_is_lowered(tmp_path):

@@ -66,6 +66,13 @@ def test_without_ground_truth_the_predictions_say_what_to_draw(tmp_path, monkeyp
         draw_timeline(tmp_path / "t.png", results, videos=["c"])
 
 
+@pytest.mark.parametrize("name", ["costs $5 and $6_^{", "$", "$$", "\\frac $x_{$"])
+def test_dollars_are_letters(tmp_path, name):
+    entries = [{"segment": [1, 3], "label": name, "score": 0.8}]
+    draw_timeline(tmp_path / "t.png", {name: {name: entries}}, {name: entries})
+    assert (tmp_path / "t.png").read_bytes().startswith(b"\x89PNG")
+
+
 def test_true_segments_may_be_a_plain_list(tmp_path, truth, monkeypatch):
     drawn = []
     keep = timeline._draw_panel
