@@ -18,22 +18,39 @@ PAGE = (ROOT / "docs" / "plugins.md").read_text()
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
     """A folder like the repository's, with the files of the page, as the working folder and on the Python path."""
-    module, config = re.findall(r"```python\n(.*?)```", PAGE, re.S)
+    names = ("my_neck", "my_config", "my_mixer", "my_fusion")
     (tmp_path / "configs").symlink_to(ROOT / "configs")
-    (tmp_path / "my_neck.py").write_text(module)
-    (tmp_path / "my_config.py").write_text(config)
+    for name, text in zip(names, re.findall(r"```python\n(.*?)```", PAGE, re.S), strict=True):
+        (tmp_path / f"{name}.py").write_text(text)
+        monkeypatch.delitem(sys.modules, name, raising=False)
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(str(tmp_path))
-    monkeypatch.delitem(sys.modules, "my_neck", raising=False)
     yield tmp_path
     torch.use_deterministic_algorithms(False)
 
 
+def words(folder, config, tiny):
+    """Overrides that make the config at `config` small, as words."""
+    more = {"workflow.tensorboard": False, "workflow.val_eval_interval": 0, "solver.train.num_workers": 0}
+    overrides = {**tiny_overrides(folder / config, tiny), "work_dir": "exps", **more}
+    return [*(f"{key}={value}" for key, value in overrides.items()), "--device", "cpu"]
+
+
+def test_the_documented_mixer_starts_as_the_average_and_trains(folder, tiny_set):  # noqa: F811
+    base = words(folder, "configs/demo/pair_exp1.py", tiny_set)
+    assert train.main(["configs/demo/pair_exp1.py", "--id", "1", "--cfg-options", *base]) == 0
+    pair = "exps/gpu1_id1/checkpoint/epoch_0.pth"
+    command = ["my_fusion.py", "--for_resume", pair, "--back_resume", pair, "--cfg-options"]
+    assert train.main([*command, *words(folder, "my_fusion.py", tiny_set)]) == 0
+    state = load_checkpoint(folder / "exps" / "gpu1_id0" / "checkpoint" / "epoch_0.pth")["state_dict"]
+    gates = {name: tensor for name, tensor in state.items() if name.endswith(".cls.gate")}
+    assert {tuple(gate.shape) for gate in gates.values()} == {(4, 1)} and len(gates) == 2
+    assert all((gate != 0).any() and gate.abs().max() < 0.01 for gate in gates.values())
+
+
 def test_the_documented_plugin_trains(folder, tiny_set):  # noqa: F811
     command = re.search(r"tools/train\.py (.*?) +# smoke", PAGE)[1].split()
-    more = {"workflow.tensorboard": False, "workflow.val_eval_interval": 0, "solver.train.num_workers": 0}
-    overrides = {**tiny_overrides(folder / "my_config.py", tiny_set), "work_dir": "exps", **more}
-    assert train.main([*command, *(f"{key}={value}" for key, value in overrides.items()), "--device", "cpu"]) == 0
+    assert train.main([*command, *words(folder, "my_config.py", tiny_set)]) == 0
     state = load_checkpoint(folder / "exps" / "gpu1_id0" / "checkpoint" / "epoch_0.pth")
     name = next(name for name in state["state_dict"] if name.endswith("neck.convs.0.weight"))
     assert state["state_dict"][name].shape[-1] == 5
