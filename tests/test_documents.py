@@ -19,9 +19,11 @@ FILES |= {p.name for p in ROOT.iterdir()}
 EXAMPLES = {
     "mine.py",
     "mine_features.py",
+    "mine_fusion.py",
     "mine_pair.py",
     "my_neck.py",
     "my_config.py",
+    "my_fusion.py",
     "my_configs/my_config.py",
     "opentad_bi/models/necks/smooth.py",
     "resolved_config.py",

@@ -46,7 +46,7 @@ def run(command, words, config, **more):
 
 
 def test_the_steps_of_the_page_in_their_order(folder, capsys):
-    assert set(CONFIGS) == {"mine.py", "mine_pair.py", "mine_features.py"}
+    assert set(CONFIGS) == {"mine.py", "mine_pair.py", "mine_fusion.py", "mine_features.py"}
     assert run(check_dataset, ["mine.py", "--write-class-map"], "mine.py") == 0
     assert run(dataset_stats, ["mine.py", "--out", "numbers.json"], "mine.py") == 0
     assert json.loads((folder / "numbers.json").read_text())["subsets"]["train"]["counts"]["actions"] == 8
@@ -64,6 +64,7 @@ def test_the_steps_of_the_page_in_their_order(folder, capsys):
     end_to_end, on_features = [json.loads((folder / f"mine_{kind}.json").read_text()) for kind in ("pair", "features")]
     assert on_features == end_to_end
     assert run(train, ["mine_features.py", *both, *cpu], "mine_features.py", end_epoch=1) == 0
+    assert run(train, ["mine_fusion.py", *both, *cpu], "mine_fusion.py", end_epoch=1) == 0
     words = ["mine_pair.py", trained, "data/mine/raw_data/v2.mp4", "--out", "found", "--no_page", "--min_score", "0"]
     assert run(detect, [*words, *cpu], "mine_pair.py") == 0
     assert set(json.loads((folder / "found" / "detections.json").read_text())["results"]) == {"v2"}
