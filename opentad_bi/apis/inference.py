@@ -5,11 +5,13 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
+import numpy as np
 import torch
 from tqdm import tqdm
 
 from ..datasets.stream import VideoWindows
 from ..engine.loaders import to_device
+from ..evaluation.post_processing import SEGMENT_DECIMALS
 from ..ops.directions import FORWARD, chief
 from ..registry import METRICS, nearest
 from ..utils.ahead import ahead
@@ -23,7 +25,7 @@ class VideoDetections:
         video: its path.
         detections: {direction: [{"segment": [start_sec, end_sec], "label", "score"}, ...] by falling score}.
         duration: seconds.
-        fps: frames per second.
+        fps: frames per second, on average.
     """
 
     video: Path
@@ -40,9 +42,10 @@ class VideoDetections:
 def detect(model, video, *, direction=None, batch_size=None, min_score=0.0, progress=False):
     """Find the actions of a video: [{"segment": [start_sec, end_sec], "label", "score"}, ...] by falling score.
 
-    The numbers are those of `tools/test.py` for the same video. It is decoded once, a few frames at a time, in a
-    thread beside the network, and its length does not matter for the memory. The steps of the test pipeline after
-    decoding must treat frames one by one (`datasets.stream`).
+    The numbers are those of `tools/test.py` for the same video; but where frames come at a variable rate, seconds are
+    those of a player (`datasets.stream.VideoWindows.player_sec`). The video is decoded once, a few frames at a time,
+    in a thread beside the network, and its length does not matter for the memory. The steps of the test pipeline
+    after decoding must treat frames one by one (`datasets.stream`).
 
     Args:
         model: what `init_detector` gives.
@@ -82,7 +85,9 @@ def detect_all(model, video, *, direction=None, batch_size=None, min_score=0.0, 
             bar.update(len(results))
     name = windows.path.stem
     found = {d: strong(videos[name], min_score) for d, videos in metric.results().items() if direction in (None, d)}
-    return VideoDetections(windows.path, found, windows.duration_sec, windows.fps)
+    if windows.uneven:
+        found = {d: at_player_times(entries, windows) for d, entries in found.items()}
+    return VideoDetections(windows.path, found, float(windows.player_sec(windows.duration_sec)), windows.fps)
 
 
 def build_metric(model):
@@ -118,6 +123,13 @@ def check_direction(model, results, direction):
     offered = metric.results()
     if direction not in offered:
         raise ValueError(f"direction {direction!r}: this model gives none; {nearest(direction, offered, every=True)}")
+
+
+def at_player_times(entries, windows):
+    """`entries` with the seconds at which a player shows what lies at their seconds at the average rate."""
+    segments = np.asarray([entry["segment"] for entry in entries], np.float64).reshape(-1, 2)
+    shown = np.round(windows.player_sec(segments), SEGMENT_DECIMALS).tolist()
+    return [entry | {"segment": segment} for entry, segment in zip(entries, shown, strict=True)]
 
 
 def strong(entries, min_score):

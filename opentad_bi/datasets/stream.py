@@ -15,6 +15,7 @@ from .transforms.decode import DecodeFrames
 from .transforms.load_frames import LoadFrames
 
 FRAMES_AT_ONCE = 16  # held at full size: 100 MB of 1080p
+SLACK_SEC = 1e-3  # some containers round times to milliseconds
 
 
 class VideoWindows:
@@ -45,6 +46,7 @@ class VideoWindows:
         self.duration_sec = self.frames / self._reader.fps
         self._dataset = one_video(cfg, self.path, self.frames, self.duration_sec, classes)
         self.fps = self._dataset.videos[0].fps
+        self._shown = uneven_times(self._reader.times(), self._reader.fps)
         self.collate = self._dataset.collate
 
     def __len__(self):
@@ -66,6 +68,19 @@ class VideoWindows:
                 chunks[count] = self._small(next(decoded))
                 count += 1
             yield self._sample(window, gather(chunks, inside))
+
+    @property
+    def uneven(self):
+        """Are frames shown at other times than their number at the average rate tells?"""
+        return self._shown is not None
+
+    def player_sec(self, seconds):
+        """Seconds at the average rate (number of a frame / `fps`) as the seconds at which a player shows it.
+
+        (...) -> (...) float64.
+        """
+        seconds = np.asarray(seconds, np.float64)
+        return np.interp(seconds * self.fps, np.arange(len(self._shown)), self._shown) if self.uneven else seconds
 
     def close(self):
         """Let go of the file."""
@@ -143,6 +158,17 @@ def one_video(cfg, path, frames, duration_sec, classes):
     if not hasattr(dataset, "windows"):
         raise ValueError(f"dataset.test is a {cfg['type']}, which has no windows; {nearest(cfg['type'], _sliding())}")
     return dataset
+
+
+def uneven_times(times, fps):
+    """When each of n frames is shown and the last one ends, (n + 1,) seconds, where an even rate does not tell it.
+
+    None where no frame is further than one frame from number / `fps`, or where `times` (n,) are not known.
+    """
+    if times is None or np.abs(times - np.arange(len(times)) / fps).max() <= 1 / fps + SLACK_SEC:
+        return None
+    # how long the last frame stays is not known: as long as most
+    return np.append(times, times[-1] + np.median(np.diff(times)))
 
 
 def gather(chunks, positions):

@@ -1,5 +1,6 @@
 """Small videos, and configs of small detectors on them with random weights."""
 
+from fractions import Fraction
 from pathlib import Path
 
 import av
@@ -31,18 +32,24 @@ dataset["wrap"] = dict(type="PairedDataset", source="device")
 """
 
 
-def write_video(path, count, *, seed=0, rate=FPS, size=(WIDTH, HEIGHT)):
-    """`count` frames of moving noise as H.264 with B-frames and keyframes every 20; returns `path`."""
+def write_video(path, count, *, seed=0, rate=FPS, size=(WIDTH, HEIGHT), times=None):
+    """`count` frames of moving noise as H.264 with B-frames and keyframes every 20; returns `path`.
+
+    Frames are shown at `times` / rate seconds; default one after the other.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     rng = np.random.default_rng(seed)
     with av.open(str(path), "w") as container:
         stream = container.add_stream("libx264", rate=rate)
         (stream.width, stream.height), stream.pix_fmt = size, "yuv420p"
         stream.options = {"g": "20", "bf": "2", "preset": "ultrafast"}
+        stream.codec_context.time_base = Fraction(1, rate)
         for number in range(count):
             image = rng.integers(0, 120, (size[1], size[0], 3), dtype=np.uint8)
             image[:, (3 * number) % size[0] :][:, :9] += 130
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
+            frame = av.VideoFrame.from_ndarray(image, format="rgb24")
+            frame.pts, frame.time_base = number if times is None else times[number], Fraction(1, rate)
+            container.mux(stream.encode(frame))
         container.mux(stream.encode())
     return path
 

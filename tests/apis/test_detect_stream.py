@@ -132,12 +132,12 @@ def test_unreadable_videos_are_named(tmp_path, pair):
 
 @pytest.fixture
 def set_rate(monkeypatch):
-    """`set_rate(fps)`: what files tell from then on."""
+    """`set_rate(fps)`: what files tell from then on, which know the time of no frame."""
 
     def change(fps):
         def opened(*args):
             reader = open_video(*args)
-            reader.fps = fps
+            reader.fps, reader.times = fps, lambda: None
             return reader
 
         monkeypatch.setattr("opentad_bi.datasets.stream.open_video", opened)
