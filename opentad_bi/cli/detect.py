@@ -9,10 +9,11 @@ from ..config import parse_overrides
 from ..datasets.readers import EXTENSIONS, VideoError
 from ..evaluation.ground_truth import segments_by_video
 from ..evaluation.page import write_page
+from ..evaluation.predictions import parse_results
 from ..evaluation.timeline import draw_timeline
 from ..ops.directions import FUSED_PAIR
 from ..prepare.playable import playable
-from ..utils.files import atomic, write_json
+from ..utils.files import atomic, read_json, write_json
 from ..utils.logging import LOGGER, setup_logging
 from .common import Parser, add_config_arguments, command, make_writable
 
@@ -20,9 +21,13 @@ EPILOG = """
 Written are DIR/detections.json ({"results": {NAME: [{"segment": [start, end], "label", "score"}]}}, as
 result_detection.json of tools/test.py), DIR/detections.csv (video,start_sec,end_sec,label,score) and, for every video,
 the timeline DIR/NAME.png and the page DIR/NAME.html with a player. Tables hold the direction that stands for the whole
-(fused, else merged, else that of the single network); pictures and pages show all of them (of a fusion, both bases as one). NAME is the name of the
-file without extension. No data set, annotation or class map is needed: checkpoints carry the names of the classes.
-A video that cannot be read is reported, the others are done, and the exit code is 1.
+(fused, else merged, else that of the single network); pictures and pages show all of them (of a fusion, both bases as
+one). NAME is the name of the file without extension. No data set, annotation or class map is needed: checkpoints carry
+the names of the classes. A video that cannot be read, or whose picture or page cannot be written, is reported, the
+others are done, and the exit code is 1.
+
+Tables are written after every video. Those that are in DIR already are added to: entries of the videos that are found
+again are replaced, those of other videos stay, whatever network and options they were made with.
 """
 COLUMNS = ("video", "start_sec", "end_sec", "label", "score")
 SUFFIXES = {f".{name}" for name in (*EXTENSIONS, "mov", "m4v")}
@@ -36,7 +41,9 @@ def parser():
     cli.add_argument("videos", nargs="+", metavar="VIDEO", help="video files, or folders of them")
     cli.add_argument("--out", required=True, type=Path, metavar="DIR", help="folder of what is written")
     cli.add_argument("--device", help="cpu or cuda (default: cuda where there is one)")
-    cli.add_argument("--direction", metavar="D", help="show and write only this one: for, back, merged, fused, model")
+    cli.add_argument(
+        "--direction", metavar="D", help="write only: for, back, merged, fused, fused_for, fused_back, model"
+    )
     cli.add_argument("--min_score", type=float, default=0.05, help="what scores less is left out")
     cli.add_argument("--batch_size", type=int, metavar="N", help="windows at once (default: solver.test.batch_size)")
     cli.add_argument("--classes", metavar="FILE", help="names by label, one per line (default: the checkpoint's)")
@@ -46,14 +53,15 @@ def parser():
 
 
 def run(args):
-    """Detect; returns 0, or 1 if some video could not be read."""
+    """Detect; returns 0, or 1 if some video could not be read or shown."""
     videos = find_videos(args.videos)
     truth = segments_by_video(args.ground_truth) if args.ground_truth else {}
+    results = former_results(args.out)
     make_writable(args.out, "--out")
     setup_logging()
     options = parse_overrides(args.cfg_options)
     model = init_detector(args.config, args.checkpoint, args.device, classes=args.classes, options=options)
-    results, failures = {}, {}
+    failures = {}
     for number, video in enumerate(videos, 1):
         try:
             found = detect_all(
@@ -69,13 +77,11 @@ def run(args):
             LOGGER.error("%s", error)
             continue
         results[video.stem] = found.chief
-        LOGGER.info("%s: %s", video, summary(found))
-        problem = show(found, truth.get(video.stem), args)
-        if problem:
-            failures[video] = problem
-            LOGGER.error("%s: no page: %s", video, problem)
-    if results:
         write_tables(args.out, results)
+        LOGGER.info("%s: %s", video, summary(found))
+        for what, problem in show(found, truth.get(video.stem), args).items():
+            failures[video] = problem
+            LOGGER.error("%s: no %s: %s", video, what, problem)
     if failures:
         names = ", ".join(str(video) for video in failures)
         LOGGER.error("%d of %d videos failed: %s", len(failures), len(videos), names)
@@ -126,9 +132,20 @@ def summary(found):
 
 
 def show(found, truth, args):
-    """Write the picture and the page of one video; returns what went wrong with the page, or None."""
-    name = found.video.stem
+    """Write the picture and the page of one video; returns what went wrong: {"picture" or "page": error}."""
     shown = {d: entries for d, entries in found.detections.items() if d not in FUSED_PAIR} or found.detections
+    problems = {}
+    for what, write in {"picture": write_picture, **({} if args.no_page else {"page": write_player})}.items():
+        try:
+            write(found, shown, truth, args)
+        except (ValueError, OSError) as error:
+            problems[what] = error
+    return problems
+
+
+def write_picture(found, shown, truth, args):
+    """Write the timeline of what is `shown` of one video."""
+    name = found.video.stem
     draw_timeline(
         args.out / f"{name}.png",
         {direction: {name: entries} for direction, entries in shown.items()},
@@ -137,15 +154,28 @@ def show(found, truth, args):
         durations={name: found.duration},
         min_score=args.min_score,
     )
-    if args.no_page:
-        return None
+
+
+def write_player(found, shown, truth, args):
+    """Write the page of what is `shown` of one video."""
+    video = playable(found.video, folder=args.out)
+    page = args.out / f"{found.video.stem}.html"
+    write_page(page, video, shown, truth=truth, duration=found.duration, name=found.video.name)
+
+
+def former_results(out):
+    """{video: entries} of the detections.json that is in `out` already; ValueError if it is damaged."""
+    path = out / "detections.json"
+    if not path.is_file():
+        return {}
     try:
-        video = playable(found.video, folder=args.out)
-        page = args.out / f"{name}.html"
-        write_page(page, video, shown, truth=truth, duration=found.duration, name=found.video.name)
-    except ValueError as error:
-        return error
-    return None
+        results = read_json(path).get("results")
+        parse_results(results)
+    except (ValueError, AttributeError) as error:
+        raise ValueError(
+            f"the former results {path} cannot be added to; remove them, or choose another --out: {error}"
+        ) from error
+    return results
 
 
 def write_tables(out, results):

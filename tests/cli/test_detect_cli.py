@@ -137,10 +137,63 @@ def test_an_unreadable_video_among_many(run, folder, pages, tmp_path):
 def test_where_no_video_can_be_read_former_tables_stay(run, tmp_path):
     (tmp_path / "bad.mp4").write_text("no video")
     (tmp_path / "out").mkdir()
-    (tmp_path / "out" / "detections.json").write_text("former")
+    former = '{"results":   {"c": []}}'
+    (tmp_path / "out" / "detections.json").write_text(former)
     assert run(tmp_path / "bad.mp4")[0] == 1
     assert names(tmp_path / "out") == ["detections.json"]
-    assert (tmp_path / "out" / "detections.json").read_text() == "former"
+    assert (tmp_path / "out" / "detections.json").read_text() == former
+
+
+def saved(tmp_path):
+    """Results of detections.json, and the videos of detections.csv in the order in which they come."""
+    results = json.loads((tmp_path / "out" / "detections.json").read_text())["results"]
+    return results, list(pd.read_csv(tmp_path / "out" / "detections.csv")["video"].unique())
+
+
+def test_tables_are_there_after_every_video(run, folder, tmp_path, monkeypatch):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(command, "show", interrupted)
+    assert run(folder, "--min_score", "0")[0] == 130
+    results, videos = saved(tmp_path)
+    assert list(results) == videos == ["a"] and results["a"]
+
+
+def test_another_run_adds_to_the_tables(run, folder, tmp_path):
+    assert run(folder / "b.mkv", "--no_page", "--min_score", "0")[0] == 0
+    former = saved(tmp_path)[0]
+    assert run(folder / "a.mp4", "--no_page", "--min_score", "0")[0] == 0
+    results, videos = saved(tmp_path)
+    assert list(results) == videos == ["b", "a"] and results["b"] == former["b"]
+    assert run(folder / "b.mkv", "--no_page", "--min_score", "1")[0] == 0
+    assert saved(tmp_path) == ({"b": [], "a": results["a"]}, ["a"])
+
+
+@pytest.mark.usefixtures("idle")
+@pytest.mark.parametrize("former", ['{"results": {"a": [', "[]", "{}", '{"results": {"c": [{"label": "Dive"}]}}'])
+def test_damaged_tables_are_not_added_to(run, folder, tmp_path, former):
+    path = tmp_path / "out" / "detections.json"
+    path.parent.mkdir()
+    path.write_text(former)
+    code, errors = run(folder)
+    assert code == 1 and errors.startswith(f"error: the former results {path} cannot be added to; remove them")
+    assert len(errors.strip().splitlines()) == 1 and path.read_text() == former
+
+
+@pytest.mark.parametrize("error", [ValueError("no such glyph"), OSError(28, "No space left on device")])
+@pytest.mark.parametrize(("step", "what"), [("draw_timeline", "picture"), ("playable", "page"), ("write_page", "page")])
+def test_what_cannot_be_shown_is_found_all_the_same(run, folder, tmp_path, monkeypatch, step, what, error):
+    def fail(*_, **__):
+        raise error
+
+    monkeypatch.setattr(command, step, fail)
+    code, errors = run(folder)
+    assert code == 1 and "Traceback" not in errors
+    assert f"{folder / 'a.mp4'}: no {what}: {error}" in errors and "2 of 2 videos failed" in errors
+    assert list(saved(tmp_path)[0]) == ["a", "b"]
+    left = "html" if what == "picture" else "png"
+    assert names(tmp_path / "out") == [f"a.{left}", f"b.{left}", "detections.csv", "detections.json"]
 
 
 def test_a_table_is_written_whole_or_not_at_all(run, folder, pages, tmp_path, monkeypatch):
@@ -155,16 +208,6 @@ def test_a_table_is_written_whole_or_not_at_all(run, folder, pages, tmp_path, mo
     assert code == 1 and f"cannot write {tmp_path / 'out' / 'detections.csv'}: No space left" in errors
     assert (tmp_path / "out" / "detections.csv").read_text() == former
     assert not [name for name in names(tmp_path / "out") if ".tmp" in name]
-
-
-def test_a_page_that_cannot_be_made_spoils_nothing_else(run, folder, tmp_path, monkeypatch):
-    def fail(*_, **__):
-        raise ValueError("it cannot be encoded")
-
-    monkeypatch.setattr(command, "playable", fail)
-    code, errors = run(folder)
-    assert code == 1 and f"{folder / 'a.mp4'}: no page: it cannot be encoded" in errors
-    assert names(tmp_path / "out") == ["a.png", "b.png", "detections.csv", "detections.json"]
 
 
 @pytest.mark.usefixtures("idle")
