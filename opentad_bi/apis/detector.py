@@ -10,11 +10,11 @@ from torch import nn
 
 from ..config import dataset_config, load_config
 from ..datasets.stream import split_pipeline
+from ..engine.classes import check_same_classes, file_classes
 from ..engine.precision import autocast, precision
-from ..engine.weights import branch_part, load_weights, read_file
+from ..engine.weights import fill, load_initial_weights
 from ..registry import MODELS
 from ..utils.files import read_names
-from ..utils.logging import LOGGER
 
 
 @dataclass(frozen=True)
@@ -112,45 +112,45 @@ def load(model, cfg, checkpoint, by_branch):
     """Fill the model from `checkpoint`, or each branch from `by_branch` or the config's `load_from`.
 
     Returns:
-        the contents of the files.
+        {file: names of the classes that it gives, or None}.
+    Raises:
+        ValueError: files of other classes.
     """
     if checkpoint is not None:
         if by_branch:
             raise ValueError("checkpoint fills the whole model; for_checkpoint and back_checkpoint fill its branches")
-        state, key, content = read_file(checkpoint)
-        taken = load_weights(model, state, what=checkpoint)
-        LOGGER.info("%d tensors from %s (%s)", taken, checkpoint, key or "plain state dict")
-        return [content]
+        return {str(checkpoint): file_classes(fill(model, checkpoint))}
     modules = model.branches()
     for name in by_branch:
         if name not in modules:
             raise ValueError(f"weights for {name}: the model has no such branch, only {', '.join(modules)}")
-    return [load_branch(name, module, cfg, by_branch.get(name)) for name, module in modules.items()]
-
-
-def load_branch(name, module, cfg, spec):
-    """Fill one branch from `spec`, else from its `load_from` in the config; returns the content of the file."""
-    branch = cfg.get("branches", {}).get(name, {})
-    spec = spec or branch.get("load_from")
-    if not spec:
-        raise ValueError(
-            f"there are no weights for branch {name!r}; give checkpoint, or for a pair for_checkpoint, back_checkpoint"
-        )
-    state, key, content = read_file(spec)
-    options = {"missing": branch.get("load_missing", ()), "unexpected": branch.get("load_unexpected", ())}
-    taken = load_weights(module, branch_part(state, name), what=spec, **options)
-    LOGGER.info("%s: %d tensors from %s (%s)", name, taken, spec, key or "plain state dict")
-    return content
+    names = {}
+    for name, module in modules.items():
+        branch = cfg.get("branches", {}).get(name, {})
+        spec = by_branch.get(name) or branch.get("load_from")
+        if not spec:
+            raise ValueError(
+                f"there are no weights for branch {name!r}; give checkpoint, or for a pair for_checkpoint, "
+                "back_checkpoint"
+            )
+        names[str(spec)] = file_classes(load_initial_weights(name, module, {**branch, "load_from": spec}))
+    check_same_classes(names)
+    return names
 
 
 def find_classes(classes, files, class_map):
-    """Names by label: those given, else those in the first of the checkpoint `files` that has any, else `class_map`."""
+    """Names by label: those given, else those that one of the checkpoint `files` has, else `class_map`.
+
+    Given names may be new, but a name of the checkpoint under another label is a ValueError.
+    """
+    source, trained = next(((file, names) for file, names in files.items() if names), (None, None))
     if classes is not None:
-        return read_names(classes, "list of classes")
-    for content in files:
-        names = content.get("classes")
-        if isinstance(names, (list, tuple)) and names:
-            return list(map(str, names))
+        given = read_names(classes, "list of classes")
+        if trained and any(name in trained and trained[i : i + 1] != [name] for i, name in enumerate(given)):
+            check_same_classes({source: trained, "classes": given})
+        return given
+    if trained:
+        return trained
     if class_map and (not isinstance(class_map, (str, Path)) or Path(class_map).is_file()):
         return read_names(class_map, "class map")
     raise ValueError(

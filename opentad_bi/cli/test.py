@@ -3,8 +3,10 @@
 from pathlib import Path
 
 from ..engine import Runner
+from ..engine.branch import fill_branches
 from ..engine.checkpoint import checkpoint_files
-from ..engine.weights import load_weights, read_weights
+from ..engine.classes import check_same_classes, file_classes
+from ..engine.weights import fill
 from ..ops.directions import BACKWARD, FORWARD, FUSED, MERGED
 from ..registry import METRICS
 from ..utils.distributed import close_distributed, is_main, setup_distributed, world_size
@@ -59,7 +61,7 @@ def run(args):
         cfg.solver.ema = {"type": "NoAverage"}
         metric = Unscored(cfg.evaluation) if args.not_eval else METRICS.build(cfg.evaluation)
         runner = Runner(cfg, work_dir=folder, device=device, seed=args.seed, training=False)
-        load_model(runner, args, folder)
+        load_model(runner, args, folder, getattr(metric, "classes", None))
         metrics = runner.evaluate(metric=metric)
         if is_main():
             if not args.not_eval:
@@ -81,6 +83,7 @@ class Unscored:
     def __init__(self, cfg):
         self.metric = METRICS.build(cfg, scored=False)
         self.update, self.save = self.metric.update, self.metric.save
+        self.classes = getattr(self.metric, "classes", None)
 
     def compute(self):
         """No numbers."""
@@ -140,16 +143,35 @@ def _best_or_newest(kept):
     return best if best.is_file() else newest[0] if newest else None
 
 
-def load_model(runner, args, folder):
-    """Fill the model from --checkpoint, or each branch from --for_resume / --back_resume."""
+def load_model(runner, args, folder, classes=None):
+    """Fill the model from --checkpoint, or each network that is needed from --for_resume / --back_resume.
+
+    Args:
+        classes: names by label that the weights must be of, where they tell theirs.
+    Raises:
+        ValueError: a network that is needed has no weights, or they are of other classes.
+    """
+    known = {"evaluation": classes}
     if args.checkpoint is None and (args.for_resume or args.back_resume):
-        for branch in runner.branches.values():
-            branch.load_initial_weights()
+        fill_branches(needed_branches(runner, getattr(args, "direction", MERGED)), known)
         return
     spec = args.checkpoint or find_checkpoint(folder)
-    state, key = read_weights(spec)
-    taken = load_weights(runner.model, state, what=spec)
-    LOGGER.info("%d tensors from %s (%s)", taken, spec, key or "plain state dict")
+    check_same_classes({**known, str(spec): file_classes(fill(runner.model, spec))})
+
+
+def needed_branches(runner, direction):
+    """The branches behind a direction; ValueError for networks among them that would stay random."""
+    needed = [runner.branches[name] for name in BRANCHES.get(direction, runner.branches)]
+    bare = [branch.name for branch in needed if not branch.cfg.get("load_from")]
+    networks = [name for name in bare if name != "fusion"]
+    if networks:
+        raise ValueError(
+            f"there are no weights for {' and '.join(networks)}, so the results would be those of a random network; "
+            "give both --for_resume and --back_resume, or --checkpoint of the whole model"
+        )
+    if bare:
+        LOGGER.info("fusion: no weights are given, so it is as it starts, the exact average of both networks")
+    return needed
 
 
 def select(metrics, direction):

@@ -6,6 +6,7 @@ import torch
 
 from ..registry import SCHEDULERS, check_keys
 from ..utils.logging import LOGGER
+from .classes import check_same_classes, file_classes
 from .freeze import apply_trainable
 from .optimizers import build_optimizer
 from .weights import load_initial_weights
@@ -53,19 +54,21 @@ class Branch:
     def load_initial_weights(self):
         """Fill the network from `load_from`, else from `pretrained`, strictly; nothing if neither is given.
 
+        Returns:
+            all that the file `load_from` holds; {} without one.
         Raises:
-            ValueError: `load_required`, because most of the network is frozen, but no `load_from`.
+            ValueError: `load_required`, as in experiments that go on from trained networks, but no `load_from`.
         """
         source = self.cfg.get("load_from") or (self.cfg.get("pretrained") or {}).get("path")
         frozen = sum(p.numel() for p in self.module.parameters() if not p.requires_grad)
         if self.cfg.get("load_required") and not self.cfg.get("load_from"):
             raise ValueError(
-                f"{self.name}: {frozen:,} frozen parameters need the weights of a trained network; give "
-                f"--for_resume and --back_resume, or branches.{self.name}.load_from"
+                f"{self.name}: this experiment goes on from trained networks (load_required), but there are no weights "
+                f"to start with; give --for_resume and --back_resume, or branches.{self.name}.load_from"
             )
         if frozen and not source:
             LOGGER.warning("%s: no initial weights, so %s frozen parameters stay random", self.name, f"{frozen:,}")
-        load_initial_weights(self.name, self.module, self.cfg)
+        return load_initial_weights(self.name, self.module, self.cfg)
 
     @property
     def parameters(self):
@@ -112,3 +115,19 @@ class Branch:
         if self.scheduler:
             own = self.scheduler.state_dict()
             self.scheduler.load_state_dict({k: v for k, v in state["scheduler"].items() if k in own})
+
+
+def fill_branches(branches, known):
+    """Fill every branch from its initial weights, which must be of networks with the same classes.
+
+    Args:
+        branches: iterable of `Branch`.
+        known: {source: names of the classes by label, or None} of what else has to have them.
+    Raises:
+        ValueError: weights that are required lack or do not fit; the classes differ.
+    """
+    names = dict(known)
+    for branch in branches:
+        content = branch.load_initial_weights()
+        names[str(branch.cfg.get("load_from"))] = file_classes(content)
+    check_same_classes(names)

@@ -92,30 +92,42 @@ def load_weights(module, state, *, what, missing=(), unexpected=()):
     return len(taken)
 
 
+def fill(module, spec, *, name=None, part=None, missing=(), unexpected=()):
+    """Read `spec` (see `read_weights`), load it strictly into `module` (see `load_weights`), log what was taken.
+
+    Args:
+        name: what the log calls the network.
+        part: name of a branch; of the file of several, its part is taken.
+    Returns:
+        all that the file holds.
+    """
+    state, key, content = read_file(spec)
+    if part:
+        state = branch_part(state, part)
+    taken = load_weights(module, state, what=spec, missing=missing, unexpected=unexpected)
+    LOGGER.info("%s%d tensors from %s (%s)", f"{name}: " if name else "", taken, spec, key or "plain state dict")
+    return content
+
+
 def load_initial_weights(name, module, cfg):
     """Fill the network of branch `name` from `cfg["load_from"]`, else from `cfg["pretrained"]` (see `Branch`).
 
     `load_from` fills the whole network; the file may also be one of a pair, which then gives the part of this name.
     `pretrained` is dict(path, module, missing, unexpected) and fills the sub-network `module`.
+
+    Returns:
+        all that the file `load_from` holds; {} without one.
     """
     spec, pretrained = cfg.get("load_from"), cfg.get("pretrained")
     if spec:
-        state, key = read_weights(spec)
-        state = branch_part(state, name)
         options = {"missing": cfg.get("load_missing", ()), "unexpected": cfg.get("load_unexpected", ())}
-        taken = load_weights(module, state, what=spec, **options)
-        LOGGER.info("%s: %d tensors from %s (%s)", name, taken, spec, key or "plain state dict")
-    elif pretrained and pretrained.get("path"):
+        return fill(module, spec, name=name, part=name, **options)
+    if pretrained and pretrained.get("path"):
         check_keys(f"branches.{name}.pretrained", pretrained, _PRETRAINED_KEYS)
-        state, key = read_weights(pretrained["path"])
-        taken = load_weights(
-            module.get_submodule(pretrained.get("module", "")),
-            state,
-            what=pretrained["path"],
-            missing=pretrained.get("missing", ()),
-            unexpected=pretrained.get("unexpected", ()),
-        )
-        LOGGER.info("%s: %d pretrained tensors from %s (%s)", name, taken, pretrained["path"], key or "plain")
+        options = {key: pretrained.get(key, ()) for key in ("missing", "unexpected")}
+        inner = module.get_submodule(pretrained.get("module", ""))
+        fill(inner, pretrained["path"], name=f"{name}, pretrained", **options)
+    return {}
 
 
 def branch_part(state, name):

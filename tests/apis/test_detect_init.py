@@ -63,6 +63,13 @@ def test_names_come_from_the_argument_the_checkpoint_or_the_config(config, tmp_p
         init_detector(config, without, "cpu", classes=["a", "b", "c"])
 
 
+def test_names_of_the_checkpoint_keep_their_labels(config, tmp_path):
+    path = write_weights(config, tmp_path / "a.pth")
+    assert init_detector(config, path, "cpu", classes=["Dive", "Leap"]).classes == ["Dive", "Leap"]
+    with pytest.raises(ValueError, match=r"0 is 'Dive' in .*a\.pth, but 'Jump' in classes"):
+        init_detector(config, path, "cpu", classes=CLASSES[::-1])
+
+
 def test_models_without_such_a_head_take_any_names():
     check_classes(["a"], type("Model", (), {"branches": lambda self: {"model": object()}})())
 
@@ -82,6 +89,9 @@ def test_a_pair_from_two_single_runs(tmp_path, videos):
     options = {"branches.for_model.load_from": str(files[0]), "branches.back_model.load_from": str(files[1])}
     same = init_detector(config, device="cpu", options=options)
     assert all(torch.equal(t, same.model.state_dict()[n]) for n, t in detector.model.state_dict().items())
+    turned = write_weights(single, tmp_path / "turned.pth", classes=CLASSES[::-1])
+    with pytest.raises(ValueError, match=r"0 is 'Dive' in .*1\.pth, but 'Jump' in .*turned\.pth"):
+        init_detector(config, device="cpu", for_checkpoint=files[0], back_checkpoint=turned)
     whole = tmp_path / "whole.pth"
     torch.save({"state_dict": detector.model.state_dict(), "classes": CLASSES}, whole)
     again = init_detector(config, device="cpu", for_checkpoint=whole, back_checkpoint=files[1])

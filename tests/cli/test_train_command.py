@@ -241,3 +241,15 @@ def test_not_eval_saves_without_numbers(config, tmp_path, capsys, toy_path, monk
     monkeypatch.setattr(toy.ToyMetric, "compute", lambda self: pytest.fail("numbers were computed"))
     assert test_command.main([config, "--not_eval", "--save_dir", tmp_path / "saved"]) == 0
     assert len(json.loads((tmp_path / "saved" / "result.txt").read_text())) == 7
+
+
+def test_weights_of_other_classes_are_not_evaluated(config, tmp_path, capsys, toy_path, monkeypatch):
+    import toy
+
+    monkeypatch.setattr(toy.ToyData, "classes", ["run", "jump"], raising=False)
+    assert train.main([config, "--cfg-options", "workflow.end_epoch=1"]) == 0
+    for names, code in ((["run", "jump"], 0), (["jump", "run"], 1)):
+        monkeypatch.setattr(toy.ToyMetric, "classes", names, raising=False)
+        for words in ([], ["--not_eval"]):
+            assert test_command.main([config, *words]) == code
+            assert ("0 is 'jump' in evaluation, but 'run' in " in capsys.readouterr().err) == code

@@ -1,0 +1,29 @@
+"""Names of classes that come from several places: a label means the same class in all of them, or it is an error."""
+
+
+def file_classes(content):
+    """Names by label that the content of a checkpoint gives, or None where it gives none."""
+    names = content.get("classes")
+    return list(map(str, names)) if isinstance(names, (list, tuple)) and names else None
+
+
+def check_same_classes(sources):
+    """Compare the names of the classes by label.
+
+    Args:
+        sources: {where they are from: names, or None where they are not known}.
+    Raises:
+        ValueError: two lists differ; it tells the first label that they name differently, or their lengths.
+    """
+    known = [(source, list(map(str, names))) for source, names in sources.items() if names]
+    for source, names in known[1:]:
+        first, expected = known[0]
+        pairs = enumerate(zip(expected, names, strict=False))
+        found = next((f"{i} is {a!r} in {first}, but {b!r} in {source}" for i, (a, b) in pairs if a != b), None)
+        if found is None and len(names) != len(expected):
+            found = f"there are {len(expected)} in {first}, but {len(names)} in {source}"
+        if found:
+            raise ValueError(
+                f"the classes differ: {found}. Take weights and data of the same classes in the same order; if it is "
+                "intended, save the checkpoint again without its key 'classes', which alone is compared"
+            )
