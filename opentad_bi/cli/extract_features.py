@@ -6,11 +6,12 @@ from pathlib import Path
 
 import torch
 
+from ..apis.detector import windows_config
 from ..config import load_config, parse_overrides
 from ..engine import Runner
 from ..engine.extract import extract
 from ..engine.extract_forms import VideoRows, Windows
-from ..engine.weights import load_weights, read_weights
+from ..engine.weights import fill
 from ..ops.directions import PAIR
 from ..registry import DATASETS, nearest
 from ..utils.distributed import barrier, close_distributed, is_main, setup_distributed
@@ -21,7 +22,8 @@ from .common import Parser, add_config_arguments, add_device_arguments, command,
 EPILOG = """
 The videos are those of dataset.test in the config, read through its sliding windows and its pipeline. A pair gives each
 direction from its own network. DIR/for.json and DIR/back.json say what made the files; finished files are kept, and a
-run with other settings is refused without --overwrite.
+run with other settings is refused without --overwrite. After an interruption the same command goes on, an --overwrite
+from the beginning.
 
 Without --windows, a file is one row per position, (n, C). Where windows overlap, a position is taken from the window in
 whose middle it lies best. Row i of DIR/for/NAME.npy is grid position i; row j of DIR/back/NAME.npy is the output on the
@@ -73,14 +75,13 @@ def one_checkpoint(args):
     return args.weights or args.checkpoint
 
 
-def windows_config(cfg, subset):
-    """Config of the windows to see: dataset.test over the given subsets, or over all that the config names."""
-    splits = {name: split for name, split in cfg["dataset"].items() if name != "wrap"}
+def windows_to_see(cfg, subset):
+    """Config of dataset.test over the given subsets, or over all that the config names."""
     names = []
-    for split in splits.values():
-        own = split["subset_name"]
-        names += [own] if isinstance(own, str) else own
-    return {**splits["test"], "subset_name": list(subset or dict.fromkeys(names)), "test_mode": True}
+    for name, split in cfg.dataset.items():
+        if name != "wrap":
+            names += [split["subset_name"]] if isinstance(split["subset_name"], str) else split["subset_name"]
+    return {**windows_config(cfg), "subset_name": list(subset or dict.fromkeys(names)), "test_mode": True}
 
 
 def build_windows(cfg):
@@ -102,9 +103,7 @@ def choose_branches(cfg, directions, branch):
 def load(runner, chosen, checkpoint):
     """Fill the networks from a checkpoint of the whole model, or each from its branch's `load_from` or `pretrained`."""
     if checkpoint:
-        state, key = read_weights(checkpoint)
-        taken = load_weights(runner.model, state, what=checkpoint)
-        LOGGER.info("%d tensors from %s (%s)", taken, checkpoint, key or "plain state dict")
+        fill(runner.model, checkpoint)
         return dict.fromkeys(chosen.values(), checkpoint)
     specs = {}
     for name in dict.fromkeys(chosen.values()):
@@ -147,16 +146,33 @@ def describe(cfg, windows, name, backbone):
 
 
 def check_record(path, features, overwrite):
-    """Refuse to mix with features of other settings, as the record at `path` tells."""
+    """Refuse to mix with features of other settings, as the record at `path` tells.
+
+    A first extraction that was interrupted goes on; where an overwriting was, files may still be the former ones.
+    """
     if overwrite or not path.is_file():
         return
-    former = {**FORM, **read_json(path, "record of features").get("features", {})}
+    record = read_json(path, "record of features")
+    former = {**FORM, **record.get("features", {})}
     differ = [key for key in features if former.get(key) != features[key]]
     if differ:
         raise ValueError(
             f"{path} tells of features made otherwise, in {', '.join(differ)}; choose another --out, or make them "
             "again with --overwrite"
         )
+    if record.get("overwrites") and not record.get("complete", True):
+        raise ValueError(
+            f"{path} tells of an --overwrite that did not end, so that former files may be left among the new ones; "
+            "make them again with --overwrite, or choose another --out"
+        )
+
+
+def write_records(records, **state):
+    """Write every {path: record} with `state`, once all processes are here; one of them writes."""
+    barrier()
+    if is_main():
+        for path, record in records.items():
+            write_json(path, {**record, **state})
 
 
 def run(args):
@@ -165,7 +181,7 @@ def run(args):
     cfg = load_config(args.config, parse_overrides(args.cfg_options))
     cfg.solver.ema = {"type": "NoAverage"}
     out, directions = Path(args.out), PAIR if args.direction == "both" else (args.direction,)
-    chosen, windows = choose_branches(cfg, directions, args.branch), windows_config(cfg.to_dict(), args.subset)
+    chosen, windows = choose_branches(cfg, directions, args.branch), windows_to_see(cfg, args.subset)
     dataset = build_windows(windows)
     device = setup_distributed(args.device)
     try:
@@ -176,16 +192,17 @@ def run(args):
         specs = load(runner, chosen, checkpoint)
         form = Windows() if args.windows else VideoRows()
         kept = {"form": form.name, "dtype": args.dtype}
+        records = {}
         for direction, name in chosen.items():
             features = {**describe(cfg.to_dict(), windows, name, backbones[direction]), **kept}
             path = out / f"{direction}.json"
             check_record(path, features, args.overwrite)
-            barrier()
-            if is_main():
-                write_json(path, {"config": args.config, "weights": specs[name], "features": features})
+            records[path] = {"config": args.config, "weights": specs[name], "features": features}
+        write_records(records, complete=False, overwrites=args.overwrite)
         size = {key: cfg.solver.test[key] for key in ("batch_size", "num_workers")}
         options = {"form": form, "dtype": args.dtype, "overwrite": args.overwrite}
         written = extract(backbones, dataset, out, device=device, autocast=runner.autocast, **options, **size)
+        write_records(records, complete=True, overwrites=args.overwrite)
         LOGGER.info("%s: %d videos written", out, written)
         return 0
     finally:

@@ -15,7 +15,7 @@ from tqdm import tqdm
 from ..ops.directions import FORWARD
 from ..ops.reverse import reverse_batch
 from ..ops.stitching import central_parts
-from ..utils.distributed import is_main, rank, world_size
+from ..utils.distributed import gather_objects, is_main, rank, world_size
 from .extract_forms import Part, feature_file
 from .loaders import to_device
 
@@ -39,10 +39,12 @@ def plan_parts(windows):
 
 def unfinished(parts, directions, out, overwrite=False):
     """Parts of the videos of this process that lack a file in some direction; with `overwrite`, of all of them."""
-    videos = dict.fromkeys(part.video for part in parts)
+    videos = list(dict.fromkeys(part.video for part in parts))
     if not overwrite:
         videos = [v for v in videos if not all(feature_file(out, d, v).is_file() for d in directions)]
-    mine = set(list(videos)[rank() :: world_size()])
+    # one list for all: files appear while processes look, and a network file system shows each its own state
+    videos = gather_objects(videos)[0]
+    mine = set(videos[rank() :: world_size()])
     return [part for part in parts if part.video in mine]
 
 

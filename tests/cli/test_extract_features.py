@@ -12,6 +12,7 @@ from torch import nn
 
 from opentad_bi.cli.extract_features import main
 from opentad_bi.config import load_config
+from opentad_bi.engine import extract as extract_module
 from opentad_bi.engine.extract import plan_parts, unfinished
 from opentad_bi.engine.loaders import build_dataset
 from opentad_bi.registry import BACKBONES, DATASETS, MODELS
@@ -206,6 +207,71 @@ def test_finished_files_are_kept_and_other_settings_refused(prepare, tmp_path, c
     assert lost.read_bytes() == content
     assert main([*others, "--overwrite"]) == 0
     assert lost.read_bytes() != content
+
+
+@pytest.fixture
+def killed(monkeypatch):
+    """Run the command, killed once one file is written."""
+
+    def run(words):
+        save = np.save
+
+        def save_once(*args):
+            save(*args)
+            monkeypatch.setattr(np, "save", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+
+        with monkeypatch.context():
+            monkeypatch.setattr(np, "save", save_once)
+            assert main(words) == 130
+        monkeypatch.setattr(np, "save", save)
+
+    return run
+
+
+def test_an_interrupted_extraction_goes_on(prepare, tmp_path, killed):
+    _, _, words = prepare()
+    out = tmp_path / "out"
+    killed(words)
+    (done,) = out.rglob("*.npy")
+    made = done.stat().st_mtime_ns
+    assert [json.loads((out / f"{d}.json").read_text())["complete"] for d in ("for", "back")] == [False, False]
+    assert main(words) == 0
+    assert [json.loads((out / f"{d}.json").read_text())["complete"] for d in ("for", "back")] == [True, True]
+    assert len(list(out.rglob("*.npy"))) == 6 and done.stat().st_mtime_ns == made
+
+
+def test_an_interrupted_overwriting_is_not_taken_for_finished(prepare, tmp_path, killed, capsys):
+    _, _, words = prepare()
+    assert main(words) == 0
+    former = {path: path.read_bytes() for path in (tmp_path / "out").rglob("*.npy")}
+    _, _, others = prepare(seed=1)
+    killed([*others, "--overwrite"])
+    assert sum(path.read_bytes() != content for path, content in former.items()) == 1
+    assert main(others) == 1
+    assert "an --overwrite that did not end" in capsys.readouterr().err
+    assert main([*others, "--overwrite"]) == 0
+    assert all(path.read_bytes() != content for path, content in former.items())
+    assert main(others) == 0
+    record = tmp_path / "out" / "for.json"
+    content = json.loads(record.read_text())
+    del content["complete"], content["overwrites"]  # as records were that did not say
+    record.write_text(json.dumps(content))
+    assert main(others) == 0
+
+
+def test_processes_share_the_videos_that_the_first_one_sees(tmp_path, monkeypatch):
+    """A file that appears between two processes' looks must leave no video to nobody."""
+    parts = plan_parts([(video, 0, 8) for video in "abcd"])
+    monkeypatch.setattr(extract_module, "world_size", lambda: 2)
+    first, taken = [], []
+    # the list of process 0 is what all get, as all_gather_object gives it
+    monkeypatch.setattr(extract_module, "gather_objects", lambda mine: [first.append(mine) or first[0]], raising=False)
+    for rank in range(2):
+        monkeypatch.setattr(extract_module, "rank", lambda number=rank: number)
+        taken += [part.video for part in unfinished(parts, ("for",), tmp_path)]
+        (tmp_path / "for").mkdir(exist_ok=True)
+        (tmp_path / "for" / "a.npy").touch()
+    assert sorted(taken) == list("abcd")
 
 
 def test_interrupted_videos_are_done_again_whole(tmp_path):
