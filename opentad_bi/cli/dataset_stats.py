@@ -83,6 +83,8 @@ def window_settings(splits, args):
     """The windows: `window`, `overlap`, and `thresh`, the least share of an action in one that training asks for."""
     train, test = splits["train"], splits.get("test", {})
     cut = next((step for step in train["pipeline"] if step.get("trunc_len")), {})
+    if args.window is not None and args.window < 1:
+        raise ValueError(f"--window {args.window}: a positive number of grid positions is expected")
     window = args.window or cut.get("trunc_len") or train.get("window_size") or test.get("window_size")
     if not window:
         raise ValueError(

@@ -140,7 +140,7 @@ def level_shares(segments, positions, generator, *, window, overlap, thresh=0.75
     Args:
         segments: arrays (N, 2) on the grid, one per video.
         positions: n of every video.
-        generator: point generator of the head; its `strides` divide `window`.
+        generator: point generator of the head.
         window, overlap: of the sliding windows.
         thresh: least share of an action in a window, exclusive.
         radius: as the head's `center_sample_radius`; None: the whole action.
@@ -149,7 +149,7 @@ def level_shares(segments, positions, generator, *, window, overlap, thresh=0.75
         {"actions": L shares of the actions, "points": L shares of the points that answer for one, "unanswered": share
         of the actions that are in a window but have no point, "outside": share that no window holds}.
     """
-    levels = generator([window // stride for stride in generator.strides])
+    levels = generator([-(-window // stride) for stride in generator.strides])  # a detector pads what is left over
     sizes, points = [len(level) for level in levels], torch.cat(levels)
     answered, seen, counts = [], [], torch.zeros(len(sizes), dtype=torch.int64)
     for rows, n in zip(segments, positions, strict=True):

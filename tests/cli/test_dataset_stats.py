@@ -150,6 +150,8 @@ def test_a_smaller_share_asks_for_less(root):
         ("model = dict(_delete_=True, type='Mine')", [], "has no rpn_head.prior_generator"),
         ("", ["--share", "0"], r"share 0.0 must be in (0, 1]"),
         ("", ["--overlap", "1"], "overlap 1.0 in (0, 1)"),
+        ("", ["--window", "0"], "--window 0: a positive number"),
+        ("", ["--window", "-64"], "--window -64: a positive number"),
     ],
 )
 def test_errors_say_what_is_wrong(root, capsys, more, words, message):

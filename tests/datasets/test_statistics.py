@@ -106,6 +106,14 @@ def test_levels_share_actions_as_worked_out_by_hand():
     assert found["points"] == pytest.approx([2 / 5, 3 / 5])
 
 
+def test_points_in_the_tail_that_no_stride_divides_count():
+    points = generator([4], [(0, 10000)])
+    found = level_shares([np.array([[8.0, 9.0]])], [10], points, window=10, overlap=0.5, radius=None)
+    assert (found["actions"], found["unanswered"]) == ([0.0], 1.0)  # position 8 is its border, not inside
+    found = level_shares([np.array([[7.5, 9.0]])], [10], points, window=10, overlap=0.5, radius=None)
+    assert (found["actions"], found["unanswered"]) == ([1.0], 0.0)
+
+
 def test_a_shorter_action_inside_takes_the_points_of_a_longer_one():
     points = torch.cat(generator([1], [(0, 10000)])([32]))
     found = answers(points, np.array([[8.5, 11.5], [9.5, 10.7]]), 1.5, True)
