@@ -55,13 +55,13 @@ def run(args):
         runner = Runner(cfg, work_dir=out, device=device, seed=args.seed, training=False)
         if not hasattr(runner.model, "raw_maps"):
             raise ValueError(f"{args.config} describes a {cfg.model.type}; only a pair has two directions to keep")
-        load_model(runner, args, out)
+        classes = class_names(runner.dataset("train")).get("classes")
+        load_model(runner, args, out, classes)
         count = cache(runner, out, args.epochs)
         counts = gather_objects(count)
         if is_main():
             weights = args.checkpoint or [args.for_resume, args.back_resume]
             made = {"config": args.config, "weights": weights, "epochs": args.epochs, "seed": args.seed}
-            classes = class_names(runner.dataset("train")).get("classes")
             write_record(out, windows=sum(counts), classes=classes, **made)
         LOGGER.info("%s: %d windows written by this process", out, count)
         return 0

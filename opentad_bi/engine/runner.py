@@ -14,14 +14,14 @@ from torch.nn.parallel import DistributedDataParallel
 from ..registry import EMAS, METRICS, MODELS, check_keys, nearest
 from ..utils.distributed import mean_over_ranks, rank, share_buffers, world_size
 from ..utils.logging import LOGGER
-from .branch import Branch
+from .branch import Branch, fill_branches
 from .checkpoint import load_checkpoint
 from .evaluate import evaluate
 from .freeze import train_mode
 from .hooks import WORKFLOW_KEYS, EvaluateHook, StopRun, build_hooks
 from .loaders import build_dataset, sample_names, to_device, train_loader
 from .precision import autocast, precision
-from .state import restore_run
+from .state import class_names, restore_run
 
 SOLVER_KEYS = ("train", "val", "test", "amp", "accumulate", "ema", "static_graph", "fp16_compress")
 MAX_OVERFLOWS = 10  # iterations in a row whose losses overflow fp16
@@ -65,8 +65,7 @@ class Runner:
         self.branches = self._build_branches(self.iters_per_epoch if training else None)
         self._set_precision()
         if training and fresh:
-            for branch in self.branches.values():
-                branch.load_initial_weights()
+            fill_branches(self.branches.values(), {"dataset.train": class_names(self.dataset("train")).get("classes")})
         self.ema = EMAS.build(self.solver.get("ema", {"type": "ExponentialMovingAverage"}), model=self.model)
         self.ddp = self._wrap() if training else self.model
         self.hooks = build_hooks(cfg) if training else []

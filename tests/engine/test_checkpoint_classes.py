@@ -30,3 +30,14 @@ def test_names_are_found_inside_wrappers():
     inner = SimpleNamespace(classes=["a", "b"])
     assert class_names(SimpleNamespace(dataset=SimpleNamespace(dataset=inner))) == {"classes": ["a", "b"]}
     assert class_names(SimpleNamespace(dataset=None)) == class_names(SimpleNamespace(classes=[])) == {}
+
+
+def test_training_does_not_start_from_weights_of_other_classes(toy_config, make_runner, monkeypatch):
+    monkeypatch.setattr(toy.ToyData, "classes", ("Dive", "Jump"), raising=False)
+    runner = make_runner(toy_config)
+    runner.train()
+    toy_config.branches.model.load_from = str(runner.work_dir / "checkpoint" / "epoch_2.pth")
+    make_runner(toy_config)
+    monkeypatch.setattr(toy.ToyData, "classes", ("Jump", "Dive"))
+    with pytest.raises(ValueError, match=r"0 is 'Jump' in dataset\.train, but 'Dive' in .*epoch_2\.pth"):
+        make_runner(toy_config)
