@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..ops.directions import JOINED, SINGLE, chief
+from ..ops.directions import JOINED, MERGED, SINGLE, chief
 from ..ops.nms import batched_nms
 from ..registry import METRICS, check_keys
 from ..utils.files import read_names, write_json
@@ -37,8 +37,7 @@ class DetectionMAP:
         top_k: also report recall of the first k * (true segments) predictions per video and class.
         per_class: add the average precision of every class to `table`.
         scored: False: only take in and save results; the ground truth is not read, and `compute` is an error.
-        agreement: how "merged" and "fused" weigh what only one of both believes in, see `merge_directions`; None:
-            not at all.
+        agreement: how "merged" weighs what only one direction believes in, see `merge_directions`; None: not at all.
     Raises:
         ValueError, FileNotFoundError: what is wrong with the files; a subset that is not there or is empty.
         KeyError: `nms` has an argument that `batched_nms` does not know.
@@ -147,7 +146,9 @@ class DetectionMAP:
             candidates = dict(self._windows)
             for joined, (forward, backward) in JOINED.items():
                 if forward in candidates and backward in candidates:
-                    candidates[joined] = merge_directions(candidates[forward], candidates[backward], self.agreement)
+                    # both bases of a fusion say nearly the same: their agreement tells nothing
+                    agreement = self.agreement if joined == MERGED else None
+                    candidates[joined] = merge_directions(candidates[forward], candidates[backward], agreement)
             self._final = {
                 direction: final_predictions(windows, self.classes, self.nms)
                 for direction, windows in candidates.items()

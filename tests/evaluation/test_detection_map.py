@@ -99,6 +99,23 @@ def test_merged_leads_the_score_and_the_main_file(tmp_path):
     assert files["result_detection_for.json"] == metric.results()["for"]
 
 
+def test_fused_is_the_union_of_both_bases_leads_and_is_never_weighed_by_agreement(tmp_path):
+    metric = metric_of(tmp_path, agreement=1.0)
+    plain = metric_of(tmp_path)
+    metas = [meta_of(video) for video in TRUTH]
+    for one in (metric, plain):
+        sides = {"for": crowd(1), "back": crowd(2), "fused_for": crowd(3), "fused_back": crowd(4)}
+        one.update([Result(m, dict(sides)) for m in metas])
+    assert list(metric.results()) == ["for", "back", "fused_for", "fused_back", "merged", "fused"]
+    assert metric.results()["fused"] == plain.results()["fused"]
+    assert metric.results()["merged"] != plain.results()["merged"]
+    union = metric_of(tmp_path)
+    union.update([Result(m, {"for": crowd(3), "back": crowd(4)}) for m in metas])
+    assert metric.results()["fused"] == union.results()["merged"]
+    metrics = metric.compute()
+    assert metric.score(metrics) == metrics["fused"]["average_mAP"]
+
+
 def test_a_single_network_writes_one_file(tmp_path):
     metric = metric_of(tmp_path)
     metric.update([Result(meta_of("a"), {"model": crowd(0)})])
