@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from noise_video import write_noise
 from torch import nn
 
 from opentad_bi.cli.extract_features import main
@@ -57,21 +58,13 @@ class SymmetricPooling(nn.Module):
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
     """A folder in the THUMOS layout with three short videos of noise."""
-    import av
-
     root = tmp_path_factory.mktemp("extract")
     for folder in ("annotations", "raw_data"):
         (root / folder).mkdir()
     database = {}
     for i, (name, count) in enumerate(FRAMES.items()):
-        rng = np.random.default_rng(i)
-        with av.open(str(root / "raw_data" / f"{name}.mp4"), "w") as container:
-            stream = container.add_stream("libx264", rate=FPS)
-            stream.width, stream.height, stream.pix_fmt = SIZE, SIZE, "yuv420p"
-            for _ in range(count):
-                image = rng.integers(0, 255, (SIZE, SIZE, 3), dtype=np.uint8)
-                container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
-            container.mux(stream.encode())
+        path = root / "raw_data" / f"{name}.mp4"
+        write_noise(path, i, count, size=SIZE, fps=FPS)
         actions = [{"segment": [0.1, 0.7], "label": "a"}, {"segment": [0.5, 0.8], "label": "b"}]
         subset = "validation" if name == "other" else "training"
         database[name] = {"subset": subset, "duration": count / FPS, "frame": count, "annotations": actions}

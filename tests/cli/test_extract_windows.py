@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from noise_video import write_noise
 
 from opentad_bi.cli import check_dataset
 from opentad_bi.cli.extract_features import main
@@ -70,21 +71,13 @@ PAIRED_FILES = 'dataset["wrap"] = dict(type="PairedDataset", source="files", bac
 @pytest.fixture(scope="module")
 def root(tmp_path_factory):
     """A folder in the THUMOS layout with three short videos of noise that brightens."""
-    import av
-
     root = tmp_path_factory.mktemp("windows")
     for folder in ("annotations", "raw_data"):
         (root / folder).mkdir()
     database = {}
     for i, (name, count) in enumerate(FRAMES.items()):
-        rng = np.random.default_rng(i)
-        with av.open(str(root / "raw_data" / f"{name}.mp4"), "w") as container:
-            stream = container.add_stream("libx264", rate=FPS)
-            stream.width, stream.height, stream.pix_fmt = SIZE, SIZE, "yuv420p"
-            for number in range(count):
-                image = rng.integers(number, 100 + number, (SIZE, SIZE, 3), dtype=np.uint8)
-                container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
-            container.mux(stream.encode())
+        path = root / "raw_data" / f"{name}.mp4"
+        write_noise(path, i, count, size=SIZE, fps=FPS, low=lambda n: n, high=lambda n: 100 + n)
         actions = [{"segment": [0.1, 0.7], "label": "a"}, {"segment": [0.5, 0.8], "label": "b"}]
         if name == "long":
             actions += [{"segment": [2.1, 3.9], "label": "a"}, {"segment": [4.5, 5.9], "label": "b"}]
