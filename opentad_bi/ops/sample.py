@@ -33,3 +33,18 @@ class SampleMeta:
         """Grid positions to seconds, clipped to the video.  (..., 2) -> (..., 2), numpy or torch, float32."""
         frames = segments * self.snippet_stride + (self.window_start_frame + self.offset_frames)
         return (frames / self.fps).clip(0.0, self.duration_sec)
+
+
+@dataclass(frozen=True)
+class UnitMeta:
+    """Which rows of which video's feature file one unit is made of.
+
+    Args:
+        video: name of the video, without extension; crops of one video share it.
+        start: first row, counted from 0.
+        rows: number of rows (1 for per-second features taken one by one).
+    """
+
+    video: str
+    start: int
+    rows: int

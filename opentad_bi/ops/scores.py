@@ -1,0 +1,24 @@
+"""What a classifier says of one sample."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from .sample import UnitMeta
+
+# C classes
+
+
+@dataclass(frozen=True)
+class ClassScores:
+    """Probabilities of all classes for one unit of a video.
+
+    Args:
+        meta: where the unit lies.
+        label: true class, or -1 where it is not known.
+        probabilities: (C,) float32, they sum to 1.
+    """
+
+    meta: UnitMeta
+    label: int
+    probabilities: np.ndarray
