@@ -1,13 +1,45 @@
 """The evaluation of opentad_bi; importing this package registers them."""
 
-from . import detection_map, ground_truth, mean_ap, post_processing, predictions, tables, timeline
+from . import (
+    accuracy,
+    arguments,
+    calibration,
+    classification,
+    classification_plots,
+    combined,
+    detection_map,
+    frame_anomaly,
+    frame_report,
+    frame_scores,
+    frame_truth,
+    ground_truth,
+    mean_ap,
+    post_processing,
+    predictions,
+    score_curves,
+    tables,
+    timeline,
+    unit_scores,
+)
 
 __all__ = [
+    "accuracy",
+    "arguments",
+    "calibration",
+    "classification",
+    "classification_plots",
+    "combined",
     "detection_map",
+    "frame_anomaly",
+    "frame_report",
+    "frame_scores",
+    "frame_truth",
     "ground_truth",
     "mean_ap",
     "post_processing",
     "predictions",
+    "score_curves",
     "tables",
     "timeline",
+    "unit_scores",
 ]

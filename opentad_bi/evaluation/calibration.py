@@ -1,0 +1,98 @@
+"""Calibration: does a classifier that is sure of something to 80 % get 80 % of it right?"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+# N samples, C classes, K bins
+
+
+@dataclass(frozen=True)
+class Reliability:
+    """Samples in bins of confidence.
+
+    Args:
+        count: (K,) int64, samples in each bin.
+        confidence: (K,) float64, mean confidence of each bin, 0 where it is empty.
+        accuracy: (K,) float64, share that is right of each bin, 0 where it is empty.
+    """
+
+    count: np.ndarray
+    confidence: np.ndarray
+    accuracy: np.ndarray
+
+    @property
+    def gaps(self):
+        """(K,) float64, how far confidence is from accuracy; 0 in an empty bin."""
+        return np.abs(self.accuracy - self.confidence)
+
+    @property
+    def ece(self):
+        """Expected calibration error: mean gap, weighted by samples (Naeini et al. 2015; Guo et al. 2017)."""
+        return float(self.gaps @ self.count / self.count.sum())
+
+    @property
+    def mce(self):
+        """Maximum calibration error: the largest gap of a bin (the same papers)."""
+        return float(self.gaps.max())
+
+
+def reliability(confidence, correct, bins=15, *, adaptive=False):
+    """Sort samples into bins by confidence.
+
+    Args:
+        confidence: (N,) floats in [0, 1].
+        correct: (N,) bool.
+        bins: number of bins K.
+        adaptive: bins of equal mass (Nguyen and O'Connor 2015; Nixon et al. 2019) in place of equal width. Equal
+            confidences share a bin, so the order of the samples does not matter.
+    Returns:
+        Reliability of K bins; those of equal width are (k / K, (k + 1) / K], the first one with 0.
+    """
+    confidence = np.asarray(confidence, dtype=np.float64)
+    if adaptive:
+        before = np.searchsorted(np.sort(confidence), confidence)  # samples with less confidence
+        index = before * bins // len(confidence)
+    else:
+        index = _equal_width(confidence, bins)
+    return _filled(index, confidence, correct, bins)
+
+
+def classwise_ece(probabilities, labels, bins=15):
+    """Mean over the classes of the expected calibration error of each class against the rest (Kull et al. 2019).
+
+    (N, C) float, (N,) int -> float
+    """
+    probabilities = np.asarray(probabilities, dtype=np.float64)
+    samples, classes = probabilities.shape
+    hits = np.asarray(labels)[:, None] == np.arange(classes)
+    index = _equal_width(probabilities, bins) + bins * np.arange(classes)
+    table = _filled(index.ravel(), probabilities.ravel(), hits.ravel(), bins * classes)
+    return float(table.gaps @ table.count / (samples * classes))
+
+
+def brier_score(probabilities, labels):
+    """Mean over the samples of the squared distance to the true one-hot vector, 0 to 2 (Brier 1950).
+
+    (N, C) float, (N,) int -> float
+    """
+    probabilities = np.asarray(probabilities, dtype=np.float64)
+    truth = np.asarray(labels)[:, None] == np.arange(probabilities.shape[1])
+    return float(((probabilities - truth) ** 2).sum(axis=1).mean())
+
+
+def _equal_width(values, bins):
+    """Bin of every value, open below and closed above."""
+    edges = np.linspace(0, 1, bins + 1)
+    return (np.searchsorted(edges, values) - 1).clip(0, bins - 1)
+
+
+def _filled(index, confidence, correct, bins):
+    """Count and means of every bin."""
+    count = np.bincount(index, minlength=bins)
+    safe = np.maximum(count, 1)
+    return Reliability(
+        count,
+        np.bincount(index, confidence, minlength=bins) / safe,
+        np.bincount(index, np.asarray(correct, dtype=np.float64), minlength=bins) / safe,
+    )

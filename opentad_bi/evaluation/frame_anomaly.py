@@ -1,0 +1,228 @@
+"""The metric of anomaly detection in video: areas under curves over frames."""
+
+import difflib
+import logging
+from pathlib import Path
+
+import numpy as np
+
+from ..ops.directions import SINGLE
+from ..ops.video_names import class_key
+from ..registry import METRICS
+from ..utils.files import write_json
+from .arguments import check_choice, check_classes, check_count, check_number
+from .frame_report import frame_report
+from .frame_scores import ANOMALY, NORMAL, anomaly_scores, scores_by_video
+from .frame_truth import read_events
+from .score_curves import draw_score_curve, file_stem
+from .tables import aligned
+from .timed_labels import label_of
+from .unit_scores import UnitScores
+
+logger = logging.getLogger(__name__)
+
+SHARES = ("auc", "ap", "abnormal_auc", "abnormal_ap", "anomalous_share")
+COUNTS = ("videos", "abnormal_videos", "missing_videos")
+SHOWN = 5  # names in a message
+
+
+@METRICS.register_module()
+class FrameAnomaly:
+    """Area under the ROC curve (AUC) and average precision (AP) over all frames of all test videos.
+
+    Scores of units become scores of feature rows (means where units or crops overlap), each row stands for
+    `frames_per_row` frames, and the frames of the annotated events are the positives. Truth and scores are cut to the
+    same length. `auc` and `ap` are over the frames of all videos put end to end, `abnormal_auc` and `abnormal_ap` over
+    those of the videos with an event alone. The AP of chance is `anomalous_share`.
+
+    Labels of videos are never taken for labels of frames. In UCF-Crime about 8 % of the frames are anomalous, but about
+    42 % lie in anomalous videos: numbers that count all of these as positive measure which video a frame is from, come
+    out far higher, and must not be compared with published ones.
+
+    Args:
+        classes: names by label: a list, or a text file with one per line.
+        normal_class: the class that is no anomaly; case, '_', '-' and spaces do not matter.
+        annotation: UCF-Crime's `Temporal_Anomaly_Annotation.txt` or XD-Violence's `annotations.txt`.
+        frames_per_row: video frames per row of features: 30 for a row per second at 30 fps, 16 for snippets of 16
+            frames, 1 for a row per frame.
+        fps: frames per second of the annotation, for the axis of the curves.
+        score: "normal": 1 - p(normal); "anomaly": the largest probability of another class.
+        sigma: Gaussian smoothing of each video's scores, in rows; 0: none.
+        tolerance_frames: how far an event may reach beyond the frames that have scores. None: the frames of the video's
+            longest unit and 2 more, since features end with the last whole row and units with the last whole unit, and
+            since annotated ends of UCF-Crime lie up to 2 frames beyond the decoded video.
+        unlisted_normal: a video that the annotation lacks is normal, as in XD-Violence, whose annotation lists the
+            videos with events alone; one whose samples have the label of an anomaly is an error still.
+        select: "auc", "ap" or "abnormal_auc": the number that `score` gives.
+        curves: number of videos to draw in `save`, evenly over those with events; 0: none, None: all videos.
+        per_class: add the numbers of every class to `table`.
+        scored: False: only take in and save scores; the annotation is not read, and `compute` is an error.
+    Raises:
+        ValueError, FileNotFoundError: what is wrong with the annotation; an argument is none of its choices.
+        KeyError: `normal_class` is none of the classes.
+    """
+
+    def __init__(
+        self,
+        *,
+        classes,
+        normal_class,
+        annotation,
+        frames_per_row=30,
+        fps=30.0,
+        score=NORMAL,
+        sigma=0.0,
+        tolerance_frames=None,
+        unlisted_normal=False,
+        select="auc",
+        curves=4,
+        per_class=False,
+        scored=True,
+    ):
+        self.classes = check_classes(classes)
+        self.normal = label_of(normal_class, self.classes)
+        if len(self.classes) < 2:
+            raise ValueError(f"classes {self.classes} hold no anomaly besides normal_class {normal_class!r}")
+        self.frames_per_row = check_count("frames_per_row", frames_per_row)
+        self.fps = check_number("fps", fps, positive=True)
+        self.kind = check_choice("score", score, (NORMAL, ANOMALY))
+        self.sigma = check_number("sigma", sigma)
+        self.tolerance_frames = tolerance_frames
+        if tolerance_frames is not None:
+            check_count("tolerance_frames", tolerance_frames, 0)
+        self.select = check_choice("select", select, ("auc", "ap", "abnormal_auc"))
+        self.curves = None if curves is None else check_count("curves", curves, 0)
+        self.unlisted_normal, self.per_class = unlisted_normal, per_class
+        self.truth = read_events(annotation) if scored else None
+        self._check_normal_videos()
+        self._units = UnitScores(self.classes, labelled=False)
+        self._videos = self._report = None
+
+    def update(self, results):
+        """Take in a list of `ops.scores.ClassScores`; ValueError, naming the video, for one that makes no sense."""
+        self._videos = self._report = None
+        self._units.update(results)
+
+    def compute(self):
+        """{"model": numbers}: those of `SHARES` as fractions (`abnormal_auc` where it is defined), and of `COUNTS`.
+
+        Raises:
+            ValueError: no results; videos that the annotation lacks; an event beyond the video; no frame is anomalous,
+                or all are.
+        """
+        return {SINGLE: {**self._measured().numbers, "missing_videos": len(self._missing())}}
+
+    def score(self, metrics):
+        """The number to select a checkpoint by."""
+        numbers = metrics[SINGLE]
+        if self.select not in numbers:
+            raise ValueError(f"select {self.select!r} is not defined here: videos with events have no normal frame")
+        return numbers[self.select]
+
+    def table(self, metrics):
+        """Text table of what `compute` returned, shares in percent."""
+        numbers = metrics[SINGLE]
+        heads = [*SHARES, *COUNTS]
+        cells = [_percent(numbers.get(name)) for name in SHARES] + [str(numbers[name]) for name in COUNTS]
+        text = aligned([["frames", *heads], ["all", *cells]])
+        return f"{text}\n\n{self.per_class_table()}" if self.per_class else text
+
+    def per_class_table(self):
+        """Text table of every class of anomaly: its videos among those without events, and its videos alone."""
+        rows = [["class", *SHARES, "videos"]]
+        for name, numbers in self._measured().by_class.items():
+            rows.append([name, *(_percent(numbers.get(key)) for key in SHARES), str(numbers["videos"])])
+        return aligned(rows)
+
+    def save(self, folder):
+        """Write frame_scores.json, score_curves/VIDEO.png and, if scored, frame_anomaly.json."""
+        folder, videos = Path(folder), self._scores()
+        scores = {video: of.scores.tolist() for video, of in videos.items()}
+        write_json(folder / "frame_scores.json", {"frames_per_row": self.frames_per_row, "videos": scores})
+        if self.truth is not None:
+            numbers = {**self.compute()[SINGLE], "per_class": self._measured().by_class}
+            write_json(folder / "frame_anomaly.json", numbers)
+        for video in self._drawn():
+            draw_score_curve(
+                folder / "score_curves" / f"{file_stem(video)}.png",
+                videos[video].scores,
+                self.frames_per_row / self.fps,
+                events=[(start / self.fps, end / self.fps) for start, end in self._events(video)],
+                title=video,
+            )
+
+    def _scores(self):
+        """{video: VideoScores} of all results so far, by name, made once."""
+        if self._videos is None:
+            units = self._units.units()
+            scores = anomaly_scores(units.probabilities, self.normal, self.kind)
+            self._videos = scores_by_video(units, scores, self.sigma)
+        return self._videos
+
+    def _measured(self):
+        """The FrameReport of all results so far, made once."""
+        if self.truth is None:
+            raise ValueError("this metric was built with scored=False, so it has no annotation to compute numbers by")
+        if self._report is None:
+            videos = self._scores()
+            self._check_listed(videos)
+            missing = self._missing()
+            if missing:
+                logger.warning("the annotation has %d videos without scores: %s", len(missing), _some(missing))
+            events = {video: self._events(video) for video in videos}
+            names = {video: self._class_of(video, of.label) for video, of in videos.items() if events[video]}
+            self._report = frame_report(videos, events, names, self.frames_per_row, self.tolerance_frames)
+        return self._report
+
+    def _missing(self):
+        """Videos of the annotation that have no scores."""
+        return [video for video in self.truth if video not in self._scores()]
+
+    def _events(self, video):
+        entry = (self.truth or {}).get(video)
+        return entry.events if entry else ()
+
+    def _class_of(self, video, label):
+        """Name of a video's class: the annotation's, in our spelling where there is one, else that of its samples."""
+        name = self.truth[video].label
+        if name is None:
+            return self.classes[label] if label >= 0 else "not known"
+        return next((own for own in self.classes if class_key(own) == class_key(name)), name)
+
+    def _check_normal_videos(self):
+        """ValueError for a video that the annotation calls normal and gives events."""
+        for video, entry in (self.truth or {}).items():
+            if entry.events and entry.label and class_key(entry.label) == class_key(self.classes[self.normal]):
+                raise ValueError(f"the annotation gives video {video!r} the class {entry.label!r} and events as well")
+
+    def _check_listed(self, videos):
+        """ValueError for videos that the annotation lacks, unless they are normal by `unlisted_normal`."""
+        lacking = [
+            video
+            for video, of in videos.items()
+            if video not in self.truth and not (self.unlisted_normal and of.label in (-1, self.normal))
+        ]
+        if lacking:
+            near = difflib.get_close_matches(lacking[0], self.truth, n=1) or list(self.truth)[:1]
+            raise ValueError(
+                f"the annotation lacks {len(lacking)} of {len(videos)} videos with scores: {_some(lacking)}; it has, "
+                f"for instance, {near[0]!r}"
+            )
+
+    def _drawn(self):
+        """Names of the videos whose curves are drawn."""
+        names = list(self._scores())
+        if self.curves is None:
+            return names
+        names = [video for video in names if self._events(video)] or names
+        return [names[i] for i in np.unique(np.linspace(0, len(names) - 1, self.curves).round().astype(int))]
+
+
+def _some(names):
+    """The first of some names, and how many more there are."""
+    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+    return ", ".join(names[:SHOWN]) + more
+
+
+def _percent(share):
+    return "-" if share is None else f"{100 * share:.2f}"

@@ -1,0 +1,123 @@
+"""From scores of units to scores of feature rows, and what they are worth frame by frame."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..utils.optional import require
+
+# N units, C classes, R feature rows
+
+NORMAL, ANOMALY = "normal", "anomaly"
+
+
+@dataclass(frozen=True)
+class VideoScores:
+    """The scores of one video.
+
+    Args:
+        scores: (R,) float64, smoothed.
+        label: class of its samples, -1 where it is not known.
+        unit_rows: rows of its longest unit.
+    """
+
+    scores: np.ndarray
+    label: int
+    unit_rows: int
+
+
+def scores_by_video(units, scores, sigma=0.0):
+    """Bring units of all videos together.
+
+    Args:
+        units: unit_scores.Units, N of them.
+        scores: (N,) float64, how anomalous each of them is.
+        sigma: see `smooth`.
+    Returns:
+        {video: VideoScores}, by name.
+    Raises:
+        ValueError: units of one video have several labels.
+    """
+    names, index = np.unique(units.videos.astype(str), return_inverse=True)
+    parts = np.split(np.argsort(index, kind="stable"), np.cumsum(np.bincount(index))[:-1])
+    found = {}
+    for name, part in zip(names.tolist(), parts, strict=True):
+        labels = np.unique(units.labels[part])
+        if len(labels) > 1:
+            raise ValueError(
+                f"video {name!r} has units of the labels {labels.tolist()}; are there files of one name in two classes?"
+            )
+        rows = units.rows[part]
+        of_rows = smooth(row_scores(units.starts[part], rows, scores[part]), sigma)
+        found[name] = VideoScores(of_rows, int(labels[0]), int(rows.max()))
+    return found
+
+
+def anomaly_scores(probabilities, normal, kind=NORMAL):
+    """How anomalous each unit is.
+
+    Args:
+        probabilities: (N, C) floats that sum to 1.
+        normal: index of the class that is no anomaly.
+        kind: "normal": 1 - p(normal), taken as the sum of the others, which tells units apart where p(normal) is
+            nearly 1; "anomaly": the largest of the others.
+    Returns:
+        (N,) float64.
+    """
+    others = np.delete(np.asarray(probabilities, dtype=np.float64), normal, axis=1)
+    return others.sum(axis=1) if kind == NORMAL else others.max(axis=1)
+
+
+def row_scores(starts, rows, scores):
+    """Bring the scores of one video's units, crops included, to its feature rows.
+
+    A row's score is the mean over the units that cover it; a row that none covers has that of the nearest one that
+    is covered, the earlier one of two.
+
+    Args:
+        starts, rows: (N,) int64, first row and number of rows of every unit.
+        scores: (N,) float64.
+    Returns:
+        (R,) float64, R being the end of the last unit.
+    """
+    order = np.lexsort((scores, rows, starts))  # so that the order of the units does not touch the last digit
+    starts, rows, scores = starts[order], rows[order], scores[order]
+    first = np.cumsum(rows) - rows
+    covered_by = np.repeat(starts - first, rows) + np.arange(rows.sum())
+    count = np.bincount(covered_by)
+    mean = np.bincount(covered_by, np.repeat(scores, rows)) / np.maximum(count, 1)
+    covered = np.flatnonzero(count)
+    middles = (covered[1:] + covered[:-1]) / 2
+    return mean[covered[np.searchsorted(middles, np.arange(len(count)))]]
+
+
+def smooth(scores, sigma):
+    """Gaussian smoothing along the rows of one video; `sigma` in rows, 0: as they are.  (R,) -> (R,)"""
+    return require("scipy.ndimage", "scipy").gaussian_filter1d(scores, sigma, mode="nearest") if sigma else scores
+
+
+def pooled_numbers(scores, anomalous, frames_per_row):
+    """Area under the ROC curve and average precision over all frames of some videos, put end to end.
+
+    A row stands for its frames: it counts once for every anomalous and once for every normal one, which gives the
+    numbers of the scores repeated to frames without making them.
+
+    Args:
+        scores: (R,) float64 of all videos' rows.
+        anomalous: (R,) int64, anomalous frames of each row.
+        frames_per_row: frames of each row.
+    Returns:
+        {"auc", "ap"}; without "auc" where all frames are anomalous, empty where none is.
+    """
+    learn = require("sklearn.metrics", "scikit-learn")
+    normal = frames_per_row - anomalous
+    truth = np.repeat([True, False], len(scores))
+    weights = np.concatenate([anomalous, normal])
+    kept = weights > 0
+    truth, scores, weights = truth[kept], np.tile(scores, 2)[kept], weights[kept]
+    if not truth.any():
+        return {}
+    ap = float(learn.average_precision_score(truth, scores, sample_weight=weights))
+    if truth.all():
+        return {"ap": ap}
+    return {"auc": float(learn.roc_auc_score(truth, scores, sample_weight=weights)), "ap": ap}

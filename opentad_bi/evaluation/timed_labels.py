@@ -1,0 +1,48 @@
+"""Labels of units by the time of the events: what lies outside them is normal."""
+
+import numpy as np
+
+from ..ops.video_names import class_key
+from ..registry import nearest
+from .frame_truth import anomalous_frames, read_events
+
+# N units
+
+
+def label_of(normal_class, classes):
+    """Label of the class called `normal_class`, however that is spelt; KeyError if there is none."""
+    found = [i for i, name in enumerate(classes) if class_key(name) == class_key(normal_class)]
+    if not found:
+        raise KeyError(f"normal_class {normal_class!r} is none of the classes; {nearest(normal_class, classes)}")
+    return found[0]
+
+
+class TimedLabels:
+    """Gives units of anomalous videos the label of the normal class where no event of their video touches them.
+
+    Args:
+        annotation: file for `read_events`.
+        normal: label of the normal class.
+        frames_per_row: video frames per row of features.
+    """
+
+    def __init__(self, annotation, normal, frames_per_row):
+        self.truth, self.normal, self.frames_per_row = read_events(annotation), normal, frames_per_row
+
+    def __call__(self, units):
+        """Labels of `Units`: (N,) int64.
+
+        Raises:
+            ValueError: a video with the label of an anomaly that the annotation lacks.
+        """
+        labels = units.labels.copy()
+        for video in dict.fromkeys(units.videos[units.labels != self.normal].tolist()):
+            if video not in self.truth:
+                raise ValueError(f"the annotation lacks video {video!r}; {nearest(video, self.truth)}")
+            mine = np.flatnonzero(units.videos == video)
+            ends = units.starts[mine] + units.rows[mine]
+            frames = anomalous_frames(self.truth[video].events, int(ends.max()), self.frames_per_row)
+            before = np.concatenate([[0], np.cumsum(frames)])
+            outside = before[ends] == before[units.starts[mine]]
+            labels[mine[outside]] = self.normal
+        return labels
