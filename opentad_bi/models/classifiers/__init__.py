@@ -1,0 +1,3 @@
+"""Classifiers of videos and of parts of them."""
+
+from . import video_feature_clip as video_feature_clip

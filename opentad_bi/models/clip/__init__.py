@@ -1,0 +1,1 @@
+"""Towers of CLIP models, over open_clip."""

@@ -1,0 +1,5 @@
+"""Temporal pooling: a sequence of features to one."""
+
+from . import attention as attention
+from . import maximum as maximum
+from . import mean as mean

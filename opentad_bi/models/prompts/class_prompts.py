@@ -1,0 +1,85 @@
+"""A sentence for every class, from whatever a user has."""
+
+from pathlib import Path
+
+from ...registry import nearest
+from ...utils.files import read_json
+from ...utils.logging import LOGGER
+
+_JOINED = (
+    "the sentences of all classes were joined to one. Every class would get the same context, and beyond the tower's "
+    "length the class names are cut off, so that the loss stays at ln(number of classes). Give each class its own "
+    "sentence: {class: sentence}, or the path of a JSON file of that form"
+)
+
+
+def plain(name):
+    """A class name as it is compared: lower case, without spaces, '_' and '-'."""
+    return "".join(c for c in str(name).lower() if c not in " _-")
+
+
+def default_sentence(name):
+    """The sentence of a class that none was given for."""
+    if plain(name).startswith("normal"):
+        return "a normal scene without any anomaly"
+    return f"a video with {str(name).replace('_', ' ').lower()}"
+
+
+def class_sentences(source, classes):
+    """One sentence per class, in the order of `classes`.
+
+    Args:
+        source: {class: sentence}, the path of a JSON file that holds that, or None. Names match whatever their case,
+            '_', '-' and spaces; a class that is missing gets a sentence by its name, with a warning.
+        classes: names by label.
+    Raises:
+        FileNotFoundError, ValueError: no such file; no such form; an empty sentence; one sentence for all classes.
+        KeyError: a name that is no class.
+    """
+    given = _read(source)
+    known = {plain(name): name for name in classes}
+    found = {}
+    for name, sentence in given.items():
+        if plain(name) not in known:
+            raise KeyError(f"class_prompts: {name!r} is no class; {nearest(name, classes, every=True)}")
+        if plain(name) in found:
+            raise ValueError(
+                f"class_prompts: class {known[plain(name)]!r} stands there twice, the second time as {name!r}"
+            )
+        if not isinstance(sentence, str) or not sentence.strip():
+            raise ValueError(f"class_prompts: class {name!r} needs a sentence, not {sentence!r}")
+        found[plain(name)] = " ".join(sentence.split())
+    _refuse_joined(found, classes)
+    missing = [name for name in classes if plain(name) not in found]
+    if missing and source is not None:
+        LOGGER.warning(
+            "class_prompts: none for %s; such as %r is taken", ", ".join(missing), default_sentence(missing[0])
+        )
+    return [found.get(plain(name)) or default_sentence(name) for name in classes]
+
+
+def _read(source):
+    """The dict in `source`."""
+    if source is None:
+        return {}
+    if isinstance(source, (str, Path)):
+        if Path(source).suffix != ".json":
+            raise ValueError(
+                f"class_prompts is the text {str(source)[:60]!r}, and not the name of a JSON file: {_JOINED}"
+            )
+        source = read_json(source, "class prompts")
+    if not isinstance(source, dict):
+        raise ValueError(
+            f"class_prompts must be {{class: sentence}}, not a {type(source).__name__}: {str(source)[:60]}"
+        )
+    return source
+
+
+def _refuse_joined(found, classes):
+    """ValueError if all classes have one sentence, or one sentence holds those of all others."""
+    if len(found) < 2:
+        return
+    sentences = list(found.values())
+    longest = max(sentences, key=len)
+    if len(set(sentences)) == 1 or all(sentence in longest for sentence in sentences if sentence != longest):
+        raise ValueError(f"class_prompts of {len(found)} of {len(classes)} classes begin {longest[:60]!r}: {_JOINED}")

@@ -1,0 +1,139 @@
+"""Learned context vectors among the tokens of a prompt (CoOp, Zhou et al., IJCV 2022), shared or of every class."""
+
+import torch
+from torch import nn
+
+from ...registry import PROMPTS
+from .contexts import RANDOM, class_parts
+from .layout import arrange, lay_out
+
+# K classes, R learned vectors, L positions, D width of the text tower
+
+
+@PROMPTS.register_module()
+class PromptLearner(nn.Module):
+    """Prompts `start context name . end` of every class, the context learned.
+
+    The learned vectors lie one below the other in `ctx` (R, D): contexts of different lengths need no padding, so every
+    row belongs to a prompt. `source` says which row stands where.
+
+    Args:
+        classes: names by label; '_' is read as a space.
+        tower: the `TextEncoder` the prompts are for.
+        tokens: its `Tokens`.
+        ctx_mode: "random": vectors from N(0, init_std). "shared_init": the tokens of the sentence `ctx_init`, for all
+            classes. "class_init": those of the class's own sentence in `class_prompts`; at the start the prompt is the
+            text "<sentence> <name>." itself. "class_prefix": that sentence stands in front and stays fixed, the context
+            between it and the name is random.
+        n_ctx: vectors of a random context (16); where a sentence is the start, its tokens are counted instead.
+        ctx_init: the sentence of "shared_init".
+        class_prompts: sentences for the other two, see `class_sentences`.
+        csc: a context of its own for every class, where one would be shared.
+        class_token_position: "end", "middle" or "front": where the name stands, see `arrange`.
+        on_overflow: "error" for a prompt longer than the tower takes, or "truncate_ctx", which cuts the sentence.
+        init_std: of random vectors.
+    Raises:
+        ValueError, KeyError: naming the argument, class or sentence; a prompt that is too long; two classes whose
+            prompts are the same.
+    """
+
+    def __init__(
+        self,
+        classes,
+        tower,
+        tokens,
+        *,
+        ctx_mode="random",
+        n_ctx=None,
+        ctx_init=None,
+        class_prompts=None,
+        csc=False,
+        class_token_position="end",
+        on_overflow="error",
+        init_std=0.02,
+    ):
+        super().__init__()
+        self.classes, self.ctx_mode = list(classes), ctx_mode
+        self.class_specific = csc or ctx_mode == "class_init"
+        parts = class_parts(
+            self.classes,
+            tokens,
+            tower.context_length,
+            ctx_mode=ctx_mode,
+            n_ctx=n_ctx,
+            ctx_init=ctx_init,
+            class_prompts=class_prompts,
+            on_overflow=on_overflow,
+        )
+        own = parts if self.class_specific else parts[:1]
+        initial = [token for part in own for token in part.context]  # of every row
+        rows, first = [], 0
+        for part in parts:
+            rows.append(range(first, first + len(part.context)))
+            first += len(part.context) if self.class_specific else 0
+        prompts = [arrange(mine, part, class_token_position) for mine, part in zip(rows, parts, strict=True)]
+        layout = lay_out(prompts, tokens, tower.context_length)
+        for name in ("token_ids", "source", "eot_index"):
+            self.register_buffer(name, getattr(layout, name), persistent=False)
+        self.length = tower.length(int(layout.eot_index.max()))
+        self.rows = tuple(rows)
+        self.texts = [_text(part, tokens) for part in parts]
+        self.ctx = nn.Parameter(_vectors(initial, tower.token_embedding.weight, init_std))
+        self._refuse_twins(initial)
+
+    def forward(self, embedding):
+        """Prompts of all classes, as far as the tower must see them.
+
+        Args:
+            embedding: the token embedding of the tower.
+        Returns:
+            embeddings (K, L, D) float32, without positions, and the place of the end-of-text token (K,) int64.
+        """
+        ids, source = self.token_ids[:, : self.length], self.source[:, : self.length]
+        vectors = self.ctx[source.clamp(min=0)]
+        return torch.where((source >= 0).unsqueeze(2), vectors, embedding(ids).to(vectors.dtype)), self.eot_index
+
+    def adapt_state_dict(self, state):
+        """Bring the contexts of CoOp to the form used here: (K, n_ctx, D) to (R, D); its token buffers are dropped.
+
+        Raises:
+            ValueError: contexts of other classes.
+        """
+        state = {name: tensor for name, tensor in state.items() if not name.startswith("token_")}
+        ctx = state.get("ctx")
+        if ctx is not None and ctx.dim() == 3:
+            state["ctx"] = ctx = ctx.reshape(-1, ctx.shape[-1])
+        if ctx is not None and self.class_specific and len(ctx) != len(self.ctx):
+            raise ValueError(
+                f"the weights hold {len(ctx)} context vectors, but these {len(self.classes)} classes have "
+                f"{len(self.ctx)}: contexts that belong to classes cannot be used for other classes or sentences"
+            )
+        return state
+
+    def _refuse_twins(self, initial):
+        """ValueError if two classes start from the same row of tokens: nothing would tell them apart."""
+        starts = torch.tensor([-1 if token is RANDOM else token for token in initial])
+        rows = torch.where(self.source >= 0, starts[self.source.clamp(min=0)], self.token_ids)
+        seen = {}
+        for name, row in zip(self.classes, rows.tolist(), strict=True):
+            twin = seen.setdefault(tuple(row), name)
+            if twin != name:
+                raise ValueError(
+                    f"classes {twin!r} and {name!r} have the same prompt, token by token, so nothing tells them apart; "
+                    "give them other names or sentences"
+                )
+
+
+def _vectors(initial, table, std):
+    """Start of every learned vector: (R, D) float32; the embedding of a token, or a draw from N(0, std)."""
+    ctx = torch.empty(len(initial), table.shape[1]).normal_(std=std)
+    for row, token in enumerate(initial):
+        if token is not RANDOM:
+            ctx[row] = table[token].detach().float()
+    return ctx
+
+
+def _text(parts, tokens):
+    """Prefix and context of a prompt as text, with X for a vector without a token to start from."""
+    known = tokens.text([*parts.prefix, *(token for token in parts.context if token is not RANDOM)])
+    return " ".join([*([known] if known else []), *("X" for token in parts.context if token is RANDOM)])
