@@ -1,10 +1,7 @@
 """Extract features of whole videos by the backbone of a detector: DIR/for/*.npy and DIR/back/*.npy."""
 
-import hashlib
 import json
 from pathlib import Path
-
-import torch
 
 from ..apis.detector import windows_config
 from ..config import load_config, parse_overrides
@@ -12,11 +9,12 @@ from ..engine import Runner
 from ..engine.extract import extract
 from ..engine.extract_forms import VideoRows, Windows
 from ..engine.weights import fill
+from ..ops.digest import weights_digest
 from ..ops.directions import PAIR
 from ..registry import DATASETS, nearest
-from ..utils.distributed import barrier, close_distributed, is_main, setup_distributed
-from ..utils.files import read_json, write_json
+from ..utils.distributed import close_distributed, setup_distributed
 from ..utils.logging import LOGGER, setup_logging
+from ..utils.records import check_record, write_records
 from .common import Parser, add_config_arguments, add_device_arguments, command, make_writable
 
 EPILOG = """
@@ -126,53 +124,14 @@ def backbone_of(network, name):
     return backbone
 
 
-def digest(module):
-    """SHA-256 of the weights of a network, as hexadecimal text."""
-    total = hashlib.sha256()
-    for name, tensor in sorted(module.state_dict().items()):
-        total.update(name.encode())
-        total.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
-    return total.hexdigest()
-
-
 def describe(cfg, windows, name, backbone):
     """What the features of one direction depend on, as it reads back from JSON; `cfg` is a plain dict."""
     model = cfg["model"].get(name, cfg["model"])
     names = ("ann_file", "data_path", "window_size", "window_overlap_ratio", "feature_stride", "sample_stride")
     more = ("offset_frames", "fps", "reference_windows", "pipeline")
     seen = {key: windows[key] for key in (*names, *more) if key in windows}
-    made = {"branch": name, "weights_sha256": digest(backbone), "amp": cfg["solver"].get("amp")}
+    made = {"branch": name, "weights_sha256": weights_digest(backbone.state_dict()), "amp": cfg["solver"].get("amp")}
     return json.loads(json.dumps({**made, "backbone": model["backbone"], "dataset": seen}))
-
-
-def check_record(path, features, overwrite):
-    """Refuse to mix with features of other settings, as the record at `path` tells.
-
-    A first extraction that was interrupted goes on; where an overwriting was, files may still be the former ones.
-    """
-    if overwrite or not path.is_file():
-        return
-    record = read_json(path, "record of features")
-    former = {**FORM, **record.get("features", {})}
-    differ = [key for key in features if former.get(key) != features[key]]
-    if differ:
-        raise ValueError(
-            f"{path} tells of features made otherwise, in {', '.join(differ)}; choose another --out, or make them "
-            "again with --overwrite"
-        )
-    if record.get("overwrites") and not record.get("complete", True):
-        raise ValueError(
-            f"{path} tells of an --overwrite that did not end, so that former files may be left among the new ones; "
-            "make them again with --overwrite, or choose another --out"
-        )
-
-
-def write_records(records, **state):
-    """Write every {path: record} with `state`, once all processes are here; one of them writes."""
-    barrier()
-    if is_main():
-        for path, record in records.items():
-            write_json(path, {**record, **state})
 
 
 def run(args):
@@ -196,7 +155,7 @@ def run(args):
         for direction, name in chosen.items():
             features = {**describe(cfg.to_dict(), windows, name, backbones[direction]), **kept}
             path = out / f"{direction}.json"
-            check_record(path, features, args.overwrite)
+            check_record(path, features, overwrite=args.overwrite, part="features", defaults=FORM)
             records[path] = {"config": args.config, "weights": specs[name], "features": features}
         write_records(records, complete=False, overwrites=args.overwrite)
         size = {key: cfg.solver.test[key] for key in ("batch_size", "num_workers")}

@@ -156,7 +156,7 @@ def load_model(runner, args, folder, classes=None):
         fill_branches(needed_branches(runner, getattr(args, "direction", MERGED)), known)
         return
     spec = args.checkpoint or find_checkpoint(folder)
-    check_same_classes({**known, str(spec): file_classes(fill(runner.model, spec))})
+    check_same_classes({**known, str(spec): file_classes(fill(runner.model, spec), runner.model)})
 
 
 def needed_branches(runner, direction):

@@ -1,6 +1,15 @@
 """The datasets of opentad_bi; importing this package registers them, the transforms and the video readers."""
 
-from . import cached_predictions, paired, readers, stream, thumos14, transforms
+from . import cached_predictions, paired, readers, stream, thumos14, transforms, video_feature
 from .annotation import write_class_map
 
-__all__ = ["cached_predictions", "paired", "readers", "stream", "thumos14", "transforms", "write_class_map"]
+__all__ = [
+    "cached_predictions",
+    "paired",
+    "readers",
+    "stream",
+    "thumos14",
+    "transforms",
+    "video_feature",
+    "write_class_map",
+]

@@ -66,7 +66,7 @@ class Branch:
                 f"{self.name}: this experiment goes on from trained networks (load_required), but there are no weights "
                 f"to start with; give --for_resume and --back_resume, or branches.{self.name}.load_from"
             )
-        if frozen and not source:
+        if frozen and not source and not getattr(self.module, "comes_trained", False):
             LOGGER.warning("%s: no initial weights, so %s frozen parameters stay random", self.name, f"{frozen:,}")
         return load_initial_weights(self.name, self.module, self.cfg)
 
@@ -129,5 +129,5 @@ def fill_branches(branches, known):
     names = dict(known)
     for branch in branches:
         content = branch.load_initial_weights()
-        names[str(branch.cfg.get("load_from"))] = file_classes(content)
+        names[str(branch.cfg.get("load_from"))] = file_classes(content, branch.module)
     check_same_classes(names)

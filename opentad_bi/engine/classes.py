@@ -1,8 +1,13 @@
 """Names of classes that come from several places: a label means the same class in all of them, or it is an error."""
 
 
-def file_classes(content):
-    """Names by label that the content of a checkpoint gives, or None where it gives none."""
+def file_classes(content, module=None):
+    """Names by label that the content of a checkpoint gives, or None where it gives none.
+
+    None, too, if the weights do not belong to classes: `module`, the network they are for, has `open_vocabulary`.
+    """
+    if getattr(module, "open_vocabulary", False):
+        return None
     names = content.get("classes")
     return list(map(str, names)) if isinstance(names, (list, tuple)) and names else None
 

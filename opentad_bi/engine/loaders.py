@@ -16,25 +16,32 @@ class EpochSampler(Sampler):
         length: number of samples in the dataset.
         global_batch: samples per iteration over all processes.
         seed: seed of the run.
+        weights: (length,) how often each sample is drawn, in proportion, with replacement; None: each once.
 
     Set `epoch` before iterating, and `skip` to leave out the first samples of this process in that epoch.
     """
 
-    def __init__(self, length, global_batch, seed):
+    def __init__(self, length, global_batch, seed, weights=None):
         if length < global_batch:
             raise ValueError(
                 f"the training set has {length} samples, fewer than one batch of {global_batch}; "
                 "lower solver.train.batch_size or solver.accumulate"
             )
-        self.length, self.seed = length, seed
+        self.length, self.seed, self.weights = length, seed, weights
         self.used = length // global_batch * global_batch
         self.epoch, self.skip = 0, 0
 
     def __iter__(self):
         generator = torch.Generator().manual_seed(self.seed + self.epoch)
-        order = torch.randperm(self.length, generator=generator)[: self.used].tolist()
-        for index in order[rank() :: world_size()][self.skip :]:
-            yield index, draw_seed(self.seed, self.epoch, index)
+        if self.weights is None:
+            numbers = order = torch.randperm(self.length, generator=generator)[: self.used].tolist()
+        else:
+            weights = torch.as_tensor(self.weights)
+            order = torch.multinomial(weights, self.used, replacement=True, generator=generator).tolist()
+            numbers = range(self.used)  # a sample that comes twice is drawn anew
+        mine = slice(rank() + self.skip * world_size(), None, world_size())
+        for index, number in zip(order[mine], numbers[mine], strict=True):
+            yield index, draw_seed(self.seed, self.epoch, number)
 
     def __len__(self):
         return self.used // world_size() - self.skip
@@ -61,14 +68,16 @@ def train_loader(dataset, *, batch_size, num_workers, accumulate, seed, pin_memo
     """Loader of training micro-batches.
 
     Args:
-        dataset: takes (index, seed) keys and has `collate`.
+        dataset: takes (index, seed) keys and has `collate`; with `sample_weights` (len(dataset),) that are not None,
+            samples are drawn by them.
         batch_size: samples per micro-batch over all processes.
         num_workers: loader processes in this process.
         accumulate: micro-batches per iteration.
         seed: seed of the run.
         pin_memory: page-locked batches, for a GPU.
     """
-    sampler = EpochSampler(len(dataset), batch_size * accumulate, seed)
+    weights = getattr(dataset, "sample_weights", None)
+    sampler = EpochSampler(len(dataset), batch_size * accumulate, seed, weights)
     return _loader(dataset, sampler, share_of_batch(batch_size, world_size()), num_workers, pin_memory)
 
 

@@ -16,6 +16,7 @@ from ..utils.distributed import mean_over_ranks, rank, share_buffers, world_size
 from ..utils.logging import LOGGER
 from .branch import Branch, fill_branches
 from .checkpoint import load_checkpoint
+from .classes import check_same_classes
 from .evaluate import evaluate
 from .freeze import train_mode
 from .hooks import WORKFLOW_KEYS, EvaluateHook, StopRun, build_hooks
@@ -54,7 +55,7 @@ class Runner:
         self.losses, self.lrs, self.metrics, self.scores = {}, {}, None, {}
         self.stop, self.stop_requested, self.evaluating, self.overflows = None, False, False, 0
         seed_everything(seed)
-        self.solver, self.datasets = cfg.solver, {}
+        self.solver, self.datasets, self.model = cfg.solver, {}, None
         check_keys("solver", cfg.solver, SOLVER_KEYS)
         check_keys("workflow", cfg.workflow, WORKFLOW_KEYS)
         self.accumulate = self.solver.get("accumulate", 1)
@@ -62,6 +63,8 @@ class Runner:
         if training:
             self._build_loader()
         self.model = MODELS.build(cfg.model).to(device)
+        for split, dataset in self.datasets.items():
+            self._match(split, dataset)
         self.branches = self._build_branches(self.iters_per_epoch if training else None)
         self._set_precision()
         if training and fresh:
@@ -151,6 +154,8 @@ class Runner:
         """The dataset of `split`, built once."""
         if split not in self.datasets:
             self.datasets[split] = build_dataset(self.cfg.dataset, split)
+            if self.model is not None:
+                self._match(split, self.datasets[split])
         return self.datasets[split]
 
     @property
@@ -209,6 +214,13 @@ class Runner:
             f"epoch {self.epoch}, iteration {self.iteration}: {what} are not finite; samples of this "
             f"process: {videos}. The weights are as before this iteration"
         )
+
+    def _match(self, split, dataset):
+        """Both must have the same classes, and the model may refuse a dataset that it cannot work with."""
+        named = {"model": getattr(self.model, "classes", None), f"dataset.{split}": class_names(dataset).get("classes")}
+        check_same_classes(named)
+        if hasattr(self.model, "check_dataset"):
+            self.model.check_dataset(dataset)
 
     def _build_loader(self):
         size = self.solver.train

@@ -69,6 +69,29 @@ class LinearWarmupCosineAnnealingLR(_WarmUp):
 
 
 @SCHEDULERS.register_module()
+class ConstantWarmupCosineAnnealingLR(LinearWarmupCosineAnnealingLR):
+    """The same cosine after a warm-up at the constant rate `warmup_lr` (CoOp, Zhou et al., IJCV 2022).
+
+    Args:
+        optimizer: the optimizer whose groups are scheduled.
+        warmup_epoch: epochs of warm-up.
+        max_epoch: epochs until the rate reaches `eta_min`.
+        iters_per_epoch: iterations in an epoch.
+        warmup_lr: rate during the warm-up.
+        eta_min: rate at the end.
+    """
+
+    def __init__(self, optimizer, *, warmup_epoch, max_epoch, iters_per_epoch, warmup_lr=1e-5, eta_min=0.0):
+        self.warmup_lr = warmup_lr
+        super().__init__(
+            optimizer, warmup_epoch=warmup_epoch, max_epoch=max_epoch, iters_per_epoch=iters_per_epoch, eta_min=eta_min
+        )
+
+    def _lr(self, base, i):
+        return self.warmup_lr if i < self.warmup else self.after_warmup(base, i)
+
+
+@SCHEDULERS.register_module()
 class LinearWarmupMultiStepLR(_WarmUp):
     """Linear warm-up of step base / W, then the rate times `gamma` at each milestone.
 

@@ -1,58 +1,17 @@
 """Initial weights of a branch: from whatever file a user has, strictly, saying what was taken."""
 
-import re
-import zipfile
-from collections import Counter
-from fnmatch import fnmatchcase
-from pathlib import Path
-
-import numpy as np
-import torch
-
-from ..registry import check_keys, nearest
+from ..registry import check_keys
 from ..utils.logging import LOGGER
-from .checkpoint import load_checkpoint
+from ..utils.weight_files import differences, read_file
 
-# where files of this toolbox, OpenTAD, mmaction2 and VideoMAE keep their weights, in the order of preference
-WEIGHT_KEYS = ("state_dict_ema", "state_dict", "model_ema", "model", "module")
+__all__ = ["branch_part", "fill", "load_initial_weights", "load_weights", "read_file", "read_weights"]
+
 _PRETRAINED_KEYS = ("path", "module", "missing", "unexpected")
 
 
 def read_weights(spec):
-    """State dict in the checkpoint `spec`, "PATH" or "PATH:KEY"; without a key, averaged weights are preferred.
-
-    PATH may also be an .npz file of named arrays. One leading `module.` of the names (DistributedDataParallel) is
-    dropped.
-
-    Returns:
-        (state dict, the key it was found under or "").
-    """
+    """State dict in the file `spec` and the key it was found under, of what `utils.weight_files.read_file` gives."""
     return read_file(spec)[:2]
-
-
-def read_file(spec):
-    """The same, and all that the file holds: (state dict, key, content)."""
-    path, key = str(spec), None
-    if not Path(path).is_file() and ":" in path:
-        path, _, key = path.rpartition(":")
-    content = _read_arrays(path) if path.endswith(".npz") else load_checkpoint(path)
-    if key is None:
-        key = next((k for k in WEIGHT_KEYS if isinstance(content.get(k), dict)), "")
-    elif not isinstance(content.get(key), dict):
-        raise KeyError(f"checkpoint {path} has no weights under {key!r}; {nearest(key, content)}")
-    state = content[key] if key else content
-    return {name.removeprefix("module."): tensor for name, tensor in state.items()}, key, content
-
-
-def _read_arrays(path):
-    """{name: tensor} of an .npz file, without running any code in it."""
-    if not Path(path).is_file():
-        raise FileNotFoundError(f"weights {path} do not exist")
-    try:
-        with np.load(path, allow_pickle=False) as arrays:
-            return {name: torch.from_numpy(arrays[name]) for name in arrays.files}
-    except (ValueError, TypeError, OSError, EOFError, zipfile.BadZipFile) as error:
-        raise ValueError(f"{path} is damaged or not a file of named arrays: {error}") from error
 
 
 def load_weights(module, state, *, what, missing=(), unexpected=()):
@@ -72,20 +31,8 @@ def load_weights(module, state, *, what, missing=(), unexpected=()):
     if hasattr(module, "adapt_state_dict"):
         state = module.adapt_state_dict(state)
     own = module.state_dict()
-    absent = [n for n in own if n not in state and not _matches(n, missing)]
-    foreign = [n for n in state if n not in own and not _matches(n, unexpected)]
-    shapes = [
-        f"{n}: file {tuple(state[n].shape)}, network {tuple(own[n].shape)}"
-        for n in own
-        if n in state and state[n].shape != own[n].shape
-    ]
-    if absent or foreign or shapes:
-        lists = (
-            ("missing in the file", absent),
-            ("unknown to the network", foreign),
-            ("other shapes", shapes),
-        )
-        text = "".join(f"\n  {title} ({len(names)}): {_list(names)}" for title, names in lists if names)
+    text = differences(own, state, missing=missing, unexpected=unexpected)
+    if text:
         raise ValueError(f"the weights of {what} do not fit the network:{text}")
     taken = {n: t for n, t in state.items() if n in own}
     module.load_state_dict(taken, strict=False)
@@ -136,14 +83,3 @@ def branch_part(state, name):
     if any(n.startswith(prefix) for n in state):
         return {n.removeprefix(prefix): t for n, t in state.items() if n.startswith(prefix)}
     return state
-
-
-def _matches(name, patterns):
-    return any(fnmatchcase(name, pattern) for pattern in patterns)
-
-
-def _list(names):
-    """All names on one line, those that differ in numbers alone as one pattern with its count."""
-    patterns = Counter(re.sub(r"\b\d+\b", "*", name) for name in names)
-    single = {re.sub(r"\b\d+\b", "*", name): name for name in names}
-    return ", ".join(f"{p} (x{n})" if n > 1 else single[p] for p, n in patterns.items())

@@ -48,3 +48,33 @@ class UnitMeta:
     video: str
     start: int
     rows: int
+
+
+class UnitMetas:
+    """The UnitMeta of every sample of a batch: a read-only sequence over plain lists, made one by one when asked for.
+
+    Args:
+        videos, starts, rows: lists of equal length, the fields of UnitMeta.
+    """
+
+    __slots__ = ("rows", "starts", "videos")
+
+    def __init__(self, videos, starts, rows):
+        self.videos, self.starts, self.rows = videos, starts, rows
+
+    def __len__(self):
+        return len(self.videos)
+
+    def __getitem__(self, index):
+        if isinstance(index, slice):
+            return UnitMetas(self.videos[index], self.starts[index], self.rows[index])
+        return UnitMeta(self.videos[index], self.starts[index], self.rows[index])
+
+    def __iter__(self):
+        return map(UnitMeta, self.videos, self.starts, self.rows)
+
+    def __repr__(self):
+        return f"UnitMetas({list(self)})"
+
+    def __reduce__(self):
+        return UnitMetas, (self.videos, self.starts, self.rows)

@@ -13,14 +13,14 @@ from opentad_bi.cli.common import Parser, command, run_command
 
 ROOT = Path(__file__).resolve().parents[2]
 COMMANDS = sorted(p.stem for p in (ROOT / "opentad_bi" / "cli").glob("[a-z]*.py") if p.stem != "common")
-SHELLS = sorted((ROOT / "tools").glob("*.py"))
+SHELLS = sorted([*(ROOT / "tools").glob("*.py"), *(ROOT / "tools" / "prepare").glob("*.py")])
 
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_every_command_has_parser_run_main_and_a_shell(name, capsys):
     module = importlib.import_module(f"opentad_bi.cli.{name}")
     assert {"parser", "run", "main"} <= vars(module).keys()
-    assert (ROOT / "tools" / f"{name}.py").is_file()
+    assert name in {path.stem for path in SHELLS}
     text = module.parser().format_help()
     assert "SUPPRESS" not in text and "None" not in text and "(default)" not in text
     with pytest.raises(SystemExit) as end:
@@ -34,7 +34,8 @@ def test_all_shells_are_the_same():
         body = path.read_text().partition("\n")[2]
         module = re.search(r"opentad_bi\.cli\.(\w+) import main", body)
         assert module and module[1] in COMMANDS
-        bodies.add(body.replace(module[1], "NAME"))
+        depth = len(path.relative_to(ROOT).parts) - 1
+        bodies.add(body.replace(module[1], "NAME").replace(f".parents[{depth}]", ".parents[DEPTH]"))
     assert len(SHELLS) > 10 and len(bodies) == 1
 
 

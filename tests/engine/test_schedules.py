@@ -1,5 +1,7 @@
 """Learning rates counted in epochs."""
 
+import math
+
 import pytest
 import torch
 from torch import nn
@@ -39,3 +41,20 @@ def test_cosine_without_warm_up_starts_at_the_base_rate():
     assert found[0] == BASE
     assert found[6] == pytest.approx(BASE / 2)
     assert found == sorted(found, reverse=True)
+
+
+def test_constant_warm_up_then_cosine():
+    parameter = torch.nn.Parameter(torch.zeros(1))
+    optimizer = torch.optim.SGD([parameter], lr=0.002)
+    options = {"warmup_epoch": 1, "max_epoch": 5, "iters_per_epoch": 4, "warmup_lr": 1e-5}
+    cfg = {"type": "ConstantWarmupCosineAnnealingLR", **options}
+    schedule = SCHEDULERS.build(cfg, optimizer=optimizer)
+    rates = []
+    for _ in range(20):
+        rates.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        schedule.step()
+    assert rates[:4] == [1e-5] * 4
+    expected = [0.001 * (1 + math.cos(math.pi * i / 16)) for i in range(16)]
+    assert rates[4:] == pytest.approx(expected, rel=1e-12)
+    assert optimizer.param_groups[0]["lr"] == pytest.approx(0, abs=1e-12)

@@ -5,6 +5,7 @@ from .base import Hook
 from .checkpoint import CheckpointHook
 from .early_stop import EarlyStopHook
 from .evaluate import EvaluateHook
+from .export import ExportHook
 from .log import LogHook
 from .signals import SignalHook, StopRun
 from .writers import WritersHook
@@ -14,6 +15,7 @@ __all__ = [
     "CheckpointHook",
     "EarlyStopHook",
     "EvaluateHook",
+    "ExportHook",
     "Hook",
     "LogHook",
     "SignalHook",

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from ...ops.video_names import class_key, shown_class
 from ...registry import nearest
 from ...utils.files import read_json
 from ...utils.logging import LOGGER
@@ -13,16 +14,11 @@ _JOINED = (
 )
 
 
-def plain(name):
-    """A class name as it is compared: lower case, without spaces, '_' and '-'."""
-    return "".join(c for c in str(name).lower() if c not in " _-")
-
-
 def default_sentence(name):
     """The sentence of a class that none was given for."""
-    if plain(name).startswith("normal"):
+    if class_key(name).startswith("normal"):
         return "a normal scene without any anomaly"
-    return f"a video with {str(name).replace('_', ' ').lower()}"
+    return f"a video with {shown_class(name).lower()}"
 
 
 def class_sentences(source, classes):
@@ -37,25 +33,25 @@ def class_sentences(source, classes):
         KeyError: a name that is no class.
     """
     given = _read(source)
-    known = {plain(name): name for name in classes}
+    known = {class_key(name): name for name in classes}
     found = {}
     for name, sentence in given.items():
-        if plain(name) not in known:
+        if class_key(name) not in known:
             raise KeyError(f"class_prompts: {name!r} is no class; {nearest(name, classes, every=True)}")
-        if plain(name) in found:
+        if class_key(name) in found:
             raise ValueError(
-                f"class_prompts: class {known[plain(name)]!r} stands there twice, the second time as {name!r}"
+                f"class_prompts: class {known[class_key(name)]!r} stands there twice, the second time as {name!r}"
             )
         if not isinstance(sentence, str) or not sentence.strip():
             raise ValueError(f"class_prompts: class {name!r} needs a sentence, not {sentence!r}")
-        found[plain(name)] = " ".join(sentence.split())
+        found[class_key(name)] = " ".join(sentence.split())
     _refuse_joined(found, classes)
-    missing = [name for name in classes if plain(name) not in found]
+    missing = [name for name in classes if class_key(name) not in found]
     if missing and source is not None:
         LOGGER.warning(
             "class_prompts: none for %s; such as %r is taken", ", ".join(missing), default_sentence(missing[0])
         )
-    return [found.get(plain(name)) or default_sentence(name) for name in classes]
+    return [found.get(class_key(name)) or default_sentence(name) for name in classes]
 
 
 def _read(source):

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from ...ops.video_names import shown_class
 from ...registry import nearest
 from ...utils.logging import LOGGER
 from .class_prompts import class_sentences
@@ -38,7 +39,7 @@ def class_parts(classes, tokens, length, *, ctx_mode, n_ctx, ctx_init, class_pro
     """`Parts` of every class; arguments as `PromptLearner` has them, `length` is the context length of the tower."""
     _check_arguments(ctx_mode, on_overflow, n_ctx=n_ctx, ctx_init=ctx_init, class_prompts=class_prompts)
     stop = tokens.encode(".")
-    names = [tokens.encode(f"{str(name).replace('_', ' ')}.")[: -len(stop)] for name in classes]
+    names = [tokens.encode(f"{shown_class(name)}.")[: -len(stop)] for name in classes]
     free = [RANDOM] * (N_CTX if n_ctx is None else n_ctx) if "n_ctx" in MODES[ctx_mode] else []
     special = len(tokens.start) + len(tokens.end)
     rooms = [length - special - len(free) - len(name) - len(stop) for name in names]

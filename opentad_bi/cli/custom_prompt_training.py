@@ -1,0 +1,206 @@
+"""Learn a prompt for every class, from sentences of your own, on features of videos.
+
+A thin shell of `train.py`: the options below are keys of the config, and everything that a run leaves lies in its
+folder below --output-dir. What is asked for most is put into --output-dir itself: initial_prompts.json,
+learned_prompts.json, learned_prompts_best.json, curves.png and checkpoints/best_custom_prompt_model.pth.
+"""
+
+import shutil
+from pathlib import Path
+
+from ..datasets.feature_index import class_folders, find_classes
+from ..engine.checkpoint import load_checkpoint, save_checkpoint
+from ..evaluation.curves import draw_curves, evaluations
+from ..utils.files import read_json
+from ..utils.logging import LOGGER
+from . import train
+from .common import Parser, add_device_arguments, command
+
+ROOT = Path(__file__).resolve().parents[2]
+RECIPE = ROOT / "configs" / "prompt" / "ucf_crime" / "custom_prompts_mobileclip2_s0.py"
+SIDECAR = "features.json"
+MODES = ("class_init", "class_prefix", "random", "shared_init")
+WITH_N_CTX, WITH_SENTENCES = ("class_prefix", "random"), ("class_init", "class_prefix")
+BEST = "best_custom_prompt_model.pth"
+# option: the key of the config that it sets
+KEYS = {
+    "feature_dir": "feature_dir",
+    "val_feature_dir": "val_feature_dir",
+    "annotation_dir": "annotation_dir",
+    "forbid_list": "forbid_list",
+    "normal_class": "normal_class",
+    "unit_duration": "unit_duration",
+    "strict_mode": "dataset.train.strict_mode",
+    "max_files_per_class": "dataset.train.max_files_per_class",
+    "shots": "dataset.train.shots",
+    "balanced": "dataset.train.balanced",
+    "class_weights": "dataset.train.class_weights",
+    "ctx_mode": "model.prompt.ctx_mode",
+    "csc": "model.prompt.csc",
+    "class_token_position": "model.prompt.class_token_position",
+    "text_pooling": "model.text_pooling",
+    "quick_gelu": "clip_quick_gelu",
+    "epochs": "end_epoch",
+    "warmup_epochs": "warmup_epoch",
+    "batch_size": "batch_size",
+    "lr": "lr",
+    "weight_decay": "branches.model.optimizer.weight_decay",
+    "num_workers": "num_workers",
+    "save_every": "workflow.checkpoint_interval",
+    "amp": "solver.amp",
+}
+
+
+def add_recipe_arguments(cli, required=True):
+    """Arguments that describe data and prompts; only what is typed changes the config."""
+    data = cli.add_argument_group("data")
+    data.add_argument(
+        "--feature-dir", metavar="DIR", required=required, help="class folders of .npy files to learn from"
+    )
+    data.add_argument("--val-feature-dir", metavar="DIR", required=required, help="the same, to validate on")
+    data.add_argument("--annotation-dir", metavar="DIR", help="CSV files of the events in the videos to learn from")
+    data.add_argument(
+        "--frame-annotation", metavar="TXT", help="events of the videos to validate on: frame-level AUC too"
+    )
+    data.add_argument("--forbid-list", metavar="TXT", help="names of videos that must not be learned from")
+    data.add_argument("--normal-class", metavar="NAME", help="the class without anomalies")
+    data.add_argument("--class-order", choices=("normal_first", "sorted"), default="normal_first", help="of the labels")
+    data.add_argument("--unit-duration", type=int, metavar="N", help="rows of a sample")
+    data.add_argument("--strict-mode", choices=("post_event", "event_only", "off"), help="which units events leave out")
+    data.add_argument("--max-files-per-class", type=int, metavar="N", help="the first so many files of every class")
+    data.add_argument("--shots", type=int, metavar="K", help="so many videos of every class, drawn by --seed")
+    data.add_argument("--balanced", action="store_true", help="draw all classes equally often")
+    data.add_argument("--class-weights", choices=("balanced",), help="weigh the classes in the loss")
+    prompts = cli.add_argument_group("prompts and tower")
+    prompts.add_argument(
+        "--initial-prompts-file", metavar="JSON", help="{class: sentence} (default: those of the config)"
+    )
+    prompts.add_argument("--ctx-mode", choices=MODES, help="where the context starts from")
+    prompts.add_argument("--ctx-init", metavar="TEXT", help="the sentence of --ctx-mode shared_init")
+    prompts.add_argument("--n-ctx", type=int, metavar="N", help="vectors of a context that starts at random")
+    prompts.add_argument("--csc", action="store_true", help="a context for every class")
+    prompts.add_argument("--class-token-position", choices=("end", "middle", "front"), help="where the name stands")
+    prompts.add_argument("--text-pooling", choices=("mean", "eot"), help="how a text is read out")
+    prompts.add_argument(
+        "--temporal-agg", choices=("mean", "max", "attention"), help="how the rows of a unit are pooled"
+    )
+    prompts.add_argument(
+        "--clip-model",
+        metavar="M",
+        help="name of open_clip, or a JSON file (default: the model that made the features)",
+    )
+    prompts.add_argument("--pretrained", metavar="P", help="its weights: a file, or a name that open_clip downloads")
+    prompts.add_argument("--quick-gelu", action="store_true", help="run the activation of OpenAI's models")
+
+
+def parser():
+    """The arguments of the command."""
+    cli = Parser(__doc__)
+    add_recipe_arguments(cli)
+    runs = cli.add_argument_group("training")
+    runs.add_argument("--output-dir", metavar="DIR", required=True, help="folder of the results")
+    runs.add_argument("--epochs", type=int, metavar="N", help="epochs of training")
+    runs.add_argument("--warmup-epochs", type=int, metavar="N", help="epochs at the rate to warm up")
+    runs.add_argument("--batch-size", type=int, metavar="N", help="samples of a batch, over all processes")
+    runs.add_argument("--lr", type=float, help="learning rate")
+    runs.add_argument("--weight-decay", type=float, help="weight decay")
+    runs.add_argument("--num-workers", type=int, metavar="N", help="processes that load data")
+    runs.add_argument("--save-every", type=int, metavar="N", help="epochs between checkpoints")
+    runs.add_argument("--patience", type=int, metavar="N", help="stop after so many epochs without a better accuracy")
+    runs.add_argument("--amp", choices=("fp16", "bf16"), help="mixed precision")
+    runs.add_argument("--resume", metavar="PATH|auto", help="go on with a run; auto: its newest whole checkpoint")
+    runs.add_argument("--config", default=str(RECIPE), help="the config that the options change")
+    runs.add_argument("--cfg-options", nargs="+", default=[], metavar="a.b=v", help="further keys of the config")
+    add_device_arguments(cli)
+    return cli
+
+
+def run(args):
+    """Train, and put what is asked for most into the folder of the results; returns the exit code of the training."""
+    words = ["--work_dir", args.output_dir, "--seed", str(args.seed)]
+    words += ["--device", args.device] if args.device else []
+    words += ["--resume", args.resume] if args.resume else []
+    options = [*(f"{key}={value!r}" for key, value in recipe(args).items()), *args.cfg_options]
+    code = train.main([args.config, *words, "--cfg-options", *options])
+    folders = sorted(Path(args.output_dir).glob("gpu*_id0"), key=lambda path: path.stat().st_mtime)
+    if code == 0 and folders:
+        publish(folders[-1], Path(args.output_dir))
+    return code
+
+
+def main(argv=None):
+    """Run the command; returns its exit code."""
+    return command(parser(), run, argv)
+
+
+def recipe(args):
+    """{key of the config: value} of parsed arguments."""
+    values = {name: value for name, value in vars(args).items() if value is not None and value is not False}
+    keys = {KEYS[name]: value for name, value in values.items() if name in KEYS}
+    keys.setdefault("forbid_list", None)
+    folders = class_folders(Path(args.feature_dir), skip=args.annotation_dir)
+    order = {"normal_class": args.normal_class or "normal", "class_order": args.class_order}
+    keys["class_names"], _ = find_classes(folders, classes=None, allow_missing=False, **order)
+    keys["allow_missing"] = True  # of videos to validate on, a class may lack
+    keys |= tower(args) | prompt_keys(args, values.get("ctx_mode", "class_init"))
+    accuracy = {"type": "Accuracy", "classes": keys["class_names"]}
+    keys["evaluation"] = accuracy
+    if args.frame_annotation:
+        timed = {"normal_class": args.normal_class or "normal", "annotation": args.frame_annotation}
+        frames = {"type": "FrameAnomaly", "classes": keys["class_names"]}
+        keys["evaluation"] = {"type": "CombinedMetrics", "metrics": [accuracy | timed, frames | timed]}
+    if args.temporal_agg:
+        keys["model.temporal"] = {"type": f"{args.temporal_agg.capitalize()}Pooling"}
+    if args.temporal_agg == "attention":
+        keys["branches.model.trainable"] = ["prompt_learner.*", "pooling.*"]
+    if getattr(args, "patience", None):
+        keys["hooks"] = [{"type": "ExportHook"}, {"type": "EarlyStopHook", "patience": args.patience}]
+    return keys
+
+
+def prompt_keys(args, mode):
+    """Keys of the prompts; what the mode has no use for is told and left out."""
+    keys = {"model.prompt.class_prompts": None} if mode not in WITH_SENTENCES else {}
+    given = {"n_ctx": (args.n_ctx, WITH_N_CTX), "ctx_init": (args.ctx_init, ("shared_init",))}
+    for name, (value, modes) in given.items():
+        if value is not None and mode in modes:
+            keys[f"model.prompt.{name}"] = value
+        elif value is not None:
+            LOGGER.warning("--%s has no effect with --ctx-mode %s; it is for %s", name.replace("_", "-"), mode, modes)
+    if args.initial_prompts_file and mode in WITH_SENTENCES:
+        keys["class_prompts"] = args.initial_prompts_file
+    elif args.initial_prompts_file:
+        LOGGER.warning("--initial-prompts-file has no effect with --ctx-mode %s", mode)
+    return keys
+
+
+def tower(args):
+    """Keys of the tower: as typed, else the model that made the features, else as the config has it."""
+    keys, sidecar = {}, Path(args.feature_dir) / SIDECAR
+    if args.clip_model is None and sidecar.is_file():
+        source = read_json(sidecar, "record of features")
+        for key, name in (("clip_model", "model"), ("clip_pretrained", "pretrained")):
+            inside = sidecar.parent / str(source.get(name))
+            keys[key] = str(inside) if inside.is_file() else source.get(name)
+        LOGGER.info("tower: %s, as %s tells", keys["clip_model"], sidecar)
+    typed = {"clip_model": args.clip_model, "clip_pretrained": args.pretrained}
+    return keys | {key: value for key, value in typed.items() if value is not None}
+
+
+def publish(folder, out):
+    """Copy prompts, curves and the best prompts' weights from the run in `folder` to `out`."""
+    names = {"initial": "initial_prompts", "learned": "learned_prompts", "best": "learned_prompts_best"}
+    for stage, name in names.items():
+        if (path := folder / f"{stage}_prompts.json").is_file():
+            shutil.copyfile(path, out / f"{name}.json")
+    draw_curves(folder / "log.jsonl", out / "curves.png")
+    best = folder / "checkpoint" / "best.pth"
+    if not best.is_file():
+        return
+    state = load_checkpoint(best)
+    numbers = evaluations(folder / "log.jsonl").get(state["epoch"], {})
+    prefix = "prompt_learner."
+    prompts = {n.removeprefix(prefix): t for n, t in state["state_dict"].items() if n.startswith(prefix)}
+    content = {"epoch": state["epoch"], "prompt_learner_state_dict": prompts, "classnames": state["classes"]}
+    more = {"val_acc": numbers.get("eval/model/top1"), "val_loss": numbers.get("eval/model/loss")}
+    save_checkpoint(out / "checkpoints" / BEST, content | more | {"tower_digest": state["state_dict"]["tower_digest"]})

@@ -1,0 +1,149 @@
+"""Can prompts be learned here?  Data, prompts, text features and gradients, one line and one verdict each.
+
+Give a CONFIG, or the options of custom_prompt_training.py. The exit code is 1 if a line failed. --out gets a heat map
+of the cosines between the classes' text features, and the table as JSON.
+"""
+
+import math
+from collections import namedtuple
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from ..config import load_config, parse_overrides
+from ..engine import Runner
+from ..engine.freeze import train_mode
+from ..engine.loaders import to_device
+from ..evaluation.heat_map import draw_heat_map
+from ..utils.distributed import setup_distributed
+from ..utils.files import write_json
+from ..utils.logging import LOGGER, setup_logging
+from .common import Parser, add_device_arguments, command, make_writable
+from .custom_prompt_training import RECIPE, add_recipe_arguments, recipe
+
+Line = namedtuple("Line", "verdict what found")
+OK, WARN, FAIL = "ok", "warn", "FAIL"
+RATIO = 10  # of the samples of two classes, above which training should balance them
+ALIKE, SAME = 0.995, 1 - 1e-6  # cosine of text features that are close, and that are the same but for rounding
+FLAT = 1e-4  # norm of a gradient that is round-off
+
+
+def parser():
+    """The arguments of the command."""
+    cli = Parser(__doc__)
+    cli.add_argument("config", nargs="?", help="Python config file (default: that of custom_prompt_training.py)")
+    add_recipe_arguments(cli, required=False)
+    cli.add_argument("--steps", type=int, default=20, metavar="N", help="optimizer steps to look at")
+    cli.add_argument("--out", metavar="DIR", default="exps/debug_prompts", help="folder of heat map and table")
+    cli.add_argument("--cfg-options", nargs="+", default=[], metavar="a.b=v", help="further keys of the config")
+    add_device_arguments(cli)
+    return cli
+
+
+def run(args):
+    """Look at everything; returns 0, or 1 if a line failed."""
+    if args.steps < 1:
+        raise ValueError(f"--steps {args.steps} must be at least 1")
+    cfg = config_of(args)
+    out = Path(args.out)
+    make_writable(out, "--out")
+    device = setup_distributed(args.device)
+    setup_logging()
+    cfg.branches.model.scheduler = None  # a rate that warms up would hide whether the loss moves
+    cfg.workflow.val_eval_interval = 0
+    runner = Runner(cfg, work_dir=out, device=device, seed=args.seed)
+    lines = [*look_at_data(runner), *look_at_prompts(runner.model, out), *look_at_steps(runner, args.steps)]
+    width = max(len(line.what) for line in lines)
+    LOGGER.info("\n%s", "\n".join(f"{line.verdict:<5} {line.what:<{width}}  {line.found}" for line in lines))
+    write_json(out / "debug_prompts.json", [line._asdict() for line in lines])
+    return int(any(line.verdict == FAIL for line in lines))
+
+
+def main(argv=None):
+    """Run the command; returns its exit code."""
+    return command(parser(), run, argv)
+
+
+def config_of(args):
+    """The config that is named, or that of the recipe with the options typed."""
+    if bool(args.config) == bool(args.feature_dir):
+        raise ValueError("give either a CONFIG, or --feature-dir and --val-feature-dir with a file of prompts")
+    options = parse_overrides(args.cfg_options)
+    if args.config:
+        return load_config(args.config, options)
+    if not args.val_feature_dir:
+        args.val_feature_dir = args.feature_dir  # nothing is validated here
+    return load_config(RECIPE, {**recipe(args), **options})
+
+
+def look_at_data(runner):
+    """Samples per class, and the shape of a batch."""
+    dataset, model = runner.dataset("train"), runner.model
+    counts = np.bincount(dataset.labels, minlength=len(dataset.classes))
+    text = ", ".join(f"{name} {count}" for name, count in zip(dataset.classes, counts, strict=True))
+    ratio = counts.max() / max(counts.min(), 1)
+    even = OK if ratio <= RATIO or dataset.sample_weights is not None or dataset.class_weights is not None else WARN
+    yield Line(OK if counts.min() else FAIL, "samples per class", text)
+    yield Line(even, "largest class : smallest", f"{ratio:.1f} (balanced=True evens it out)")
+    shape = tuple(next(iter(runner.loader))["inputs"].shape)
+    width = model.text_encoder.embed_dim
+    yield Line(OK if shape[-1] == width else FAIL, "batch", f"inputs {shape}, the tower compares {width}")
+    made = (dataset.source or {}).get("model")
+    yield Line(OK if made else WARN, "features made by", made or "nothing tells; it has to be " + model.clip_name)
+
+
+@torch.no_grad()
+def look_at_prompts(model, out):
+    """Lengths against the budget, rows that differ, and how alike the text features are."""
+    learner, budget = model.prompt_learner, model.text_encoder.context_length
+    longest = int(learner.eot_index.max()) + 1
+    yield Line(OK if longest <= budget else FAIL, "prompt tokens", f"at most {longest} of {budget}")
+    prompts, _ = learner(model.text_encoder.token_embedding)
+    different = len(torch.unique(prompts.flatten(1), dim=0))
+    yield Line(OK if different == len(prompts) else FAIL, "prompts that differ", f"{different} of {len(prompts)}")
+    features = torch.nn.functional.normalize(model.text_features().float(), dim=1)
+    cosines = (features @ features.T).cpu().numpy()
+    apart = np.where(np.eye(len(cosines), dtype=bool), -np.inf, cosines)
+    first, second = np.unravel_index(apart.argmax(), apart.shape)
+    top = apart.max()
+    verdict = FAIL if top > SAME else WARN if top > ALIKE else OK
+    pair = f"{model.classes[first]} and {model.classes[second]}"
+    yield Line(verdict, "cosine of text features", f"at most {top:.4f} ({pair}), {out / 'text_cosines.png'}")
+    draw_heat_map(out / "text_cosines.png", cosines, model.classes, title="cosine of the classes' text features")
+
+
+def look_at_steps(runner, steps):
+    """Loss and gradients over some optimizer steps; the weights of the run change, and are not kept."""
+    model, (branch,) = runner.model, runner.branches.values()
+    train_mode(model)
+    batches = [to_device(batch, runner.device) for batch, _ in zip(_forever(runner.loader), range(steps), strict=False)]
+    trained = {name: p for name, p in model.named_parameters() if p.requires_grad}
+    before, norms = _loss(model, batches), {name: [] for name in trained}
+    chance = math.log(len(model.classes))
+    yield Line(OK, "loss at the start", f"{before:.4f} (guessing: {chance:.4f})")
+    for batch in batches:
+        runner.scaler.scale(sum(model(batch).values())).backward()
+        branch.clip(runner.scaler)
+        for name, parameter in trained.items():
+            norms[name].append(0.0 if parameter.grad is None else float(parameter.grad.norm()))
+        branch.step(runner.scaler)
+        runner.scaler.update()
+    for name, values in norms.items():
+        text = f"{min(values):.2e} to {max(values):.2e} over {steps} steps"
+        yield Line(OK if max(values) > FLAT else FAIL, f"gradient of {name}", text)
+    after = _loss(model, batches)
+    verdict = OK if after < before - 1e-6 else FAIL if after == before else WARN
+    yield Line(verdict, "loss after the steps", f"{after:.4f}, {after - before:+.4f} on the same batches")
+
+
+def _forever(loader):
+    """Batches, from the beginning again when they are used up."""
+    while True:
+        yield from loader
+
+
+@torch.no_grad()
+def _loss(model, batches):
+    """Mean loss of some batches."""
+    return sum(float(sum(model(batch).values())) for batch in batches) / len(batches)

@@ -1,0 +1,274 @@
+"""Extract one CLIP feature per second of every video: OUT/<Class>/<name>.npy, (seconds, channels)."""
+
+import argparse
+import json
+import os
+from contextlib import closing
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch.nn import functional as F
+from torch.utils.data import DataLoader
+from tqdm import tqdm
+
+from ..datasets.second_frames import SecondFrames
+from ..engine.extract import in_dtype
+from ..engine.precision import autocast, precision
+from ..models.clip.loading import load_clip
+from ..models.clip.preprocess import FramePreprocess
+from ..ops.second_means import SecondMeans
+from ..prepare.reverse_folder import VIDEO_SUFFIXES
+from ..registry import READERS
+from ..utils.ahead import ahead
+from ..utils.distributed import close_distributed, gather_objects, is_main, rank, setup_distributed, world_size
+from ..utils.files import atomic, write_json
+from ..utils.logging import LOGGER, setup_logging
+from ..utils.records import check_record, write_records
+from .common import Parser, add_device_arguments, command, make_writable
+
+RECORD = "features.json"
+POOLING = "mean of the L2-normalised image embeddings of the frames that appear in each second"
+EPILOG = """
+SRC is a folder of class folders, a folder of videos, or one video; its folders are kept below OUT. Row i of a file is
+the mean of the L2-normalised embeddings of the frames that appear in second i, by the times in the file; the last,
+shorter second counts. Beside NAME.npy lies NAME.json: fps, frames, duration_sec and rows.
+
+OUT/features.json says what made the files. Finished files are kept, so that the same command goes on after an
+interruption, and a run with other settings is refused without --overwrite. Videos that cannot be read are named at the
+end, and the exit code is then 1; all others have their files.
+
+    python tools/extract_clip_features.py VIDEOS --out FEATURES --model ViT-B-16-quickgelu --pretrained ViT-B-16.pt
+    torchrun --nproc_per_node=8 tools/extract_clip_features.py ...          # the videos are shared between GPUs
+"""
+
+
+def parser():
+    """The arguments of the command."""
+    cli = Parser(__doc__, EPILOG)
+    cli.add_argument("src", metavar="SRC", help="folder of class folders, folder of videos, or one video")
+    cli.add_argument("--out", required=True, metavar="DIR", help="folder of the features")
+    cli.add_argument("--model", required=True, metavar="M", help="name in open_clip, local-dir:DIR, or a JSON file")
+    cli.add_argument("--pretrained", metavar="P", help="file of weights, or the name of weights that open_clip fetches")
+    cli.add_argument("--quick-gelu", action="store_true", help="run OpenAI's approximate GELU")
+    cli.add_argument("--batch-size", type=_positive, default=64, metavar="N", help="frames per pass of the network")
+    cli.add_argument(
+        "--frames-per-second", type=_positive, metavar="N", help="N evenly spaced frames of each second (default: all)"
+    )
+    cli.add_argument(
+        "--precision",
+        choices=("fp32", "fp16", "bf16"),
+        help="of the network (default: fp16 on a GPU, fp32 on the CPU)",
+    )
+    cli.add_argument("--dtype", choices=("float16", "float32"), default="float16", help="of the files")
+    add_device_arguments(cli)
+    cli.add_argument(
+        "--num-workers", type=int, default=2, metavar="N", help="processes that decode, each its own video"
+    )
+    cli.add_argument("--reader", default="pyav", help="video reader")
+    cli.add_argument("--overwrite", action="store_true", help="make files again that are there")
+    return cli
+
+
+def _positive(text):
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of 1 or more")
+    return int(text)
+
+
+def find_videos(src):
+    """{name: path} of the videos below `src`; a name is the path below it without extension.
+
+    Raises:
+        FileNotFoundError: no such file or folder.
+        ValueError: no videos, or two whose features would have the same name.
+    """
+    src = Path(src)
+    if not src.exists():
+        raise FileNotFoundError(f"SRC {src} does not exist")
+    paths = [src] if src.is_file() else sorted(_below(src))
+    if not paths:
+        raise ValueError(f"SRC {src} holds no videos ({', '.join(VIDEO_SUFFIXES)})")
+    videos = {}
+    for path in paths:
+        name = path.stem if src.is_file() else str(path.relative_to(src).with_name(path.stem))
+        if name in videos:
+            raise ValueError(f"{videos[name]} and {path} would have the same features {name}.npy; rename one")
+        if f"{name}.json" == RECORD:
+            raise ValueError(f"{path}: its {RECORD} would be taken for the record of all features; rename the video")
+        videos[name] = path
+    return videos
+
+
+def _below(folder):
+    """Video files in a folder and all folders in it, links to folders included."""
+    seen = set()
+    for place, folders, files in os.walk(folder, followlinks=True):
+        real = os.path.realpath(place)
+        if real in seen:
+            folders.clear()
+            continue
+        seen.add(real)
+        for name in files:
+            if Path(name).suffix.lower() in VIDEO_SUFFIXES and not name.startswith("."):
+                yield Path(place, name)
+
+
+def describe(clip, args, amp):
+    """What the features depend on, as it reads back from JSON."""
+    settings = {
+        "weights_sha256": clip.digest,
+        "model_config": clip.source.config,
+        "quick_gelu": clip.quick_gelu,
+        "embed_dim": clip.embed_dim,
+        "preprocess": clip.preprocess,
+        "frames_per_second": args.frames_per_second,
+        "precision": amp,
+        "dtype": args.dtype,
+        "reader": args.reader,
+        "unit_sec": 1,
+        "pooling": POOLING,
+    }
+    return json.loads(json.dumps(settings))
+
+
+def feature_file(out, name):
+    """Path of the features of one video, whatever dots are in its name."""
+    return Path(out, f"{name}.npy")
+
+
+def unfinished(videos, out, overwrite):
+    """{name: path} of the videos of this process that lack their file; with `overwrite`, of all of them."""
+    names = [name for name in videos if overwrite or not feature_file(out, name).is_file()]
+    # one list for all: files appear while processes look
+    names = gather_objects(names)[0]
+    return {name: videos[name] for name in names[rank() :: world_size()]}
+
+
+class Encoder:
+    """Images to L2-normalised features on a device.
+
+    Args:
+        clip: a `CLIPModel`; its network is moved there.
+        device: where to.
+        amp: "fp32", "fp16" or "bf16".
+    """
+
+    def __init__(self, clip, device, amp):
+        self.network, self.device = clip.module.to(device).eval(), device
+        self.prepare = FramePreprocess(clip.preprocess).to(device)
+        self.autocast = autocast(device, precision(None if amp == "fp32" else amp))
+
+    @torch.no_grad()
+    def __call__(self, images):
+        """uint8 (N, 3, S, T) -> float32 (N, D) array"""
+        inputs = self.prepare.normalise(images.to(self.device, non_blocking=True))
+        with self.autocast():
+            features = self.network.encode_image(inputs)
+        return F.normalize(features.float(), dim=-1).cpu().numpy()
+
+
+def _as_it_is(batch):
+    return batch
+
+
+def batches(frames, workers):
+    """Batches of `SecondFrames`, decoded in `workers` processes (0: in a thread) while the network runs."""
+    loader = DataLoader(frames, batch_size=None, num_workers=workers, collate_fn=_as_it_is)
+    return closing(ahead(loader))
+
+
+def extract(encode, frames, names, save, *, workers=0):
+    """Encode every batch and `save(name, means, facts)` each video as it ends.
+
+    Args:
+        encode: images of a batch -> float32 (N, D) array.
+        frames: a `SecondFrames`.
+        names: name of each of its videos.
+        workers: processes that decode.
+    Returns:
+        {name: what is wrong} of the videos that could not be read.
+    """
+    means, failed = {}, {}
+    with (
+        tqdm(total=len(names), desc="extract", unit="video", disable=not is_main()) as progress,
+        batches(frames, min(workers, len(names))) as parts,
+    ):
+        for part in parts:
+            name = names[part.video]
+            if part.error:
+                failed[name] = part.error
+                LOGGER.warning("%s", part.error)
+            else:
+                features = encode(part.images)
+                if name not in means:
+                    means[name] = SecondMeans(part.facts["rows"], features.shape[1])
+                means[name].add(features, part.seconds)
+                if part.last:
+                    save(name, means[name].means(), part.facts)
+            if part.last:
+                means.pop(name, None)
+                progress.update()
+    return failed
+
+
+def save_into(out, dtype):
+    """A function that writes the features of a video and what they came from; the array last, as it tells of both."""
+
+    def save(name, means, facts):
+        path = feature_file(out, name)
+        rows = in_dtype(means, dtype, name)
+        write_json(path.with_name(f"{path.stem}.json"), facts)
+        with atomic(path) as temporary:
+            np.save(temporary, rows)
+
+    return save
+
+
+def check_out(videos, src, out, overwrite):
+    """Refuse features among the videos, and files that no record tells of."""
+    if out.resolve() == Path(src).resolve():
+        raise ValueError(f"--out {out} is the folder of the videos; choose another")
+    there = next((feature_file(out, name) for name in videos if feature_file(out, name).is_file()), None)
+    if there and not overwrite and not (out / RECORD).is_file():
+        raise ValueError(
+            f"{there} is there, but no {RECORD} tells what made it; choose another --out, or make it again with "
+            "--overwrite"
+        )
+
+
+def run(args):
+    """Extract; returns 0, or 1 if a video could not be read."""
+    videos, out = find_videos(args.src), Path(args.out)
+    READERS.find(args.reader)
+    device = setup_distributed(args.device)
+    try:
+        setup_logging()
+        check_out(videos, args.src, out, args.overwrite)
+        make_writable(out, "--out")
+        torch.manual_seed(args.seed)
+        clip = load_clip(args.model, args.pretrained, quick_gelu=True if args.quick_gelu else None)
+        amp = args.precision or ("fp16" if device.type == "cuda" else "fp32")
+        settings = describe(clip, args, amp)
+        check_record(out / RECORD, settings, overwrite=args.overwrite)
+        made = {"model": clip.name, "pretrained": clip.pretrained, "trained": clip.trained}
+        record = {out / RECORD: {**made, **settings}}
+        todo = unfinished(videos, out, args.overwrite)
+        write_records(record, complete=False, overwrites=args.overwrite)
+        options = {"batch_size": args.batch_size, "frames_per_second": args.frames_per_second, "reader": args.reader}
+        frames = SecondFrames(todo.values(), FramePreprocess(clip.preprocess).resize, **options)
+        encode, save = Encoder(clip, device, amp), save_into(out, args.dtype)
+        failed = extract(encode, frames, list(todo), save, workers=args.num_workers)
+        failed = {name: text for part in gather_objects(failed) for name, text in part.items()}
+        write_records(record, complete=not failed, overwrites=False, failed=failed)
+        LOGGER.info("%s: %d videos, %d of them could not be read", out, len(videos), len(failed))
+        for name, text in failed.items():
+            LOGGER.error("%s: %s", name, text)
+        return 1 if failed else 0
+    finally:
+        close_distributed()
+
+
+def main(argv=None):
+    """Run the command; returns its exit code."""
+    return command(parser(), run, argv)

@@ -1,0 +1,219 @@
+"""Bring features of UCF-Crime into class folders by its official lists, with the events of the test videos as CSV."""
+
+import os
+import shutil
+from collections import Counter
+from pathlib import Path
+
+import pandas as pd
+
+from ..ops.video_names import bare_name, class_key
+from ..registry import nearest
+from ..utils.files import atomic, write_text
+
+CLASSES = (
+    "Normal",
+    "Abuse",
+    "Arrest",
+    "Arson",
+    "Assault",
+    "Burglary",
+    "Explosion",
+    "Fighting",
+    "RoadAccidents",
+    "Robbery",
+    "Shooting",
+    "Shoplifting",
+    "Stealing",
+    "Vandalism",
+)
+FPS = 30  # of all videos; the official annotation counts frames
+CROP_SEPARATOR = "__"
+ANNOTATION = "Temporal_Anomaly_Annotation.txt"
+TEST_VIDEOS = "test_videos.txt"
+RECORD = "features.json"  # what made the features; it stays beside the class folders
+_NORMAL_FOLDER = "normalvideos"
+
+
+def read_list(path):
+    """Read an official list, one `folder/video.mp4` per line.
+
+    Returns:
+        {video: class}, the class as in CLASSES; folders of normal videos are "Normal".
+    Raises:
+        FileNotFoundError, ValueError: naming file and line: no folder, a folder that is no class, a video twice.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"list {path} does not exist")
+    videos, keys = {}, {class_key(name): name for name in CLASSES}
+    for number, line in enumerate(path.read_text(encoding="utf-8-sig").splitlines(), 1):
+        if not line.strip():
+            continue
+        folder = line.split()[0].rpartition("/")[0].rpartition("/")[2]
+        key, video = class_key(folder), bare_name(line.split()[0])
+        name = CLASSES[0] if _NORMAL_FOLDER in key else keys.get(key)
+        if name is None:
+            raise ValueError(f"{path}, line {number}: {folder!r} is no class; {nearest(folder, CLASSES)}")
+        if video in videos:
+            raise ValueError(f"{path}, line {number}: video {video!r} is listed twice")
+        videos[video] = name
+    if not videos:
+        raise ValueError(f"list {path} has no lines")
+    return videos
+
+
+def check_lists(train, test, events):
+    """Raise a ValueError if the lists share a video or the temporal annotation does not fit the test list.
+
+    Args:
+        train, test: {video: class}.
+        events: {video: an object with `label`, its class, and `events`, pairs of frames}.
+    """
+    if shared := sorted(set(train) & set(test)):
+        raise ValueError(f"{len(shared)} videos are in both lists, for training and for the test: {_some(shared)}")
+    for video, entry in events.items():
+        if video not in test:
+            raise ValueError(f"the temporal annotation has {video!r}, which is no test video; {nearest(video, test)}")
+        if entry.label is not None and class_key(entry.label) != class_key(test[video]):
+            raise ValueError(f"video {video!r} is {entry.label!r} in the annotation and {test[video]!r} in the list")
+        if entry.events and test[video] == CLASSES[0]:
+            raise ValueError(f"video {video!r} is normal but has events of frames {entry.events}")
+    if lacking := sorted(set(test) - set(events)):
+        raise ValueError(f"{len(lacking)} test videos are not in the temporal annotation: {_some(lacking)}")
+
+
+def find_features(folder, videos, out):
+    """All .npy files below `folder`, without those below `out`.
+
+    Args:
+        videos: names; a file's name is one of them, alone or before the crop, as in `Abuse028_x264__3.npy`.
+    Returns:
+        {video: list of paths}, and the list of files that belong to none.
+    Raises:
+        FileNotFoundError: no such folder, or no .npy file of a listed video in it.
+        ValueError: two files of one name.
+    """
+    folder, out = Path(folder), Path(out).resolve()
+    if not folder.is_dir():
+        raise FileNotFoundError(f"folder of features {folder} does not exist")
+    found, unknown, seen = {}, [], {}
+    for path in sorted(folder.rglob("[!.]*.npy")):
+        if path.parent.resolve().is_relative_to(out):
+            continue
+        video = path.stem if path.stem in videos else path.stem.rpartition(CROP_SEPARATOR)[0]
+        if video not in videos:
+            unknown.append(path)
+            continue
+        if path.stem in seen:
+            raise ValueError(f"two files of one name: {seen[path.stem]} and {path}; keep one of them in {folder}")
+        seen[path.stem] = path
+        found.setdefault(video, []).append(path)
+    if not found:
+        raise FileNotFoundError(f"no .npy file below {folder} has the name of a listed video, such as {min(videos)}")
+    return found, unknown
+
+
+def lay_out(out, *, features, train, test, events, copy=False):
+    """Write out/{train,test}/<class>/*.npy, out/annotations/test/<class>.csv and out/test_videos.txt.
+
+    Features are relative symbolic links, hard links where those cannot be made, or copies. All is checked before
+    anything is written, and doing it again changes nothing.
+
+    Args:
+        out: folder to make.
+        features: folder with the .npy files, at any depth.
+        train, test: {video: class}, see `read_list`.
+        events: see `check_lists`; frames at 30 per second.
+        copy: copy the files.
+    Returns:
+        a table (DataFrame) of listed and found videos by class, and the list of files in no list.
+    Raises:
+        FileExistsError: a file in `out` that was not made so.
+    """
+    check_lists(train, test, events)
+    out, splits = Path(out), {"train": train, "test": test}
+    found, unknown = find_features(features, train.keys() | test.keys(), out)
+    jobs = [
+        (path, out / split / videos[video] / path.name)
+        for split, videos in splits.items()
+        for video in videos
+        for path in found.get(video, ())
+    ]
+    for source, target in jobs:
+        _refuse_foreign(source, target)
+    for source, target in jobs:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        place(source, target, copy=copy)
+    pairs = {video: entry.events for video, entry in events.items()}
+    write_event_tables(out / "annotations" / "test", test, pairs)
+    write_text(out / TEST_VIDEOS, "".join(f"{video}\n" for video in test))
+    record = Path(features) / RECORD
+    for split in splits if record.is_file() else ():
+        write_text(out / split / RECORD, record.read_text(encoding="utf-8"))
+    return count_videos(splits, found), unknown
+
+
+def place(source, target, *, copy=False):
+    """Make `target` a link to `source`, or a copy of it; what is so already is left alone."""
+    link = os.path.relpath(source.resolve(), target.parent.resolve())
+    if not copy and target.is_symlink() and os.readlink(target) == link:
+        return
+    if not target.is_symlink() and target.exists() and (copy or target.samefile(source)) and _alike(source, target):
+        return
+    with atomic(target) as temporary:
+        if copy:
+            shutil.copy2(source, temporary)
+            return
+        try:
+            temporary.symlink_to(link)
+        except OSError:
+            os.link(source.resolve(), temporary)
+
+
+def _alike(source, target):
+    """Have both files the same size and time, as a copy or a hard link has?"""
+    one, other = source.stat(), target.stat()
+    return (one.st_size, one.st_mtime_ns) == (other.st_size, other.st_mtime_ns)
+
+
+def _refuse_foreign(source, target):
+    if target.exists() and not target.is_symlink() and not _alike(source, target):
+        raise FileExistsError(f"{target} exists and is neither a link nor a copy of {source}; remove it first")
+
+
+def write_event_tables(folder, videos, events, normal=CLASSES[0]):
+    """Write one CSV per class but `normal`: file_name, start_time, end_time, in seconds.
+
+    Args:
+        folder: where to.
+        videos: {video: class}.
+        events: {video: pairs (start, end) of frames}.
+        normal: the class without events.
+    """
+    rows = {name: [] for name in dict.fromkeys(videos.values()) if name != normal}
+    for video, pairs in events.items():
+        for start, end in pairs:
+            rows[videos[video]].append((video, round(start / FPS, 4), round(end / FPS, 4)))
+    for name, own in rows.items():
+        table = pd.DataFrame(own, columns=["file_name", "start_time", "end_time"])
+        write_text(Path(folder) / f"{name}.csv", table.to_csv(index=False, lineterminator="\n"))
+
+
+def count_videos(splits, found):
+    """Table of listed and found videos per class, with a line for all.
+
+    Args:
+        splits: {"train": {video: class}, "test": ...}.
+        found: videos that have features.
+    """
+    table = pd.DataFrame(index=[*CLASSES, "all"])
+    for split, videos in splits.items():
+        listed, there = Counter(videos.values()), Counter(videos[video] for video in videos if video in found)
+        table[split] = [*(listed[name] for name in CLASSES), len(videos)]
+        table[f"{split} found"] = [*(there[name] for name in CLASSES), there.total()]
+    return table
+
+
+def _some(names):
+    return ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")

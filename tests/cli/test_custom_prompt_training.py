@@ -1,0 +1,119 @@
+"""The command of former times runs whole, goes on where it ended, and says what is wrong with what it is given."""
+
+import json
+
+import pytest
+import torch
+from prompt_set import prompt_set  # noqa: F401 - a fixture
+
+from opentad_bi.cli import custom_prompt_training as command
+from opentad_bi.cli import test as test_command
+from opentad_bi.engine.checkpoint import load_checkpoint
+
+
+@pytest.fixture(autouse=True)
+def kernels():
+    """Undo what training asks of torch."""
+    yield
+    torch.use_deterministic_algorithms(False)
+
+
+def words(folder, out, *more):
+    """The command as it was typed."""
+    return [
+        "--feature-dir", folder / "train", "--val-feature-dir", folder / "test",
+        "--initial-prompts-file", folder / "prompts.json", "--output-dir", out, "--device", "cpu",
+        "--num-workers", "0", *more,
+    ]  # fmt: skip
+
+
+def test_the_former_command_trains_resumes_and_leaves_its_files(prompt_set, tmp_path, capfd):  # noqa: F811
+    out = tmp_path / "out"
+    options = ["--batch-size", "64", "--lr", "0.02", "--warmup-epochs", "0", "--save-every", "1"]
+    assert command.main(words(prompt_set, out, "--epochs", "2", *options)) == 0
+    run = out / "gpu1_id0"
+    assert sorted(p.name for p in (run / "checkpoint").iterdir()) == ["best.pth", "epoch_0.pth", "epoch_1.pth"]
+    initial, learned = (json.loads((out / f"{name}_prompts.json").read_text()) for name in ("initial", "learned"))
+    classes = list(json.loads((prompt_set / "prompts.json").read_text()))
+    assert list(initial) == list(learned) == classes and classes[0] == "Normal"
+    first = [near[0] for near in initial["Arson"]["nearest_tokens"]]
+    assert [near["token"] for near in first[:4]] == ["a", "surveillance", "video", "of"]
+    assert max(near["distance"] for near in first) < 1e-2 < learned["Arson"]["nearest_tokens"][0][0]["distance"]
+    assert learned["Arson"]["context_shape"] == initial["Arson"]["context_shape"] == [len(first), 64]
+    assert (out / "learned_prompts_best.json").is_file() and (out / "curves.png").stat().st_size > 5000
+    best = torch.load(out / "checkpoints" / command.BEST, weights_only=True)
+    assert best["classnames"] == classes and 0 < best["val_acc"] <= 1 and best["val_loss"] > 0
+    assert best["prompt_learner_state_dict"]["ctx"].shape[1] == 64
+    size = (run / "checkpoint" / "epoch_1.pth").stat().st_size
+    assert size < 1_000_000  # the tower of 12 MB is not in it
+    before = load_checkpoint(run / "checkpoint" / "epoch_1.pth")["state_dict"]["prompt_learner.ctx"]
+    capfd.readouterr()
+    assert command.main(words(prompt_set, out, "--epochs", "3", *options, "--resume", "auto")) == 0
+    assert "resumed" in capfd.readouterr().err
+    after = load_checkpoint(run / "checkpoint" / "epoch_2.pth")["state_dict"]["prompt_learner.ctx"]
+    assert not torch.equal(before, after)
+    assert command.main(words(prompt_set, out, "--epochs", "3", *options)) == 1
+    assert "holds checkpoints of a former run" in capfd.readouterr().err
+
+
+def test_events_give_frame_level_numbers_and_the_test_command_the_same(prompt_set, tmp_path):  # noqa: F811
+    out, truth = tmp_path / "out", prompt_set / "Temporal_Anomaly_Annotation.txt"
+    more = ["--annotation-dir", prompt_set / "annotations" / "train", "--strict-mode", "event_only"]
+    more += ["--frame-annotation", truth, "--epochs", "2", "--warmup-epochs", "0", "--lr", "0.05", "--amp", "bf16"]
+    more += ["--temporal-agg", "attention", "--forbid-list", prompt_set / "test_videos.txt", "--balanced"]
+    assert command.main(words(prompt_set, out, *more)) == 0
+    numbers = json.loads((out / "gpu1_id0" / "frame_anomaly.json").read_text())
+    assert 0.5 < numbers["auc"] <= 1 and numbers["videos"] == 13 + 26
+    state = load_checkpoint(out / "gpu1_id0" / "checkpoint" / "best.pth")["state_dict"]
+    assert {"pooling.query", "prompt_learner.ctx"} <= set(state)
+    resolved = out / "gpu1_id0" / "resolved_config.py"
+    found = tmp_path / "numbers.json"
+    assert test_command.main([resolved, "--work_dir", out, "--out", found, "--device", "cpu", "--per_class"]) == 0
+    told = json.loads(found.read_text())["model"]
+    assert told["auc"] == pytest.approx(numbers["auc"], abs=1e-3) and {"top1", "video_top1"} <= set(told)
+
+
+def test_other_ways_to_start_and_options_without_effect(prompt_set, tmp_path, capfd):  # noqa: F811
+    more = ["--epochs", "1", "--warmup-epochs", "0", "--ctx-mode", "random", "--n-ctx", "4", "--csc", "--shots", "1"]
+    assert command.main(words(prompt_set, tmp_path / "a", *more)) == 0
+    text = capfd.readouterr().err
+    assert "--initial-prompts-file has no effect with --ctx-mode random" in text
+    learned = json.loads((tmp_path / "a" / "learned_prompts.json").read_text())
+    assert learned["Abuse"]["context_shape"] == [4, 64] and learned["Abuse"]["prompt"] == "X X X X"
+    assert learned["Abuse"]["context_vector"] != learned["Arson"]["context_vector"]
+    more = ["--epochs", "1", "--warmup-epochs", "0", "--n-ctx", "4", "--shots", "1", "--text-pooling", "eot"]
+    assert command.main(words(prompt_set, tmp_path / "b", *more)) == 0
+    assert "--n-ctx has no effect with --ctx-mode class_init" in capfd.readouterr().err
+
+
+def joined(folder):
+    """The prompts of all classes, joined as the former command did."""
+    return " ".join(json.loads((folder / "prompts.json").read_text()).values())
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda f: ["--ctx-mode", "shared_init", "--ctx-init", joined(f)], "If the sentences of all classes were joined"),
+        (lambda f: ["--initial-prompts-file", f / "none.json"], "none.json does not exist"),
+        (lambda f: ["--feature-dir", f / "nothing"], "nothing"),
+        (lambda f: ["--forbid-list", wrong(f, "list.txt", "Abuse/Abuse001_x264.mp4")], "Abuse001_x264"),
+        (lambda f: ["--initial-prompts-file", wrong(f, "p.json", '{"Abused": "x"}')], "did you mean 'Abuse'"),
+        (lambda f: ["--initial-prompts-file", wrong(f, "q.json", json.dumps({"Abuse": "w " * 99}))], "is too long"),
+        (lambda f: ["--initial-prompts-file", f.parent / "all.json"], "were joined to one"),
+        (lambda f: ["--clip-model", "ViT-B-99"], "did you mean"),
+        (lambda f: ["--pretrained", "none.pt"], "none.pt"),
+    ],
+)
+def test_what_is_wrong_is_one_message(prompt_set, tmp_path, capfd, change, message):  # noqa: F811
+    (prompt_set.parent / "all.json").write_text(json.dumps({c: joined(prompt_set) for c in ("Abuse", "Arson", "Normal")}))
+    assert command.main(words(prompt_set, tmp_path / "out", "--epochs", "1", *change(prompt_set))) == 1
+    text = capfd.readouterr().err
+    assert text.splitlines()[-1].startswith("error: ") and message in text
+
+
+def wrong(folder, name, text):
+    """A file with that text beside the set."""
+    path = folder.parent / name
+    path.write_text(text)
+    return path

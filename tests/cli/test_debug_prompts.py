@@ -1,0 +1,72 @@
+"""The check of a prompt run: one verdict per line, and failures where nothing can be learned."""
+
+import json
+
+import pytest
+import torch
+from prompt_set import prompt_set  # noqa: F401 - a fixture
+
+from opentad_bi.cli import debug_prompts
+from opentad_bi.models.prompts.prompt_learner import PromptLearner
+
+CONFIG = "configs/prompt/demo/custom_prompts.py"
+
+
+def options(folder, *more):
+    return ["--cfg-options", f"data_root={folder}", "solver.train.num_workers=0", *more]
+
+
+def lines(out):
+    return {line["what"]: line for line in json.loads((out / "debug_prompts.json").read_text())}
+
+
+def test_a_set_that_can_be_learned_passes(prompt_set, tmp_path, capfd):  # noqa: F811
+    words = [CONFIG, "--steps", "5", "--out", tmp_path, "--device", "cpu", *options(prompt_set)]
+    assert debug_prompts.main(words) == 0
+    found = lines(tmp_path)
+    assert {line["verdict"] for line in found.values()} <= {"ok", "warn"}
+    assert "Abuse" in found["samples per class"]["found"] and "of 77" in found["prompt tokens"]["found"]
+    assert found["prompts that differ"]["found"] == "14 of 14"
+    assert found["loss after the steps"]["verdict"] == found["gradient of prompt_learner.ctx"]["verdict"] == "ok"
+    assert (tmp_path / "text_cosines.png").stat().st_size > 5000
+    assert "gradient of prompt_learner.ctx" in capfd.readouterr().err
+
+
+def test_the_options_of_the_training_command_do_as_well(prompt_set, tmp_path):  # noqa: F811
+    words = ["--feature-dir", prompt_set / "train", "--initial-prompts-file", prompt_set / "prompts.json"]
+    more = ["--cfg-options", "solver.train.num_workers=0"]
+    assert debug_prompts.main([*words, "--steps", "2", "--out", tmp_path, "--device", "cpu", *more]) == 0
+    assert lines(tmp_path)["features made by"]["verdict"] == "ok"
+
+
+def test_prompts_that_are_all_alike_fail(prompt_set, tmp_path, monkeypatch):  # noqa: F811
+    whole = PromptLearner.forward
+
+    def alike(self, embedding):
+        prompts, ends = whole(self, embedding)
+        return prompts[:1].expand_as(prompts), ends[:1].expand_as(ends)
+
+    monkeypatch.setattr(PromptLearner, "forward", alike)
+    words = [CONFIG, "--steps", "2", "--out", tmp_path, "--device", "cpu", *options(prompt_set)]
+    assert debug_prompts.main(words) == 1
+    found = lines(tmp_path)
+    failed = {what for what, line in found.items() if line["verdict"] == "FAIL"}
+    assert {"prompts that differ", "cosine of text features", "gradient of prompt_learner.ctx"} <= failed
+    assert found["loss at the start"]["found"].startswith("2.6391")
+
+
+def test_what_is_wrong_is_one_message(prompt_set, tmp_path, capfd):  # noqa: F811
+    for words, message in (
+        ([], "give either a CONFIG, or --feature-dir"),
+        ([CONFIG, "--feature-dir", tmp_path], "give either a CONFIG, or --feature-dir"),
+        ([CONFIG, "--steps", "0"], "--steps 0 must be at least 1"),
+    ):
+        assert debug_prompts.main([*words, "--out", tmp_path / "out"]) == 1
+        assert message in capfd.readouterr().err
+
+
+@pytest.fixture(autouse=True)
+def kernels():
+    """Undo what training asks of torch."""
+    yield
+    torch.use_deterministic_algorithms(False)

@@ -1,0 +1,170 @@
+"""The classifier of features by learned prompts: its numbers, what it saves, what it refuses and what it warns of."""
+
+import copy
+import math
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from opentad_bi.engine.weights import load_weights
+from opentad_bi.models.classifiers import video_feature_clip
+from opentad_bi.models.classifiers.guards import check_first_loss
+from opentad_bi.ops.sample import UnitMeta
+from opentad_bi.registry import MODELS
+
+CLASSES = ["Normal", "Abuse", "Arson"]
+SENTENCES = {"Normal": "a quiet day", "Abuse": "someone hurts a person who cannot flee", "Arson": "a house on fire"}
+PROMPT = {"type": "PromptLearner", "ctx_mode": "class_init", "class_prompts": SENTENCES}
+
+
+@pytest.fixture
+def build(tiny_clip, monkeypatch):
+    """Make a model around the tiny tower, which is built once."""
+    monkeypatch.setattr(video_feature_clip, "load_clip", lambda **_: tiny_clip)
+
+    def make(prompt=PROMPT, classes=CLASSES, **options):
+        cfg = {"type": "VideoFeatureCLIP", "classes": classes, "clip": {"model": "tiny"}, "prompt": prompt, **options}
+        return MODELS.build(cfg)
+
+    return make
+
+
+def batch_of(count=4, rows=2, seed=0):
+    generator = torch.Generator().manual_seed(seed)
+    return {
+        "inputs": torch.randn(count, rows, 32, generator=generator),
+        "labels": torch.randint(0, 3, (count,), generator=generator),
+        "meta": [UnitMeta(f"v{i}", i, rows) for i in range(count)],
+    }
+
+
+@pytest.mark.parametrize("text_pooling", ["eot", "mean"])
+def test_loss_and_scores_are_those_of_scaled_cosines(build, tiny_clip, text_pooling):
+    model, batch = build(text_pooling=text_pooling), batch_of()
+    text = F.normalize(model.text_features(), dim=1)
+    if text_pooling == "eot":
+        texts = [f"{SENTENCES[name]} {name}." for name in CLASSES]
+        plain = tiny_clip.module.encode_text(tiny_clip.tokenizer(texts), normalize=True)
+        torch.testing.assert_close(text, plain, rtol=0, atol=1e-5)
+    logits = tiny_clip.module.logit_scale.exp() * F.normalize(batch["inputs"].mean(1), dim=1) @ text.T
+    torch.testing.assert_close(model(batch)["cls_loss"], F.cross_entropy(logits, batch["labels"]), rtol=1e-5, atol=1e-5)
+    results = model.predict(batch)
+    assert [r.meta for r in results] == batch["meta"] and [r.label for r in results] == batch["labels"].tolist()
+    probabilities = torch.stack([torch.from_numpy(r.probabilities) for r in results])
+    torch.testing.assert_close(probabilities, logits.softmax(1).detach(), rtol=1e-5, atol=1e-5)
+
+
+def test_weights_of_samples_weigh_the_mean(build):
+    model, batch = build(), batch_of()
+    single = [float(model({k: v[i : i + 1] for k, v in batch.items()})["cls_loss"]) for i in range(4)]
+    weights = torch.tensor([0.5, 2.0, 0.0, 1.0])
+    expected = sum(w * loss for w, loss in zip(weights.tolist(), single, strict=True)) / 3.5
+    assert float(model(batch | {"weights": weights})["cls_loss"]) == pytest.approx(expected, rel=1e-5)
+
+
+def test_accumulated_halves_give_the_gradient_of_the_whole_batch(build):
+    model, batch = build(), batch_of()
+    whole = torch.autograd.grad(model(batch)["cls_loss"], model.prompt_learner.ctx)[0]
+    halves = [{k: v[part] for k, v in batch.items()} for part in (slice(0, 2), slice(2, 4))]
+    total = sum(torch.autograd.grad(model(half)["cls_loss"] / 2, model.prompt_learner.ctx)[0] for half in halves)
+    torch.testing.assert_close(total, whole, rtol=1e-4, atol=1e-6)
+
+
+def test_the_tower_is_frozen_and_not_in_the_state(build, tiny_clip):
+    model = build()
+    model(batch_of())["cls_loss"].backward()
+    trained = [name for name, p in model.named_parameters() if p.grad is not None]
+    assert trained == ["prompt_learner.ctx", "logit_scale"] or set(trained) == {"prompt_learner.ctx", "logit_scale"}
+    state = model.state_dict()
+    assert set(state) == {"prompt_learner.ctx", "logit_scale", "tower_digest"}
+    other = build()
+    other.load_state_dict(state)  # strict
+    assert torch.equal(other.prompt_learner.ctx, model.prompt_learner.ctx)
+    assert bytes(state["tower_digest"].tolist()).hex() == tiny_clip.digest
+
+
+def test_text_features_of_prompts_that_stay_are_made_once(build, monkeypatch):
+    model, batch, made = build(), batch_of(), []
+    whole = video_feature_clip.VideoFeatureCLIP.text_features
+    monkeypatch.setattr(
+        video_feature_clip.VideoFeatureCLIP, "text_features", lambda self: made.append(self) or whole(self)
+    )
+    first = model.predict(batch)[0].probabilities
+    model.predict(batch)
+    assert len(made) == 1
+    with torch.no_grad():
+        model.prompt_learner.ctx.add_(torch.randn_like(model.prompt_learner.ctx))
+    changed = model.predict(batch)[0].probabilities
+    assert len(made) == 2 and abs(first - changed).max() > 1e-4
+    twin = copy.deepcopy(model)
+    with torch.no_grad():
+        torch._foreach_lerp_([twin.prompt_learner.ctx], [torch.zeros_like(twin.prompt_learner.ctx)], 0.5)
+    assert abs(twin.predict(batch)[0].probabilities - changed).max() > 1e-5
+    model.load_state_dict(build().state_dict())
+    assert abs(model.predict(batch)[0].probabilities - first).max() < 1e-6
+
+
+def test_weights_of_another_tower_are_refused_and_those_of_coop_taken(build, caplog):
+    model = build({"type": "PromptLearner", "n_ctx": 4})
+    assert model.open_vocabulary and not build().open_vocabulary
+    state = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    state["tower_digest"][0] += 1
+    with pytest.raises(ValueError, match="were learned with another text tower than"):
+        load_weights(model, state, what="f.pth")
+    coop = {"ctx": torch.randn(4, 48), "token_prefix": torch.zeros(1), "token_suffix": torch.zeros(1)}
+    with caplog.at_level("WARNING", logger="opentad_bi"):
+        load_weights(model, coop, what="model.pth.tar-50")
+    assert torch.equal(model.prompt_learner.ctx, coop["ctx"]) and "do not tell the tower" in caplog.text
+    other = build({"type": "PromptLearner", "n_ctx": 4}, classes=["cat", "dog"])
+    load_weights(other, model.state_dict(), what="f.pth")  # a shared context serves other classes
+    with pytest.raises(ValueError, match="contexts that belong to classes cannot be used for other classes"):
+        load_weights(build(classes=CLASSES[:2], prompt={**PROMPT, "class_prompts": None}), build().state_dict(), what="f")
+
+
+class Features:
+    """A dataset as the check sees it."""
+
+    def __init__(self, width=32, source=None):
+        self.feature_dim, self.source = width, source
+
+
+def test_features_of_another_model_are_refused(build, tiny_clip):
+    model = build()
+    model.check_dataset(Features())
+    model.check_dataset(Features(source={"weights_sha256": tiny_clip.digest}))
+    model.check_dataset(object())
+    with pytest.raises(ValueError, match="the features have 768 numbers a row, but .* compares 32"):
+        model.check_dataset(Features(768))
+    with pytest.raises(ValueError, match=r"made by ViT-B-16 with the weights openai \(0123456789ab\), but"):
+        model.check_dataset(Features(source={"weights_sha256": "0123456789abcdef", "model": "ViT-B-16", "pretrained": "openai"}))
+    with pytest.raises(ValueError, match="features of 16 numbers cannot be compared with text features of 32"):
+        model({**batch_of(), "inputs": torch.randn(4, 16)})
+
+
+def test_a_start_that_cannot_learn_is_told_with_its_cause(build, caplog):
+    model, batch = build(), batch_of()
+    with caplog.at_level("WARNING", logger="opentad_bi"):
+        model({**batch, "inputs": torch.zeros(4, 2, 32)})
+    assert "starts at ln(3) = 1.098612" in caplog.text and "features of the batch are all zero" in caplog.text
+    caplog.clear()
+    with caplog.at_level("WARNING", logger="opentad_bi"):
+        build()(batch)
+        model({**batch, "inputs": torch.zeros(4, 2, 32)})  # the first batch alone is looked at
+    assert not caplog.text
+    vector = torch.nn.Parameter(torch.randn(32))
+    same = vector.expand(3, 32)
+    pooled = torch.randn(4, 32)
+    loss = F.cross_entropy(F.normalize(pooled, dim=1) @ F.normalize(same, dim=1).T, batch["labels"])
+    assert float(loss) == pytest.approx(math.log(3), abs=1e-6)
+    assert "text features of all classes are the same" in check_first_loss(loss, [vector], same, pooled)
+
+
+@pytest.mark.parametrize("temporal", ["MeanPooling", "MaxPooling", "AttentionPooling"])
+def test_rows_are_pooled_and_a_single_row_needs_none(build, temporal):
+    torch.manual_seed(0)
+    model = build(temporal={"type": temporal})
+    batch = batch_of(rows=3)
+    assert torch.isfinite(model(batch)["cls_loss"])
+    flat = {**batch, "inputs": model.pooling(batch["inputs"])}
+    torch.testing.assert_close(model(flat), model(batch))

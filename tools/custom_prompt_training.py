@@ -1,0 +1,10 @@
+"""Learn a prompt for every class from your own sentences; see --help."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from opentad_bi.cli.custom_prompt_training import main
+
+if __name__ == "__main__":
+    sys.exit(main())
