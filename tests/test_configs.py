@@ -13,10 +13,16 @@ from opentad_bi.datasets.cached_predictions import write_cached, write_record
 from opentad_bi.engine import Runner
 from opentad_bi.ops.directions import PAIR
 from opentad_bi.ops.sample import SampleMeta
+from opentad_bi.prepare.demo_features import make_demo_features
 
 ROOT = Path(__file__).resolve().parents[1]
 CONFIGS = sorted(p.relative_to(ROOT) for p in (ROOT / "configs").rglob("*.py") if "_base_" not in p.parts)
 FPS, FRAMES, SIZE = 25, 150, 48
+TINY_CLIP = {
+    "embed_dim": 32,
+    "vision_cfg": {"image_size": 32, "layers": 1, "width": 32, "patch_size": 16, "head_width": 32},
+    "text_cfg": {"context_length": 77, "vocab_size": 49408, "width": 32, "heads": 2, "layers": 1},
+}
 
 # tiny values for the helpers that configs derive their numbers from
 SMALL = {
@@ -77,6 +83,8 @@ def tiny_set(tmp_path_factory):
         }  # fmt: skip
     (root / "annotations" / "thumos_14_anno.json").write_text(json.dumps({"database": database}))
     keep_predictions(root / "predictions")
+    make_demo_features(root / "units", dim=32, train_videos=1, test_videos=1, seconds=(12, 14))
+    (root / "units" / "tower.json").write_text(json.dumps(TINY_CLIP))
     return root
 
 
@@ -107,6 +115,9 @@ def tiny_overrides(path, root):
         "block_list": None,
     }
     values = {**SMALL, **paths, "num_classes": 4, "work_dir": str(root / "exps")}
+    if "clip_model" in helpers:  # prompts on features: a set and a tower of their own
+        tower = {"clip_model": str(root / "units" / "tower.json"), "clip_pretrained": None, "clip_quick_gelu": None}
+        values |= {"data_root": str(root / "units"), "batch_size": 64, **tower}
     return {key: value for key, value in values.items() if key.split(".")[0] in helpers}
 
 
@@ -127,7 +138,7 @@ def test_config_builds_trains_a_step_and_predicts(path, tiny_set, tmp_path):
     assert runner.losses
     assert all(np.isfinite(v) for v in runner.losses.values())
     assert (tmp_path / "checkpoint" / "epoch_0.pth").is_file()
-    assert "average_mAP" in next(iter(runner.metrics.values()))
+    assert {"average_mAP", "top1"} & set(next(iter(runner.metrics.values())))
     for name, value in frozen.items():
         assert torch.equal(value, runner.model.get_parameter(name)), name
 

@@ -1,7 +1,7 @@
 """Make a generated set of features with known classes and events, and a tiny random CLIP model they belong to.
 
 Below --out: train/ and test/ with class folders of .npy files, annotations/, Temporal_Anomaly_Annotation.txt and
-test_videos.txt as UCF-Crime has them, tower.json and tower.safetensors, and prompts.json with a sentence for every class.
+test_videos.txt as UCF-Crime has them, tower.json and tower.safetensors, and prompts.json with a sentence per class.
 """
 
 from pathlib import Path

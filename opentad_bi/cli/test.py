@@ -49,6 +49,8 @@ def run(args):
     if args.predictions:
         setup_logging()
         metric = METRICS.build(cfg.evaluation)
+        if not hasattr(metric, "compute_file"):
+            raise ValueError(f"--predictions: the metric {cfg.evaluation.type} reads no files; give a checkpoint")
         show(metric, metric.compute_file(args.predictions), args)
         return 0
     if args.direction != ALL:

@@ -68,7 +68,7 @@ def find_classes(folders, *, classes, normal_class, class_order, allow_missing):
         raise ValueError(f"classes without a folder in {next(iter(folders.values())).parent}: {hints}")
     if unlisted := sorted(folder.name for key, folder in folders.items() if key not in keys):
         logger.warning("folders that are no listed class are left out: %s", ", ".join(unlisted))
-    return [shown_class(name) for name in classes], [folders.get(key) for key in keys]
+    return list(map(str, classes)), [folders.get(key) for key in keys]
 
 
 def list_files(folders, crop_separator):

@@ -4,7 +4,6 @@ import json
 
 import pytest
 import torch
-from prompt_set import prompt_set  # noqa: F401 - a fixture
 
 from opentad_bi.cli import custom_prompt_training as command
 from opentad_bi.cli import test as test_command
@@ -27,7 +26,7 @@ def words(folder, out, *more):
     ]  # fmt: skip
 
 
-def test_the_former_command_trains_resumes_and_leaves_its_files(prompt_set, tmp_path, capfd):  # noqa: F811
+def test_the_former_command_trains_resumes_and_leaves_its_files(prompt_set, tmp_path, capfd):
     out = tmp_path / "out"
     options = ["--batch-size", "64", "--lr", "0.02", "--warmup-epochs", "0", "--save-every", "1"]
     assert command.main(words(prompt_set, out, "--epochs", "2", *options)) == 0
@@ -56,7 +55,7 @@ def test_the_former_command_trains_resumes_and_leaves_its_files(prompt_set, tmp_
     assert "holds checkpoints of a former run" in capfd.readouterr().err
 
 
-def test_events_give_frame_level_numbers_and_the_test_command_the_same(prompt_set, tmp_path):  # noqa: F811
+def test_events_give_frame_level_numbers_and_the_test_command_the_same(prompt_set, tmp_path):
     out, truth = tmp_path / "out", prompt_set / "Temporal_Anomaly_Annotation.txt"
     more = ["--annotation-dir", prompt_set / "annotations" / "train", "--strict-mode", "event_only"]
     more += ["--frame-annotation", truth, "--epochs", "2", "--warmup-epochs", "0", "--lr", "0.05", "--amp", "bf16"]
@@ -73,7 +72,7 @@ def test_events_give_frame_level_numbers_and_the_test_command_the_same(prompt_se
     assert told["auc"] == pytest.approx(numbers["auc"], abs=1e-3) and {"top1", "video_top1"} <= set(told)
 
 
-def test_other_ways_to_start_and_options_without_effect(prompt_set, tmp_path, capfd):  # noqa: F811
+def test_other_ways_to_start_and_options_without_effect(prompt_set, tmp_path, capfd):
     more = ["--epochs", "1", "--warmup-epochs", "0", "--ctx-mode", "random", "--n-ctx", "4", "--csc", "--shots", "1"]
     assert command.main(words(prompt_set, tmp_path / "a", *more)) == 0
     text = capfd.readouterr().err
@@ -94,7 +93,10 @@ def joined(folder):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda f: ["--ctx-mode", "shared_init", "--ctx-init", joined(f)], "If the sentences of all classes were joined"),
+        (
+            lambda f: ["--ctx-mode", "shared_init", "--ctx-init", joined(f)],
+            "If the sentences of all classes were joined",
+        ),
         (lambda f: ["--initial-prompts-file", f / "none.json"], "none.json does not exist"),
         (lambda f: ["--feature-dir", f / "nothing"], "nothing"),
         (lambda f: ["--forbid-list", wrong(f, "list.txt", "Abuse/Abuse001_x264.mp4")], "Abuse001_x264"),
@@ -105,8 +107,10 @@ def joined(folder):
         (lambda f: ["--pretrained", "none.pt"], "none.pt"),
     ],
 )
-def test_what_is_wrong_is_one_message(prompt_set, tmp_path, capfd, change, message):  # noqa: F811
-    (prompt_set.parent / "all.json").write_text(json.dumps({c: joined(prompt_set) for c in ("Abuse", "Arson", "Normal")}))
+def test_what_is_wrong_is_one_message(prompt_set, tmp_path, capfd, change, message):
+    (prompt_set.parent / "all.json").write_text(
+        json.dumps({c: joined(prompt_set) for c in ("Abuse", "Arson", "Normal")})
+    )
     assert command.main(words(prompt_set, tmp_path / "out", "--epochs", "1", *change(prompt_set))) == 1
     text = capfd.readouterr().err
     assert text.splitlines()[-1].startswith("error: ") and message in text

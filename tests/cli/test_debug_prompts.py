@@ -4,7 +4,6 @@ import json
 
 import pytest
 import torch
-from prompt_set import prompt_set  # noqa: F401 - a fixture
 
 from opentad_bi.cli import debug_prompts
 from opentad_bi.models.prompts.prompt_learner import PromptLearner
@@ -20,7 +19,7 @@ def lines(out):
     return {line["what"]: line for line in json.loads((out / "debug_prompts.json").read_text())}
 
 
-def test_a_set_that_can_be_learned_passes(prompt_set, tmp_path, capfd):  # noqa: F811
+def test_a_set_that_can_be_learned_passes(prompt_set, tmp_path, capfd):
     words = [CONFIG, "--steps", "5", "--out", tmp_path, "--device", "cpu", *options(prompt_set)]
     assert debug_prompts.main(words) == 0
     found = lines(tmp_path)
@@ -32,14 +31,14 @@ def test_a_set_that_can_be_learned_passes(prompt_set, tmp_path, capfd):  # noqa:
     assert "gradient of prompt_learner.ctx" in capfd.readouterr().err
 
 
-def test_the_options_of_the_training_command_do_as_well(prompt_set, tmp_path):  # noqa: F811
+def test_the_options_of_the_training_command_do_as_well(prompt_set, tmp_path):
     words = ["--feature-dir", prompt_set / "train", "--initial-prompts-file", prompt_set / "prompts.json"]
     more = ["--cfg-options", "solver.train.num_workers=0"]
     assert debug_prompts.main([*words, "--steps", "2", "--out", tmp_path, "--device", "cpu", *more]) == 0
     assert lines(tmp_path)["features made by"]["verdict"] == "ok"
 
 
-def test_prompts_that_are_all_alike_fail(prompt_set, tmp_path, monkeypatch):  # noqa: F811
+def test_prompts_that_are_all_alike_fail(prompt_set, tmp_path, monkeypatch):
     whole = PromptLearner.forward
 
     def alike(self, embedding):
@@ -55,7 +54,7 @@ def test_prompts_that_are_all_alike_fail(prompt_set, tmp_path, monkeypatch):  # 
     assert found["loss at the start"]["found"].startswith("2.6391")
 
 
-def test_what_is_wrong_is_one_message(prompt_set, tmp_path, capfd):  # noqa: F811
+def test_what_is_wrong_is_one_message(prompt_set, tmp_path, capfd):
     for words, message in (
         ([], "give either a CONFIG, or --feature-dir"),
         ([CONFIG, "--feature-dir", tmp_path], "give either a CONFIG, or --feature-dir"),

@@ -86,7 +86,9 @@ def test_exports_are_of_the_start_the_best_and_the_end(toy_config, make_runner):
     biases = []
     runner.hooks.append(Watch(lambda: biases.append(runner.ema.module.layers[0].bias.tolist())))
     runner.train()
-    told = {stage: json.loads((runner.work_dir / f"{stage}.json").read_text()) for stage in ("initial", "best", "learned")}
+    told = {
+        stage: json.loads((runner.work_dir / f"{stage}.json").read_text()) for stage in ("initial", "best", "learned")
+    }
     assert told["initial"] == start
     assert told["best"] == biases[1] != biases[2] == told["learned"]
     best = torch.load(runner.work_dir / "checkpoint" / "best.pth", weights_only=True)

@@ -266,9 +266,9 @@ def test_units_outside_the_events_are_normal_and_videos_keep_their_label(tmp_pat
     found, bare = timed.compute()["model"], plain.compute()["model"]
     assert found["top1"] == 1 and bare["top1"] == 5 / 8
     assert found["video_top1"] == bare["video_top1"] == 0.5
+    other = Accuracy(classes=["Normal", "Abuse"], **options)
+    other.update([ClassScores(UnitMeta("Abuse9", 0, 1), 1, np.array([0.5, 0.5]))])
     with pytest.raises(ValueError, match="the annotation lacks video 'Abuse9'; did you mean 'Abuse1'"):
-        other = Accuracy(classes=["Normal", "Abuse"], **options)
-        other.update([ClassScores(UnitMeta("Abuse9", 0, 1), 1, np.array([0.5, 0.5]))])
         other.compute()
     with pytest.raises(KeyError, match="normal_class 'usual' is none of the classes"):
         Accuracy(classes=["Normal", "Abuse"], **{**options, "normal_class": "usual"})

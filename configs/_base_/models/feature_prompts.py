@@ -7,7 +7,16 @@ model = dict(
     type="VideoFeatureCLIP",
     classes="${class_names}",
     clip=dict(model="${clip_model}", pretrained="${clip_pretrained}", quick_gelu="${clip_quick_gelu}"),
-    prompt=dict(type="PromptLearner", class_token_position="end"),
+    prompt=dict(
+        type="PromptLearner",
+        ctx_mode="random",
+        n_ctx=None,
+        ctx_init=None,
+        class_prompts=None,
+        csc=False,
+        class_token_position="end",
+        on_overflow="error",
+    ),
     text_pooling="eot",
     temporal=dict(type="MeanPooling"),
 )

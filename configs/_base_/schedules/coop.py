@@ -1,7 +1,7 @@
 # How prompts are learned (CoOp): SGD, one epoch of warm-up, then a cosine; no average of the weights.
 lr = 0.002
 batch_size = 32
-num_workers = 2
+num_workers = 0  # rows of mapped files are read faster than workers can send them
 warmup_epoch = 1
 end_epoch = 50
 

@@ -7,7 +7,6 @@ clip_model = "${data_root}/tower.json"
 clip_pretrained = "${data_root}/tower.safetensors"
 lr = 0.02
 batch_size = 64
-num_workers = 0
 end_epoch = 20
 dataset = dict(train=dict(strict_mode="event_only"))
 work_dir = "exps/prompt/demo/custom_prompts"

@@ -63,7 +63,7 @@ class VideoFeatureCLIP(nn.Module):
         losses = F.cross_entropy(logits, batch["labels"], reduction="none", label_smoothing=self.label_smoothing)
         weights = batch.get("weights", torch.ones_like(losses))
         loss = (losses * weights).sum() / weights.sum()
-        if not self._checked:
+        if not self._checked and loss.requires_grad:
             self._checked = True
             LOGGER.info("largest cosine of two classes' text features: %.4f", float(off_diagonal(text.detach()).max()))
             check_first_loss(loss, [p for p in self.parameters() if p.requires_grad], text, pooled)

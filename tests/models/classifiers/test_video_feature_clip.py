@@ -119,7 +119,9 @@ def test_weights_of_another_tower_are_refused_and_those_of_coop_taken(build, cap
     other = build({"type": "PromptLearner", "n_ctx": 4}, classes=["cat", "dog"])
     load_weights(other, model.state_dict(), what="f.pth")  # a shared context serves other classes
     with pytest.raises(ValueError, match="contexts that belong to classes cannot be used for other classes"):
-        load_weights(build(classes=CLASSES[:2], prompt={**PROMPT, "class_prompts": None}), build().state_dict(), what="f")
+        load_weights(
+            build(classes=CLASSES[:2], prompt={**PROMPT, "class_prompts": None}), build().state_dict(), what="f"
+        )
 
 
 class Features:
@@ -134,10 +136,12 @@ def test_features_of_another_model_are_refused(build, tiny_clip):
     model.check_dataset(Features())
     model.check_dataset(Features(source={"weights_sha256": tiny_clip.digest}))
     model.check_dataset(object())
-    with pytest.raises(ValueError, match="the features have 768 numbers a row, but .* compares 32"):
+    with pytest.raises(ValueError, match=r"the features have 768 numbers a row, but .* compares 32"):
         model.check_dataset(Features(768))
     with pytest.raises(ValueError, match=r"made by ViT-B-16 with the weights openai \(0123456789ab\), but"):
-        model.check_dataset(Features(source={"weights_sha256": "0123456789abcdef", "model": "ViT-B-16", "pretrained": "openai"}))
+        model.check_dataset(
+            Features(source={"weights_sha256": "0123456789abcdef", "model": "ViT-B-16", "pretrained": "openai"})
+        )
     with pytest.raises(ValueError, match="features of 16 numbers cannot be compared with text features of 32"):
         model({**batch_of(), "inputs": torch.randn(4, 16)})
 
