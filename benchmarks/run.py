@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-NAMES = ("evaluation", "detector", "vit", "data", "reverse", "memory", "detect", "features")
+NAMES = ("evaluation", "detector", "vit", "data", "reverse", "memory", "detect", "features", "text_tower")
 
 
 def main():

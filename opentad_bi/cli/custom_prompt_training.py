@@ -5,6 +5,7 @@ folder below --output-dir. What is asked for most is put into --output-dir itsel
 learned_prompts.json, learned_prompts_best.json, curves.png and checkpoints/best_custom_prompt_model.pth.
 """
 
+import os
 import shutil
 from pathlib import Path
 
@@ -30,6 +31,7 @@ KEYS = {
     "forbid_list": "forbid_list",
     "normal_class": "normal_class",
     "unit_duration": "unit_duration",
+    "crop_separator": "crop_separator",
     "strict_mode": "dataset.train.strict_mode",
     "max_files_per_class": "dataset.train.max_files_per_class",
     "shots": "dataset.train.shots",
@@ -66,6 +68,8 @@ def add_recipe_arguments(cli, required=True):
     data.add_argument("--normal-class", metavar="NAME", help="the class without anomalies")
     data.add_argument("--class-order", choices=("normal_first", "sorted"), default="normal_first", help="of the labels")
     data.add_argument("--unit-duration", type=int, metavar="N", help="rows of a sample")
+    data.add_argument("--frames-per-row", type=int, metavar="N", help="video frames that a row stands for")
+    data.add_argument("--crop-separator", metavar="TEXT", help="what parts the name of a video from that of a crop")
     data.add_argument("--strict-mode", choices=("post_event", "event_only", "off"), help="which units events leave out")
     data.add_argument("--max-files-per-class", type=int, metavar="N", help="the first so many files of every class")
     data.add_argument("--shots", type=int, metavar="K", help="so many videos of every class, drawn by --seed")
@@ -123,7 +127,7 @@ def run(args):
     options = [*(f"{key}={value!r}" for key, value in recipe(args).items()), *args.cfg_options]
     code = train.main([args.config, *words, "--cfg-options", *options])
     folders = sorted(Path(args.output_dir).glob("gpu*_id0"), key=lambda path: path.stat().st_mtime)
-    if code == 0 and folders:
+    if code == 0 and folders and os.environ.get("RANK", "0") == "0":
         publish(folders[-1], Path(args.output_dir))
     return code
 
@@ -147,6 +151,7 @@ def recipe(args):
     keys["evaluation"] = accuracy
     if args.frame_annotation:
         timed = {"normal_class": args.normal_class or "normal", "annotation": args.frame_annotation}
+        timed |= {"frames_per_row": args.frames_per_row or 30}
         frames = {"type": "FrameAnomaly", "classes": keys["class_names"]}
         keys["evaluation"] = {"type": "CombinedMetrics", "metrics": [accuracy | timed, frames | timed]}
     if args.temporal_agg:
@@ -182,6 +187,7 @@ def tower(args):
         for key, name in (("clip_model", "model"), ("clip_pretrained", "pretrained")):
             inside = sidecar.parent / str(source.get(name))
             keys[key] = str(inside) if inside.is_file() else source.get(name)
+        keys["clip_quick_gelu"] = source.get("quick_gelu")
         LOGGER.info("tower: %s, as %s tells", keys["clip_model"], sidecar)
     typed = {"clip_model": args.clip_model, "clip_pretrained": args.pretrained}
     return keys | {key: value for key, value in typed.items() if value is not None}

@@ -54,13 +54,13 @@ def main(argv=None):
     return command(parser(), run, argv)
 
 
-def write_tower(model, weights, seed):
+def write_tower(model, weights, seed, embed_dim=WIDTH):
     """Write the configuration and random weights of a CLIP model of two layers with the real vocabulary."""
     from safetensors.torch import save_file
 
     vision = {"image_size": 32, "layers": 2, "width": WIDTH, "patch_size": 16, "head_width": 32}
     text = {"context_length": 77, "vocab_size": 49408, "width": WIDTH, "heads": 2, "layers": 2}
-    write_json(model, {"embed_dim": WIDTH, "vision_cfg": vision, "text_cfg": text})
+    write_json(model, {"embed_dim": embed_dim, "vision_cfg": vision, "text_cfg": text})
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         state = load_clip(str(model)).module.state_dict()

@@ -26,6 +26,7 @@ class_names = [
     "Vandalism",
 ]
 allow_missing = False  # may a class have no folder?
+crop_separator = None  # "__" where files are crops of a video: NAME__0.npy to NAME__9.npy
 
 feature_set = dict(
     type="VideoFeatureDataset",
@@ -33,6 +34,7 @@ feature_set = dict(
     normal_class="${normal_class}",
     unit_duration="${unit_duration}",
     allow_missing="${allow_missing}",
+    crop_separator="${crop_separator}",
 )
 dataset = dict(
     train=dict(

@@ -40,7 +40,7 @@ class VideoFeatureCLIP(nn.Module):
         super().__init__()
         self.classes = [str(name) for name in classes]
         loaded = load_clip(**clip)
-        self.clip_name, self.comes_trained = loaded.name, loaded.trained
+        self.clip_name, self.comes_trained, self.quick_gelu = loaded.name, loaded.trained, loaded.quick_gelu
         self.text_encoder = TextEncoder(loaded.module, text_pooling).requires_grad_(False).eval()
         self.tokens = Tokens(loaded.tokenizer)
         self.prompt_learner = PROMPTS.build(prompt, classes=self.classes, tower=self.text_encoder, tokens=self.tokens)
@@ -113,6 +113,11 @@ class VideoFeatureCLIP(nn.Module):
                 f"the features were made by {source.get('model')} with the weights {source.get('pretrained')} "
                 f"({made[:12]}), but the prompts are learned with {self.clip_name} ({digest[:12]}); both have to be "
                 "one model"
+            )
+        elif source.get("quick_gelu", self.quick_gelu) != self.quick_gelu:
+            raise ValueError(
+                f"the features were made with quick_gelu={source['quick_gelu']}, but {self.clip_name} runs with "
+                f"quick_gelu={self.quick_gelu}; give clip.quick_gelu={source['quick_gelu']}"
             )
 
     def export(self, folder, stage):

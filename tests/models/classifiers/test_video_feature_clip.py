@@ -57,7 +57,7 @@ def test_loss_and_scores_are_those_of_scaled_cosines(build, tiny_clip, text_pool
 
 def test_weights_of_samples_weigh_the_mean(build):
     model, batch = build(), batch_of()
-    single = [float(model({k: v[i : i + 1] for k, v in batch.items()})["cls_loss"]) for i in range(4)]
+    single = [model({k: v[i : i + 1] for k, v in batch.items()})["cls_loss"].item() for i in range(4)]
     weights = torch.tensor([0.5, 2.0, 0.0, 1.0])
     expected = sum(w * loss for w, loss in zip(weights.tolist(), single, strict=True)) / 3.5
     assert float(model(batch | {"weights": weights})["cls_loss"]) == pytest.approx(expected, rel=1e-5)
@@ -142,6 +142,8 @@ def test_features_of_another_model_are_refused(build, tiny_clip):
         model.check_dataset(
             Features(source={"weights_sha256": "0123456789abcdef", "model": "ViT-B-16", "pretrained": "openai"})
         )
+    with pytest.raises(ValueError, match=r"made with quick_gelu=True, but .* runs with quick_gelu=False"):
+        model.check_dataset(Features(source={"weights_sha256": tiny_clip.digest, "quick_gelu": True}))
     with pytest.raises(ValueError, match="features of 16 numbers cannot be compared with text features of 32"):
         model({**batch_of(), "inputs": torch.randn(4, 16)})
 
