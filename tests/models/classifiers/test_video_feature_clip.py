@@ -60,7 +60,7 @@ def test_weights_of_samples_weigh_the_mean(build):
     single = [model({k: v[i : i + 1] for k, v in batch.items()})["cls_loss"].item() for i in range(4)]
     weights = torch.tensor([0.5, 2.0, 0.0, 1.0])
     expected = sum(w * loss for w, loss in zip(weights.tolist(), single, strict=True)) / 3.5
-    assert float(model(batch | {"weights": weights})["cls_loss"]) == pytest.approx(expected, rel=1e-5)
+    assert model(batch | {"weights": weights})["cls_loss"].item() == pytest.approx(expected, rel=1e-5)
 
 
 def test_accumulated_halves_give_the_gradient_of_the_whole_batch(build):
