@@ -9,9 +9,13 @@ import os
 import shutil
 from pathlib import Path
 
+from mmengine.config import Config
+
 from ..datasets.feature_index import class_folders, find_classes
 from ..engine.checkpoint import load_checkpoint, save_checkpoint
 from ..evaluation.curves import draw_curves, evaluations
+from ..ops.video_names import class_key
+from ..registry import nearest
 from ..utils.files import read_json
 from ..utils.logging import LOGGER
 from . import train
@@ -41,7 +45,6 @@ KEYS = {
     "csc": "model.prompt.csc",
     "class_token_position": "model.prompt.class_token_position",
     "text_pooling": "model.text_pooling",
-    "quick_gelu": "clip_quick_gelu",
     "epochs": "end_epoch",
     "warmup_epochs": "warmup_epoch",
     "batch_size": "batch_size",
@@ -141,39 +144,90 @@ def recipe(args):
     """{key of the config: value} of parsed arguments."""
     values = {name: value for name, value in vars(args).items() if value is not None and value is not False}
     keys = {KEYS[name]: value for name, value in values.items() if name in KEYS}
-    keys.setdefault("forbid_list", None)
+    keys["forbid_list"] = args.forbid_list or beside(args.feature_dir)
     folders = class_folders(Path(args.feature_dir), skip=args.annotation_dir)
     order = {"normal_class": args.normal_class or "normal", "class_order": args.class_order}
     keys["class_names"], _ = find_classes(folders, classes=None, allow_missing=False, **order)
     keys["allow_missing"] = True  # of videos to validate on, a class may lack
-    keys |= tower(args) | prompt_keys(args, values.get("ctx_mode", "class_init"))
-    accuracy = {"type": "Accuracy", "classes": keys["class_names"]}
-    keys["evaluation"] = accuracy
-    if args.frame_annotation:
-        timed = {"normal_class": args.normal_class or "normal", "annotation": args.frame_annotation}
-        timed |= {"frames_per_row": args.frames_per_row or 30}
-        frames = {"type": "FrameAnomaly", "classes": keys["class_names"]}
-        keys["evaluation"] = {"type": "CombinedMetrics", "metrics": [accuracy | timed, frames | timed]}
+    base = Config.fromfile(args.config)
+    mode = args.ctx_mode or base.model.prompt.get("ctx_mode", "random")
+    sentences = own_sentences(base.get("class_prompts"), keys["class_names"])
+    keys |= tower(args) | prompt_keys(args, mode, sentences) | schedule_keys(args, base)
+    keys["evaluation"] = evaluation(args, keys["class_names"])
     if args.temporal_agg:
         keys["model.temporal"] = {"type": f"{args.temporal_agg.capitalize()}Pooling"}
     if args.temporal_agg == "attention":
         keys["branches.model.trainable"] = ["prompt_learner.*", "pooling.*"]
+    tell_what_is_ignored(args, mode, keys["class_names"])
+    return keys
+
+
+def schedule_keys(args, base):
+    """Keys of the length of a run; a run of one epoch has none to warm up."""
+    keys = {}
+    if getattr(args, "epochs", None) is not None:
+        if args.epochs < 1:
+            raise ValueError(f"--epochs {args.epochs} must be at least 1")
+        if args.warmup_epochs is None:
+            keys["warmup_epoch"] = min(base.warmup_epoch, args.epochs - 1)
     if getattr(args, "patience", None):
         keys["hooks"] = [{"type": "ExportHook"}, {"type": "EarlyStopHook", "patience": args.patience}]
     return keys
 
 
-def prompt_keys(args, mode):
+def evaluation(args, classes):
+    """Config of the metric: classes alone, or frames too where their annotation is given."""
+    accuracy = {"type": "Accuracy", "classes": classes}
+    if not args.frame_annotation:
+        return accuracy
+    timed = {"normal_class": args.normal_class or "normal", "annotation": args.frame_annotation}
+    timed |= {"frames_per_row": args.frames_per_row or 30}
+    frames = {"type": "FrameAnomaly", "classes": classes}
+    return {"type": "CombinedMetrics", "metrics": [accuracy | timed, frames | timed]}
+
+
+def tell_what_is_ignored(args, mode, classes):
+    """Warn of options that have no effect; ValueError for a normal class that is none."""
+    if args.normal_class and class_key(args.normal_class) not in map(class_key, classes):
+        raise ValueError(f"--normal-class {args.normal_class!r} is no class; {nearest(args.normal_class, classes)}")
+    idle = {
+        "--frames-per-row without --frame-annotation or --annotation-dir": args.frames_per_row
+        and not (args.frame_annotation or args.annotation_dir),
+        "--strict-mode without --annotation-dir": args.strict_mode and not args.annotation_dir,
+        "--csc with --ctx-mode class_init, whose contexts belong to classes anyway": args.csc and mode == "class_init",
+    }
+    for what, given in idle.items():
+        if given:
+            LOGGER.warning("%s has no effect", what)
+    if args.val_feature_dir and Path(args.val_feature_dir).resolve() == Path(args.feature_dir).resolve():
+        LOGGER.warning("the videos to validate on are those to learn from: %s", args.feature_dir)
+
+
+def beside(feature_dir):
+    """The list of videos not to be trained on that `tools/prepare/ucf_crime.py` puts beside the features, or None."""
+    path = Path(feature_dir).parent / "test_videos.txt"
+    if path.is_file():
+        LOGGER.info("videos in %s are not learned from", path)
+    return str(path) if path.is_file() else None
+
+
+def own_sentences(sentences, classes):
+    """Those of the config's sentences whose classes are here, or None."""
+    wanted = set(map(class_key, classes))
+    return {name: text for name, text in (sentences or {}).items() if class_key(name) in wanted} or None
+
+
+def prompt_keys(args, mode, sentences):
     """Keys of the prompts; what the mode has no use for is told and left out."""
-    keys = {"model.prompt.class_prompts": None} if mode not in WITH_SENTENCES else {}
+    keys = {"model.prompt.class_prompts": None}
     given = {"n_ctx": (args.n_ctx, WITH_N_CTX), "ctx_init": (args.ctx_init, ("shared_init",))}
     for name, (value, modes) in given.items():
         if value is not None and mode in modes:
             keys[f"model.prompt.{name}"] = value
         elif value is not None:
             LOGGER.warning("--%s has no effect with --ctx-mode %s; it is for %s", name.replace("_", "-"), mode, modes)
-    if args.initial_prompts_file and mode in WITH_SENTENCES:
-        keys["class_prompts"] = args.initial_prompts_file
+    if mode in WITH_SENTENCES:
+        keys["model.prompt.class_prompts"] = args.initial_prompts_file or sentences
     elif args.initial_prompts_file:
         LOGGER.warning("--initial-prompts-file has no effect with --ctx-mode %s", mode)
     return keys
@@ -189,7 +243,12 @@ def tower(args):
             keys[key] = str(inside) if inside.is_file() else source.get(name)
         keys["clip_quick_gelu"] = source.get("quick_gelu")
         LOGGER.info("tower: %s, as %s tells", keys["clip_model"], sidecar)
+    if args.clip_model and not args.pretrained and not args.clip_model.startswith("local-dir:"):
+        raise ValueError(
+            f"--clip-model {args.clip_model}: name its weights by --pretrained, a file or a name of open_clip"
+        )
     typed = {"clip_model": args.clip_model, "clip_pretrained": args.pretrained}
+    typed["clip_quick_gelu"] = args.quick_gelu or None
     return keys | {key: value for key, value in typed.items() if value is not None}
 
 
@@ -208,5 +267,7 @@ def publish(folder, out):
     prefix = "prompt_learner."
     prompts = {n.removeprefix(prefix): t for n, t in state["state_dict"].items() if n.startswith(prefix)}
     content = {"epoch": state["epoch"], "prompt_learner_state_dict": prompts, "classnames": state["classes"]}
-    more = {"val_acc": numbers.get("eval/model/top1"), "val_loss": numbers.get("eval/model/loss")}
-    save_checkpoint(out / "checkpoints" / BEST, content | more | {"tower_digest": state["state_dict"]["tower_digest"]})
+    content |= {"val_acc": numbers.get("eval/model/top1"), "val_loss": numbers.get("eval/model/loss")}
+    model = Config.fromfile(str(folder / train.RESOLVED)).model
+    content |= {"ctx_mode": model.prompt.ctx_mode, "text_pooling": model.text_pooling, "clip": dict(model.clip)}
+    save_checkpoint(out / "checkpoints" / BEST, content | {"tower_digest": state["state_dict"]["tower_digest"]})

@@ -16,6 +16,7 @@ from ..engine import Runner
 from ..engine.freeze import train_mode
 from ..engine.loaders import to_device
 from ..evaluation.heat_map import draw_heat_map
+from ..models.classifiers.guards import ALIKE, FLAT
 from ..utils.distributed import setup_distributed
 from ..utils.files import write_json
 from ..utils.logging import LOGGER, setup_logging
@@ -25,8 +26,7 @@ from .custom_prompt_training import RECIPE, add_recipe_arguments, recipe
 Line = namedtuple("Line", "verdict what found")
 OK, WARN, FAIL = "ok", "warn", "FAIL"
 RATIO = 10  # of the samples of two classes, above which training should balance them
-ALIKE, SAME = 0.995, 1 - 1e-6  # cosine of text features that are close, and that are the same but for rounding
-FLAT = 1e-4  # norm of a gradient that is round-off
+CLOSE = 0.995  # cosine of text features that can hardly be told apart
 
 
 def parser():
@@ -74,7 +74,8 @@ def config_of(args):
         return load_config(args.config, options)
     if not args.val_feature_dir:
         args.val_feature_dir = args.feature_dir  # nothing is validated here
-    return load_config(RECIPE, {**recipe(args), **options})
+    args.config = str(RECIPE)
+    return load_config(args.config, {**recipe(args), **options})
 
 
 def look_at_data(runner):
@@ -97,9 +98,9 @@ def look_at_data(runner):
 def look_at_prompts(model, out):
     """Lengths against the budget, rows that differ, and how alike the text features are."""
     learner, budget = model.prompt_learner, model.text_encoder.context_length
-    longest = int(learner.eot_index.max()) + 1
+    prompts, ends = learner(model.text_encoder.token_embedding)
+    longest = int(ends.max()) + 1
     yield Line(OK if longest <= budget else FAIL, "prompt tokens", f"at most {longest} of {budget}")
-    prompts, _ = learner(model.text_encoder.token_embedding)
     different = len(torch.unique(prompts.flatten(1), dim=0))
     yield Line(OK if different == len(prompts) else FAIL, "prompts that differ", f"{different} of {len(prompts)}")
     features = torch.nn.functional.normalize(model.text_features().float(), dim=1)
@@ -107,7 +108,7 @@ def look_at_prompts(model, out):
     apart = np.where(np.eye(len(cosines), dtype=bool), -np.inf, cosines)
     first, second = np.unravel_index(apart.argmax(), apart.shape)
     top = apart.max()
-    verdict = FAIL if top > SAME else WARN if top > ALIKE else OK
+    verdict = FAIL if top > ALIKE else WARN if top > CLOSE else OK
     pair = f"{model.classes[first]} and {model.classes[second]}"
     yield Line(verdict, "cosine of text features", f"at most {top:.4f} ({pair}), {out / 'text_cosines.png'}")
     draw_heat_map(out / "text_cosines.png", cosines, model.classes, title="cosine of the classes' text features")

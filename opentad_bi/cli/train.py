@@ -72,7 +72,13 @@ def prepare_folder(folder, resume):
     """Create the work folder; refuse to start a new run over the checkpoints of a former one."""
     make_writable(folder, "--work_dir")
     (folder / "checkpoint").mkdir(exist_ok=True)
-    if not resume and checkpoint_files(folder / "checkpoint"):
+    kept = checkpoint_files(folder / "checkpoint")
+    if resume == "auto" and not kept and (folder / "checkpoint" / "best.pth").is_file():
+        raise ValueError(
+            f"--resume auto: {folder} holds best.pth of a run that left no checkpoint to go on with, and a new run "
+            "would overwrite it; move it away, or choose another --id or --work_dir"
+        )
+    if not resume and (kept or (folder / "checkpoint" / "best.pth").is_file()):
         raise ValueError(
             f"{folder} holds checkpoints of a former run; go on with it (--resume auto), choose another --id or "
             "--work_dir, or move it away"

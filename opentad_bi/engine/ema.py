@@ -12,7 +12,8 @@ from ..registry import EMAS
 class ExponentialMovingAverage:
     """shadow <- decay * shadow + (1 - decay) * live, after every iteration, for parameters and float buffers.
 
-    Frozen parameters are shared with the live model, not copied: they need no second copy in memory.
+    Frozen parameters, and buffers that are no part of the state dict (masks, tables of positions), are shared with the
+    live model: they do not change, and an average of masks with infinities in them would be NaN.
 
     Args:
         model: the live model, on its device, frozen parameters marked by `requires_grad=False`.
@@ -23,6 +24,8 @@ class ExponentialMovingAverage:
         if not 0 <= decay < 1:
             raise ValueError(f"EMA decay {decay} must be in [0, 1)")
         shared = {id(p): p for p in model.parameters() if not p.requires_grad}
+        saved = set(model.state_dict())
+        shared |= {id(buffer): buffer for name, buffer in model.named_buffers() if name not in saved}
         self.module = copy.deepcopy(model, shared).eval()
         self.decay = decay
         self._pairs = []
@@ -30,7 +33,8 @@ class ExponentialMovingAverage:
             if live.requires_grad:
                 shadow.requires_grad_(False)
                 self._pairs.append((shadow, live))
-        self._pairs += list(zip(self.module.buffers(), model.buffers(), strict=True))
+        buffers = zip(self.module.buffers(), model.buffers(), strict=True)
+        self._pairs += [(shadow, live) for shadow, live in buffers if shadow is not live]
 
     @torch.no_grad()
     def update(self):

@@ -12,7 +12,8 @@ def apply_trainable(module, patterns):
     Returns:
         (trainable, total): numbers of elements.
     Raises:
-        ValueError: a pattern matches no parameter.
+        ValueError: a pattern matches no parameter, or one that is no part of the state dict and would be
+            lost.
     """
     named = dict(module.named_parameters())
     if patterns is not None:
@@ -22,6 +23,12 @@ def apply_trainable(module, patterns):
                 raise ValueError(f"trainable pattern {pattern!r} matches no parameter; names are like {examples}")
         for name, parameter in named.items():
             parameter.requires_grad_(any(fnmatchcase(name, pattern) for pattern in patterns))
+    saved = dict.fromkeys(module.state_dict())
+    if lost := [name for name, parameter in named.items() if parameter.requires_grad and name not in saved]:
+        raise ValueError(
+            f"{len(lost)} parameters would train but are no part of a checkpoint, such as {lost[0]}: that network "
+            f"never trains; name by `trainable` what shall, with patterns of names such as {next(iter(saved), 'none')}"
+        )
     sizes = [(p.numel(), p.requires_grad) for p in named.values()]
     return sum(n for n, trains in sizes if trains), sum(n for n, _ in sizes)
 

@@ -22,6 +22,8 @@ class EpochSampler(Sampler):
     """
 
     def __init__(self, length, global_batch, seed, weights=None):
+        if global_batch < 1:
+            raise ValueError(f"solver.train.batch_size x accumulate is {global_batch}; it must be at least 1")
         if length < global_batch:
             raise ValueError(
                 f"the training set has {length} samples, fewer than one batch of {global_batch}; "

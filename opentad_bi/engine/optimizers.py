@@ -45,7 +45,10 @@ def build_optimizer(module, cfg):
         outside, inside = trainable, {}
     groups = _backbone_groups(inside, backbone or {}) if inside else []
     groups += _split_by_decay(module, outside, cfg) if paramwise else [{"params": list(outside.values())}]
-    return OPTIMIZERS.build(cfg, params=[group for group in groups if group["params"]])
+    try:
+        return OPTIMIZERS.build(cfg, params=[group for group in groups if group["params"]])
+    except ValueError as error:  # torch names neither the optimizer nor the key
+        raise ValueError(f"optimizer {cfg.get('type')}: {error}") from error
 
 
 def _backbone_groups(inside, cfg):

@@ -57,19 +57,38 @@ def write_json(path, value):
     write_text(path, json.dumps(value))
 
 
-def read_json(path, what="file"):
-    """Read JSON, through gzip if `path` ends in .gz; a missing or unreadable file is an error that names `what`."""
+def read_json(path, what="file", unique=False):
+    """Read JSON, through gzip if `path` ends in .gz; a missing or unreadable file is an error that names `what`.
+
+    A byte order mark is passed over. With `unique`, a name that an object has twice is an error.
+    """
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"{what} {path} does not exist")
     try:
-        if path.suffix != ".gz":
-            return json.loads(path.read_text(encoding="utf-8"))
-        with gzip.open(path, "rt", encoding="utf-8") as stream:
-            return json.load(stream)
-    except (json.JSONDecodeError, UnicodeDecodeError, gzip.BadGzipFile, EOFError) as error:
+        with (gzip.open if path.suffix == ".gz" else open)(path, "rt", encoding="utf-8-sig") as stream:
+            return json.load(stream, object_pairs_hook=_unique if unique else None)
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{what} {path} is not text in UTF-8: {error}") from error
+    except _Twice as error:
+        raise ValueError(f"{what} {path} has {error.args[0]!r} twice") from None
+    except (json.JSONDecodeError, gzip.BadGzipFile, EOFError) as error:
         form = "gzipped JSON" if path.suffix == ".gz" else "JSON"
         raise ValueError(f"{what} {path} is not valid {form}: {error}") from error
+
+
+class _Twice(Exception):
+    """A name stands twice in one object."""
+
+
+def _unique(pairs):
+    """The dict of an object's pairs."""
+    found = {}
+    for name, value in pairs:
+        if name in found:
+            raise _Twice(name)
+        found[name] = value
+    return found
 
 
 def read_names(source, what="list of names"):

@@ -1,13 +1,22 @@
 """The command of former times runs whole, goes on where it ended, and says what is wrong with what it is given."""
 
 import json
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 import torch
 
 from opentad_bi.cli import custom_prompt_training as command
 from opentad_bi.cli import test as test_command
+from opentad_bi.config import load_config
 from opentad_bi.engine.checkpoint import load_checkpoint
+from opentad_bi.engine.hooks import Hook
+from opentad_bi.engine.weights import fill
+from opentad_bi.registry import HOOKS, MODELS
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(autouse=True)
@@ -43,6 +52,9 @@ def test_the_former_command_trains_resumes_and_leaves_its_files(prompt_set, tmp_
     best = torch.load(out / "checkpoints" / command.BEST, weights_only=True)
     assert best["classnames"] == classes and 0 < best["val_acc"] <= 1 and best["val_loss"] > 0
     assert best["prompt_learner_state_dict"]["ctx"].shape[1] == 64
+    model = MODELS.build(load_config(run / "resolved_config.py").model)
+    assert fill(model, out / "checkpoints" / command.BEST)["clip"]["model"].endswith("tower.json")
+    assert torch.equal(model.prompt_learner.ctx, best["prompt_learner_state_dict"]["ctx"])
     size = (run / "checkpoint" / "epoch_1.pth").stat().st_size
     assert size < 1_000_000  # the tower of 12 MB is not in it
     before = load_checkpoint(run / "checkpoint" / "epoch_1.pth")["state_dict"]["prompt_learner.ctx"]
@@ -53,6 +65,14 @@ def test_the_former_command_trains_resumes_and_leaves_its_files(prompt_set, tmp_
     assert not torch.equal(before, after)
     assert command.main(words(prompt_set, out, "--epochs", "3", *options)) == 1
     assert "holds checkpoints of a former run" in capfd.readouterr().err
+    for path in (run / "checkpoint").glob("epoch_*.pth"):
+        path.unlink()
+    for resume, told in (
+        (["--resume", "auto"], "holds best.pth of a run that left no checkpoint"),
+        ([], "a former run"),
+    ):
+        assert command.main(words(prompt_set, out, "--epochs", "3", *options, *resume)) == 1
+        assert told in capfd.readouterr().err and (run / "checkpoint" / "best.pth").is_file()
 
 
 def test_events_give_frame_level_numbers_and_the_test_command_the_same(prompt_set, tmp_path):
@@ -72,8 +92,74 @@ def test_events_give_frame_level_numbers_and_the_test_command_the_same(prompt_se
     assert told["auc"] == pytest.approx(numbers["auc"], abs=1e-3) and {"top1", "video_top1"} <= set(told)
 
 
+@HOOKS.register_module(force=True)
+class StopAt(Hook):
+    """Stops a run amid an epoch, as a signal does."""
+
+    def __init__(self, at):
+        self.at = at
+
+    def after_iter(self, runner):
+        if runner.iteration == self.at:
+            runner.stop = "a test"
+
+
+def losses(out):
+    """{step: loss} of a run."""
+    records = map(json.loads, (out / "gpu1_id0" / "log.jsonl").read_text().splitlines())
+    return {record["step"]: record["loss/cls_loss"] for record in records if "loss/cls_loss" in record}
+
+
+def test_a_run_that_was_stopped_goes_on_as_if_nothing_had_happened(prompt_set, tmp_path):
+    more = ["--epochs", "2", "--warmup-epochs", "0", "--lr", "0.05", "--shots", "2", "--balanced", "--csc"]
+    more += ["--annotation-dir", prompt_set / "annotations" / "train", "--class-weights", "balanced"]
+    for name in ("whole", "stopped"):
+        stop = ["--cfg-options", "hooks=[{'type': 'StopAt', 'at': 7}]"] if name == "stopped" else []
+        assert command.main(words(prompt_set, tmp_path / name, *more, *stop)) == 0
+    assert max(losses(tmp_path / "stopped")) == 7 < max(losses(tmp_path / "whole"))
+    assert command.main(words(prompt_set, tmp_path / "stopped", *more, "--resume", "auto")) == 0
+    assert losses(tmp_path / "stopped") == losses(tmp_path / "whole")
+    contexts = [
+        load_checkpoint(tmp_path / name / "gpu1_id0" / "checkpoint" / "epoch_1.pth")["state_dict"]["prompt_learner.ctx"]
+        for name in ("whole", "stopped")
+    ]
+    assert torch.equal(*contexts)
+
+
+@pytest.mark.slow
+def test_two_processes_learn_what_one_learns(prompt_set, tmp_path):
+    more = ["--epochs", "1", "--warmup-epochs", "0", "--lr", "0.05", "--shots", "2"]
+    assert command.main(words(prompt_set, tmp_path / "one", *more)) == 0
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node=2", "--rdzv_backend=c10d"]
+    torchrun += ["--rdzv_endpoint=localhost:0", ROOT / "tools" / "custom_prompt_training.py"]
+    done = subprocess.run(
+        [*map(str, [*torchrun, *words(prompt_set, tmp_path / "two", *more)])],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    found = [torch.load(tmp_path / name / "checkpoints" / command.BEST, weights_only=True) for name in ("one", "two")]
+    contexts = [content["prompt_learner_state_dict"]["ctx"] for content in found]
+    torch.testing.assert_close(*contexts, rtol=0, atol=1e-4)
+
+
+def test_what_is_not_typed_comes_from_the_data(prompt_set, tmp_path, capfd):
+    args = command.parser().parse_args([str(word) for word in words(prompt_set, tmp_path)])
+    keys = command.recipe(args)
+    assert keys["forbid_list"] == str(prompt_set / "test_videos.txt")
+    assert keys["clip_model"] == str(prompt_set / "train" / "../tower.json") and keys["clip_quick_gelu"] is None
+    args.quick_gelu, args.initial_prompts_file, args.frames_per_row = True, None, 16
+    keys = command.recipe(args)
+    assert keys["clip_quick_gelu"] is True
+    assert list(keys["model.prompt.class_prompts"])[:2] == ["Normal", "Abuse"]
+    assert "--frames-per-row without --frame-annotation or --annotation-dir has no effect" in capfd.readouterr().err
+    assert command.own_sentences({"Normal": "x", "Road_Accidents": "y"}, ["roadaccidents"]) == {"Road_Accidents": "y"}
+    assert command.own_sentences(None, ["a"]) is None
+
+
 def test_other_ways_to_start_and_options_without_effect(prompt_set, tmp_path, capfd):
-    more = ["--epochs", "1", "--warmup-epochs", "0", "--ctx-mode", "random", "--n-ctx", "4", "--csc", "--shots", "1"]
+    more = ["--epochs", "1", "--ctx-mode", "random", "--n-ctx", "4", "--csc", "--shots", "1"]
     assert command.main(words(prompt_set, tmp_path / "a", *more)) == 0
     text = capfd.readouterr().err
     assert "--initial-prompts-file has no effect with --ctx-mode random" in text
@@ -103,7 +189,13 @@ def joined(folder):
         (lambda f: ["--initial-prompts-file", wrong(f, "p.json", '{"Abused": "x"}')], "did you mean 'Abuse'"),
         (lambda f: ["--initial-prompts-file", wrong(f, "q.json", json.dumps({"Abuse": "w " * 99}))], "is too long"),
         (lambda f: ["--initial-prompts-file", f.parent / "all.json"], "were joined to one"),
-        (lambda f: ["--clip-model", "ViT-B-99"], "did you mean"),
+        (lambda f: ["--clip-model", "ViT-B-99", "--pretrained", "x"], "did you mean"),
+        (lambda f: ["--clip-model", "ViT-B-32"], "--clip-model ViT-B-32: name its weights by --pretrained"),
+        (lambda f: ["--normal-class", "Norml"], "--normal-class 'Norml' is no class; did you mean 'Normal'"),
+        (lambda f: ["--epochs", "0"], "--epochs 0 must be at least 1"),
+        (lambda f: ["--batch-size", "0"], "batch_size x accumulate is 0; it must be at least 1"),
+        (lambda f: ["--lr", "-1"], "optimizer SGD: "),
+        (lambda f: ["--initial-prompts-file", wrong(f, "r.json", '{"Abuse": "x", "Abuse": "y"}')], "has 'Abuse' twice"),
         (lambda f: ["--pretrained", "none.pt"], "none.pt"),
     ],
 )

@@ -47,3 +47,24 @@ def test_samples_come_in_proportion_to_their_weights():
     assert len(set(seeds)) == len(seeds)  # a sample that comes twice is drawn anew
     never = EpochSampler(10, 5, 0, torch.tensor([1.0] * 9 + [0.0]))
     assert all(index != 9 for index, _ in never)
+
+
+class Weighted:
+    """A dataset whose last sample alone may be drawn."""
+
+    sample_weights = [0.0] * 9 + [1.0]
+
+    def __len__(self):
+        return 10
+
+    def __getitem__(self, key):
+        return key[0]
+
+    @staticmethod
+    def collate(samples):
+        return samples
+
+
+def test_a_loader_draws_by_the_weights_of_its_dataset():
+    options = {"batch_size": 2, "num_workers": 0, "accumulate": 1, "seed": 0}
+    assert [i for batch in loaders.train_loader(Weighted(), **options) for i in batch] == [9] * 10

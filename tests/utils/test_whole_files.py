@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from opentad_bi.utils.files import atomic, read_names, write_json
+from opentad_bi.utils.files import atomic, read_json, read_names, write_json
 
 
 def test_a_failed_block_leaves_the_former_file(tmp_path):
@@ -42,3 +42,16 @@ def test_names_come_from_lists_json_and_text(tmp_path):
     assert read_names(None) == []
     with pytest.raises(FileNotFoundError, match=r"block list .*gone\.txt"):
         read_names(tmp_path / "gone.txt", "block list")
+
+
+def test_json_with_a_mark_in_another_code_or_with_a_name_twice(tmp_path):
+    path = tmp_path / "a.json"
+    path.write_bytes(b"\xef\xbb\xbf" + b'{"a": 1}')
+    assert read_json(path) == {"a": 1}
+    path.write_bytes('{"a": "\ud55c\uad6d"}'.encode("cp949"))
+    with pytest.raises(ValueError, match=r"prompts .*a\.json is not text in UTF-8"):
+        read_json(path, "prompts")
+    path.write_text('{"b": {"a": 1, "a": 2}}')
+    assert read_json(path) == {"b": {"a": 2}}
+    with pytest.raises(ValueError, match=r"prompts .*a\.json has 'a' twice"):
+        read_json(path, "prompts", unique=True)

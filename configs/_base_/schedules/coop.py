@@ -28,7 +28,7 @@ solver = dict(
 )
 workflow = dict(
     logging_interval=200,
-    checkpoint_interval=10,
+    checkpoint_interval=1,
     keep_last=None,
     val_eval_interval=1,
     val_start_epoch=0,

@@ -30,7 +30,7 @@ def check_first_loss(loss, parameters, text_features, inputs):
         the warning, or None.
     """
     chance = math.log(len(text_features))
-    if abs(float(loss.detach()) - chance) > NEAR or not parameters:
+    if not abs(float(loss.detach()) - chance) <= NEAR or not parameters:  # NaN is not near anything
         return None
     grads = torch.autograd.grad(loss, parameters, retain_graph=True, allow_unused=True)
     norm = math.sqrt(sum(float(grad.float().square().sum()) for grad in grads if grad is not None))

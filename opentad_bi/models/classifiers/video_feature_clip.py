@@ -12,7 +12,6 @@ from ..clip.frozen import leave_out_of_state
 from ..clip.loading import load_clip
 from ..clip.text import TextEncoder
 from ..clip.tokens import Tokens
-from ..prompts.export import describe_prompts
 from .guards import check_first_loss, off_diagonal
 
 # B batch, T rows of a unit, K classes, E width of the joint space
@@ -34,9 +33,7 @@ class VideoFeatureCLIP(nn.Module):
         label_smoothing: of the cross-entropy.
     """
 
-    def __init__(
-        self, classes, clip, prompt, *, text_pooling="eot", temporal=None, label_smoothing=0.0
-    ):  # fmt: skip
+    def __init__(self, classes, clip, prompt, *, text_pooling="eot", temporal=None, label_smoothing=0.0):
         super().__init__()
         self.classes = [str(name) for name in classes]
         loaded = load_clip(**clip)
@@ -45,7 +42,8 @@ class VideoFeatureCLIP(nn.Module):
         self.tokens = Tokens(loaded.tokenizer)
         self.prompt_learner = PROMPTS.build(prompt, classes=self.classes, tower=self.text_encoder, tokens=self.tokens)
         self.pooling = POOLINGS.build(temporal or {"type": "MeanPooling"}, width=loaded.embed_dim)
-        self.logit_scale = nn.Parameter(loaded.module.logit_scale.detach().clone().float())
+        scale = loaded.module.logit_scale.detach().clone().float()
+        self.logit_scale = nn.Parameter(scale, requires_grad=False)  # a config may name it as trainable
         self.register_buffer("tower_digest", torch.tensor(list(bytes.fromhex(loaded.digest)), dtype=torch.uint8))
         self.label_smoothing = label_smoothing
         leave_out_of_state(self, "text_encoder")
@@ -56,13 +54,12 @@ class VideoFeatureCLIP(nn.Module):
 
         Args:
             batch: `inputs` (B, T, E) or (B, E) float, `labels` (B,) int64, optional `masks` (B, T) bool and `weights`
-                (B,) float, by which the mean over the batch is weighted.
+                (B,) float, by which the losses of the samples are multiplied.
         """
         pooled, text = self._pooled(batch), self.text_features()
         logits = self._logits(pooled, text)
         losses = F.cross_entropy(logits, batch["labels"], reduction="none", label_smoothing=self.label_smoothing)
-        weights = batch.get("weights", torch.ones_like(losses))
-        loss = (losses * weights).sum() / weights.sum()
+        loss = (losses * batch["weights"] if "weights" in batch else losses).mean()
         if not self._checked and loss.requires_grad:
             self._checked = True
             LOGGER.info("largest cosine of two classes' text features: %.4f", float(off_diagonal(text.detach()).max()))
@@ -75,7 +72,7 @@ class VideoFeatureCLIP(nn.Module):
         key = [(p.data_ptr(), p._version) for p in self.prompt_learner.parameters()]
         if self._kept is None or self._kept[0] != key:  # prompts that did not change are encoded once
             self._kept = key, self.text_features()
-        probabilities = self._logits(self._pooled(batch), self._kept[1]).float().softmax(1).cpu().numpy()
+        probabilities = self._logits(self._pooled(batch), self._kept[1]).softmax(1).cpu().numpy()
         labels = batch["labels"].tolist() if "labels" in batch else [-1] * len(probabilities)
         return [ClassScores(*row) for row in zip(batch["meta"], labels, probabilities, strict=True)]
 
@@ -90,7 +87,7 @@ class VideoFeatureCLIP(nn.Module):
     @property
     def open_vocabulary(self):
         """May the weights be used for other classes?  A context that all classes share may."""
-        return not self.prompt_learner.class_specific
+        return not getattr(self.prompt_learner, "class_specific", True)
 
     def check_dataset(self, dataset):
         """Raise a ValueError if the rows of `dataset` are not features of the image tower of this model.
@@ -121,14 +118,19 @@ class VideoFeatureCLIP(nn.Module):
             )
 
     def export(self, folder, stage):
-        """Write `<stage>_prompts.json`, see `describe_prompts`."""
-        table = self.text_encoder.token_embedding.weight
-        write_json(folder / f"{stage}_prompts.json", describe_prompts(self.prompt_learner, table, self.tokens))
+        """Write `<stage>_prompts.json`, what the prompt learner's `describe` gives, if it has one."""
+        describe = getattr(self.prompt_learner, "describe", None)
+        if describe is not None:
+            told = describe(self.text_encoder.token_embedding, self.tokens)
+            write_json(folder / f"{stage}_prompts.json", told)
 
     def adapt_state_dict(self, state):
         """Accept CoOp's forms; ValueError for prompts that were learned with another tower."""
         state, own = dict(state), self.tower_digest.cpu()
         prefix = "prompt_learner."
+        if isinstance(prompts := state.get("prompt_learner_state_dict"), dict):  # what the command of its own leaves
+            rest = {name: state[name] for name in ("tower_digest", "logit_scale") if name in state}
+            state = {prefix + name: tensor for name, tensor in prompts.items()} | rest
         if not any(name.startswith(prefix) for name in state) and "ctx" in state:
             state = {prefix + name: tensor for name, tensor in state.items()}
         inner = {name.removeprefix(prefix): t for name, t in state.items() if name.startswith(prefix)}
@@ -155,4 +157,6 @@ class VideoFeatureCLIP(nn.Module):
                 f"features of {pooled.shape[-1]} numbers cannot be compared with text features of {text.shape[-1]}: "
                 f"they are not those of {self.clip_name}"
             )
-        return self.logit_scale.exp() * F.normalize(pooled, dim=-1) @ F.normalize(text, dim=-1).T
+        with torch.autocast(pooled.device.type, enabled=False):  # at a scale of 100, bf16 would round logits to halves
+            cosines = F.normalize(pooled.float(), dim=-1) @ F.normalize(text.float(), dim=-1).T
+            return self.logit_scale.exp() * cosines

@@ -7,6 +7,7 @@ from ...registry import nearest
 from ...utils.files import read_json
 from ...utils.logging import LOGGER
 
+LONG, MANY = 20, 3  # words of one text for all classes, and sentences in one text, from which on they were joined
 _JOINED = (
     "the sentences of all classes were joined to one. Every class would get the same context, and beyond the tower's "
     "length the class names are cut off, so that the loss stays at ln(number of classes). Give each class its own "
@@ -37,7 +38,10 @@ def class_sentences(source, classes):
     found = {}
     for name, sentence in given.items():
         if class_key(name) not in known:
-            raise KeyError(f"class_prompts: {name!r} is no class; {nearest(name, classes, every=True)}")
+            raise KeyError(
+                f"class_prompts: {name!r} is no class; {nearest(name, classes, every=True)}. Give sentences of these "
+                "classes, or class_prompts=None to make them from the names"
+            )
         if class_key(name) in found:
             raise ValueError(
                 f"class_prompts: class {known[class_key(name)]!r} stands there twice, the second time as {name!r}"
@@ -60,10 +64,9 @@ def _read(source):
         return {}
     if isinstance(source, (str, Path)):
         if Path(source).suffix != ".json":
-            raise ValueError(
-                f"class_prompts is the text {str(source)[:60]!r}, and not the name of a JSON file: {_JOINED}"
-            )
-        source = read_json(source, "class prompts")
+            what = "is no name of a .json file" if len(str(source)) < 300 else "is a text of many words"
+            raise ValueError(f"class_prompts {str(source)[:60]!r} {what}, which alone is read. Or {_JOINED}")
+        source = read_json(source, "class prompts", unique=True)
     if not isinstance(source, dict):
         raise ValueError(
             f"class_prompts must be {{class: sentence}}, not a {type(source).__name__}: {str(source)[:60]}"
@@ -72,10 +75,13 @@ def _read(source):
 
 
 def _refuse_joined(found, classes):
-    """ValueError if all classes have one sentence, or one sentence holds those of all others."""
-    if len(found) < 2:
-        return
-    sentences = list(found.values())
-    longest = max(sentences, key=len)
-    if len(set(sentences)) == 1 or all(sentence in longest for sentence in sentences if sentence != longest):
+    """ValueError if all classes have one long text, or one text is little but the sentences of three others."""
+    longest = max(found.values(), key=len, default="")
+    others = sorted({sentence for sentence in found.values() if sentence != longest}, key=len, reverse=True)
+    rest, inside = longest, 0
+    for sentence in others:
+        if sentence in rest:
+            rest, inside = rest.replace(sentence, "", 1), inside + 1
+    same = len(found) > 1 and not others and len(longest.split()) > LONG
+    if same or (inside >= MANY and len(rest.strip()) < len(longest) / 2):
         raise ValueError(f"class_prompts of {len(found)} of {len(classes)} classes begin {longest[:60]!r}: {_JOINED}")

@@ -38,11 +38,10 @@ class Parts:
 def class_parts(classes, tokens, length, *, ctx_mode, n_ctx, ctx_init, class_prompts, on_overflow):
     """`Parts` of every class; arguments as `PromptLearner` has them, `length` is the context length of the tower."""
     _check_arguments(ctx_mode, on_overflow, n_ctx=n_ctx, ctx_init=ctx_init, class_prompts=class_prompts)
-    stop = tokens.encode(".")
-    names = [tokens.encode(f"{shown_class(name)}.")[: -len(stop)] for name in classes]
+    names, stops = zip(*(_name_and_stop(shown_class(name), tokens) for name in classes), strict=True)
     free = [RANDOM] * (N_CTX if n_ctx is None else n_ctx) if "n_ctx" in MODES[ctx_mode] else []
     special = len(tokens.start) + len(tokens.end)
-    rooms = [length - special - len(free) - len(name) - len(stop) for name in names]
+    rooms = [length - special - len(free) - len(name) - len(stop) for name, stop in zip(names, stops, strict=True)]
     if ctx_mode == "shared_init":
         sentences, rooms = [ctx_init] * len(names), [min(rooms)] * len(names)
     elif "class_prompts" in MODES[ctx_mode]:
@@ -50,7 +49,7 @@ def class_parts(classes, tokens, length, *, ctx_mode, n_ctx, ctx_init, class_pro
     else:
         sentences = [""] * len(names)
     parts = []
-    for label, sentence, name, room in zip(classes, sentences, names, rooms, strict=True):
+    for label, sentence, name, stop, room in zip(classes, sentences, names, stops, rooms, strict=True):
         said = tokens.encode(sentence) if sentence else []
         if on_overflow == "truncate_ctx" and 0 <= room < len(said):
             LOGGER.warning("class %s: its sentence of %d tokens is cut to %d", label, len(said), room)
@@ -59,6 +58,13 @@ def class_parts(classes, tokens, length, *, ctx_mode, n_ctx, ctx_init, class_pro
         _check_budget(label, len(said) + len(free), len(name), len(stop), special, length)
         parts.append(Parts(prefix, context, name, stop))
     return parts
+
+
+def _name_and_stop(name, tokens):
+    """Tokens of a class name and of the full stop after it; a name whose last sign merges with the stop has none."""
+    whole, stop = tokens.encode(f"{name}."), tokens.encode(".")
+    bare = tokens.encode(name)
+    return (bare, whole[len(bare) :]) if whole[: len(bare)] == bare else (whole, stop[:0])
 
 
 def _check_arguments(ctx_mode, on_overflow, **given):

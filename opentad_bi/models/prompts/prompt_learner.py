@@ -1,10 +1,13 @@
 """Learned context vectors among the tokens of a prompt (CoOp, Zhou et al., IJCV 2022), shared or of every class."""
 
+import hashlib
+
 import torch
 from torch import nn
 
 from ...registry import PROMPTS
 from .contexts import RANDOM, class_parts
+from .export import describe_prompts
 from .layout import arrange, lay_out
 
 # K classes, R learned vectors, L positions, D width of the text tower
@@ -77,6 +80,7 @@ class PromptLearner(nn.Module):
             self.register_buffer(name, getattr(layout, name), persistent=False)
         self.length = tower.length(int(layout.eot_index.max()))
         self.rows = tuple(rows)
+        self.register_buffer("layout_digest", self._digest(class_token_position, tower.pooling, bool(parts[0].prefix)))
         self.texts = [_text(part, tokens) for part in parts]
         self.ctx = nn.Parameter(_vectors(initial, tower.token_embedding.weight, init_std))
         self._refuse_twins(initial)
@@ -93,22 +97,42 @@ class PromptLearner(nn.Module):
         vectors = self.ctx[source.clamp(min=0)]
         return torch.where((source >= 0).unsqueeze(2), vectors, embedding(ids).to(vectors.dtype)), self.eot_index
 
+    def describe(self, embedding, tokens, count=1):
+        """The prompts as plain data, see `describe_prompts`."""
+        return describe_prompts(self, embedding.weight, tokens, count)
+
     def adapt_state_dict(self, state):
         """Bring the contexts of CoOp to the form used here: (K, n_ctx, D) to (R, D); its token buffers are dropped.
 
         Raises:
-            ValueError: contexts of other classes.
+            ValueError: contexts of other classes, or learned at other places among the tokens.
         """
         state = {name: tensor for name, tensor in state.items() if not name.startswith("token_")}
         ctx = state.get("ctx")
-        if ctx is not None and ctx.dim() == 3:
-            state["ctx"] = ctx = ctx.reshape(-1, ctx.shape[-1])
-        if ctx is not None and self.class_specific and len(ctx) != len(self.ctx):
+        if ctx is None:
+            return state
+        shape = tuple(ctx.shape[:-1])
+        even = (len(self.classes), *{len(rows) for rows in self.rows})  # (K, n_ctx) if all contexts have one length
+        fits = shape == (len(self.ctx),) or (self.class_specific and shape == even)
+        if not fits and (self.class_specific or len(shape) == 2):
+            count = " x ".join(map(str, shape))
             raise ValueError(
-                f"the weights hold {len(ctx)} context vectors, but these {len(self.classes)} classes have "
+                f"the weights hold {count} context vectors, but these {len(self.classes)} classes have "
                 f"{len(self.ctx)}: contexts that belong to classes cannot be used for other classes or sentences"
             )
-        return state
+        given = state.get("layout_digest")
+        if given is not None and len(ctx) == len(self.ctx) and not torch.equal(given.cpu(), self.layout_digest.cpu()):
+            raise ValueError(
+                "the context vectors were learned in other prompts: class_token_position, text_pooling, a fixed "
+                "sentence or the lengths of the sentences differ; give what they were learned with"
+            )
+        return state | {"ctx": ctx.reshape(-1, ctx.shape[-1]), "layout_digest": self.layout_digest}
+
+    def _digest(self, position, pooling, fixed):
+        """SHA-256 of what the meaning of the vectors depends on: uint8 (32,)."""
+        lengths = [len(rows) for rows in self.rows] if self.class_specific else "shared"
+        text = f"{position} {pooling} {fixed} {lengths}"
+        return torch.tensor(list(hashlib.sha256(text.encode()).digest()), dtype=torch.uint8)
 
     def _refuse_twins(self, initial):
         """ValueError if two classes start from the same row of tokens: nothing would tell them apart."""

@@ -7,6 +7,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from opentad_bi.engine.ema import ExponentialMovingAverage
+from opentad_bi.engine.freeze import apply_trainable
 from opentad_bi.engine.weights import load_weights
 from opentad_bi.models.classifiers import video_feature_clip
 from opentad_bi.models.classifiers.guards import check_first_loss
@@ -21,7 +23,7 @@ PROMPT = {"type": "PromptLearner", "ctx_mode": "class_init", "class_prompts": SE
 @pytest.fixture
 def build(tiny_clip, monkeypatch):
     """Make a model around the tiny tower, which is built once."""
-    monkeypatch.setattr(video_feature_clip, "load_clip", lambda **_: tiny_clip)
+    monkeypatch.setattr(video_feature_clip, "load_clip", lambda **_: copy.deepcopy(tiny_clip))
 
     def make(prompt=PROMPT, classes=CLASSES, **options):
         cfg = {"type": "VideoFeatureCLIP", "classes": classes, "clip": {"model": "tiny"}, "prompt": prompt, **options}
@@ -59,12 +61,14 @@ def test_weights_of_samples_weigh_the_mean(build):
     model, batch = build(), batch_of()
     single = [model({k: v[i : i + 1] for k, v in batch.items()})["cls_loss"].item() for i in range(4)]
     weights = torch.tensor([0.5, 2.0, 0.0, 1.0])
-    expected = sum(w * loss for w, loss in zip(weights.tolist(), single, strict=True)) / 3.5
+    expected = sum(w * loss for w, loss in zip(weights.tolist(), single, strict=True)) / 4
     assert model(batch | {"weights": weights})["cls_loss"].item() == pytest.approx(expected, rel=1e-5)
+    assert model(batch | {"weights": torch.zeros(4)})["cls_loss"].item() == 0
 
 
-def test_accumulated_halves_give_the_gradient_of_the_whole_batch(build):
-    model, batch = build(), batch_of()
+@pytest.mark.parametrize("weights", [None, [0.5, 2.0, 0.0, 1.0]])
+def test_accumulated_halves_give_the_gradient_of_the_whole_batch(build, weights):
+    model, batch = build(), batch_of() | ({} if weights is None else {"weights": torch.tensor(weights)})
     whole = torch.autograd.grad(model(batch)["cls_loss"], model.prompt_learner.ctx)[0]
     halves = [{k: v[part] for k, v in batch.items()} for part in (slice(0, 2), slice(2, 4))]
     total = sum(torch.autograd.grad(model(half)["cls_loss"] / 2, model.prompt_learner.ctx)[0] for half in halves)
@@ -73,11 +77,16 @@ def test_accumulated_halves_give_the_gradient_of_the_whole_batch(build):
 
 def test_the_tower_is_frozen_and_not_in_the_state(build, tiny_clip):
     model = build()
+    assert not model.text_encoder.training and any(p.requires_grad for p in tiny_clip.module.parameters())
     model(batch_of())["cls_loss"].backward()
-    trained = [name for name, p in model.named_parameters() if p.grad is not None]
-    assert trained == ["prompt_learner.ctx", "logit_scale"] or set(trained) == {"prompt_learner.ctx", "logit_scale"}
+    assert [name for name, p in model.named_parameters() if p.grad is not None] == ["prompt_learner.ctx"]
+    apply_trainable(model, ["prompt_learner.*", "logit_scale"])
+    assert [name for name, p in model.named_parameters() if p.requires_grad] == ["logit_scale", "prompt_learner.ctx"]
+    with pytest.raises(ValueError, match=r"29 parameters would train .* such as text_encoder\.positional_embedding"):
+        apply_trainable(model, ["*"])
+    model = build()
     state = model.state_dict()
-    assert set(state) == {"prompt_learner.ctx", "logit_scale", "tower_digest"}
+    assert set(state) == {"prompt_learner.ctx", "prompt_learner.layout_digest", "logit_scale", "tower_digest"}
     other = build()
     other.load_state_dict(state)  # strict
     assert torch.equal(other.prompt_learner.ctx, model.prompt_learner.ctx)
@@ -124,6 +133,24 @@ def test_weights_of_another_tower_are_refused_and_those_of_coop_taken(build, cap
         )
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"class_prompts": {**SENTENCES, "Normal": SENTENCES["Arson"], "Arson": SENTENCES["Normal"]}},
+        {"class_token_position": "front"},
+        {"text_pooling": "mean"},
+    ],
+)
+def test_vectors_that_would_stand_elsewhere_are_refused(build, change):
+    state = build().state_dict()
+    pooling = change.pop("text_pooling", "eot")
+    other = build({**PROMPT, **change}, text_pooling=pooling)
+    assert other.prompt_learner.ctx.shape == state["prompt_learner.ctx"].shape
+    with pytest.raises(ValueError, match="were learned in other prompts: class_token_position, text_pooling"):
+        load_weights(other, state, what="f.pth")
+    load_weights(build(), state, what="f.pth")
+
+
 class Features:
     """A dataset as the check sees it."""
 
@@ -158,6 +185,7 @@ def test_a_start_that_cannot_learn_is_told_with_its_cause(build, caplog):
         build()(batch)
         model({**batch, "inputs": torch.zeros(4, 2, 32)})  # the first batch alone is looked at
     assert not caplog.text
+    assert check_first_loss(torch.tensor(float("nan")), [model.prompt_learner.ctx], torch.eye(3), torch.eye(3)) is None
     vector = torch.nn.Parameter(torch.randn(32))
     same = vector.expand(3, 32)
     pooled = torch.randn(4, 32)
@@ -174,3 +202,53 @@ def test_rows_are_pooled_and_a_single_row_needs_none(build, temporal):
     assert torch.isfinite(model(batch)["cls_loss"])
     flat = {**batch, "inputs": model.pooling(batch["inputs"])}
     torch.testing.assert_close(model(flat), model(batch))
+
+
+def test_a_start_at_chance_that_learns_and_a_flat_one_elsewhere_are_not_warned_of():
+    vector, targets = torch.nn.Parameter(torch.zeros(3)), torch.tensor([0])
+    loss = F.cross_entropy(vector[None], targets)  # ln 3, with a gradient
+    assert check_first_loss(loss, [vector], torch.eye(3), torch.eye(3)) is None
+    flat = F.cross_entropy(vector[None] * 0 + torch.tensor([[4.0, 0.0, 0.0]]), targets)
+    assert check_first_loss(flat, [vector], torch.eye(3), torch.eye(3)) is None
+
+
+def test_the_average_of_the_weights_is_a_model_too(build, tiny_custom_clip, monkeypatch):
+    for other in (False, True):
+        if other:
+            monkeypatch.setattr(video_feature_clip, "load_clip", lambda **_: copy.deepcopy(tiny_custom_clip))
+        model, batch = build(), batch_of()
+        average = ExponentialMovingAverage(model, decay=0.5)
+        start = model.prompt_learner.ctx.detach().clone()
+        step = torch.randn_like(start)
+        with torch.no_grad():
+            model.prompt_learner.ctx.add_(step)
+        average.update()
+        torch.testing.assert_close(average.module.prompt_learner.ctx, start + step / 2)
+        assert torch.isfinite(average.module.text_features()).all()
+        assert abs(average.module.predict(batch)[0].probabilities - model.predict(batch)[0].probabilities).max() > 1e-5
+
+
+def test_half_precision_leaves_the_logits_whole(build):
+    model, batch = build(), batch_of(64, seed=1)
+    with torch.no_grad():
+        model.logit_scale.fill_(math.log(100))
+    exact = torch.stack([torch.from_numpy(r.probabilities) for r in model.predict(batch)])
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        half = torch.stack([torch.from_numpy(r.probabilities) for r in model.predict(batch)])
+        text, pooled = model.text_features().float(), batch["inputs"].mean(1)
+        assert model._logits(pooled.bfloat16(), text).dtype == torch.float32
+    assert (exact - half).abs().max() < 1e-5  # text features were kept from before
+
+
+def test_padding_is_not_seen_and_labels_are_smoothed(build):
+    model, batch = build(label_smoothing=0.2), batch_of(rows=3)
+    mask = torch.tensor([[True, True, False]] * 4)
+    noisy = batch["inputs"].clone()
+    noisy[:, 2] = 100.0
+    plain = build(label_smoothing=0.2)
+    plain.load_state_dict(model.state_dict())
+    short = {**batch, "inputs": batch["inputs"][:, :2]}
+    loss = model({**batch, "inputs": noisy, "masks": mask})["cls_loss"]
+    torch.testing.assert_close(loss, plain(short)["cls_loss"])
+    logits = model._logits(batch["inputs"][:, :2].mean(1), model.text_features())
+    torch.testing.assert_close(loss, F.cross_entropy(logits, batch["labels"], label_smoothing=0.2))

@@ -1,5 +1,6 @@
 """Prompts: what stands where, what learning starts from, and what is refused."""
 
+import copy
 import json
 
 import pytest
@@ -33,8 +34,8 @@ POSITIONS = ("end", "middle", "front")
 
 @pytest.fixture
 def parts(tiny_clip):
-    """The tower and the tokens of the tiny model."""
-    return TextEncoder(tiny_clip.module).requires_grad_(False), Tokens(tiny_clip.tokenizer)
+    """The tower (of its own) and the tokens of the tiny model."""
+    return TextEncoder(copy.deepcopy(tiny_clip.module)).requires_grad_(False), Tokens(tiny_clip.tokenizer)
 
 
 def features(learner, tower):
@@ -147,6 +148,10 @@ def test_sentences_joined_to_one_are_refused_with_the_cause(parts):
     joined = " ".join(sentences.values())
     with pytest.raises(ValueError, match=r"186 tokens of context.*were joined to one.*ln\(number of classes\)"):
         PromptLearner(many, tower, tokens, ctx_mode="shared_init", ctx_init=joined)
+    same = dict.fromkeys(many, "a photo of a person who does the thing that this class is called after")
+    PromptLearner(many, tower, tokens, ctx_mode="class_init", class_prompts=same)  # one start for all is no mistake
+    nested = {"Kind0": "a person walking", "Kind1": "a person walking and fighting"}
+    PromptLearner(many[:2], tower, tokens, ctx_mode="class_init", class_prompts=nested)
     for wrong in (joined, dict.fromkeys(many, joined), {**sentences, "Kind0": joined}):
         with pytest.raises(ValueError, match="the sentences of all classes were joined to one"):
             PromptLearner(many, tower, tokens, ctx_mode="class_init", class_prompts=wrong)
@@ -163,6 +168,50 @@ def test_a_prompt_that_is_too_long_is_refused_or_cut_when_asked(parts):
     assert tokens.encode("Abuse")[0] in learner.token_ids[1].tolist()
     with pytest.raises(ValueError, match="class 'Normal' is too long: 80 tokens"):
         PromptLearner(CLASSES, tower, tokens, n_ctx=80, on_overflow="truncate_ctx")
+
+
+def test_the_longest_prompt_that_fits_and_the_shortest_that_does_not(parts):
+    tower, tokens = parts
+    name = len(tokens.encode("RoadAccidents"))
+    fits = 77 - 2 - 1 - name
+    assert int(PromptLearner(["RoadAccidents"], tower, tokens, n_ctx=fits).eot_index[0]) == 76
+    with pytest.raises(ValueError, match="make 78, but the tower takes 77"):
+        PromptLearner(["RoadAccidents"], tower, tokens, n_ctx=fits + 1)
+    options = {"ctx_mode": "shared_init", "ctx_init": "word " * 90, "on_overflow": "truncate_ctx"}
+    learner = PromptLearner(["Abuse", "RoadAccidents"], tower, tokens, **options)
+    assert {len(rows) for rows in learner.rows} == {fits}  # all share what the longest name leaves
+    assert int(learner.eot_index.max()) == 76
+
+
+def test_a_fixed_sentence_stands_before_the_context(parts):
+    tower, tokens = parts
+    for position in POSITIONS:
+        learner = PromptLearner(CLASSES, tower, tokens, class_token_position=position, **MODES["class_prefix"])
+        for k, label in enumerate(CLASSES):
+            said, name = tokens.encode(SENTENCES[label]), tokens.encode(label)
+            middle = {"end": [-1, -1, -1, *name], "middle": [-1, *name, -1, -1], "front": [*name, -1, -1, -1]}[position]
+            wanted = [*tokens.start, *said, *middle, *tokens.encode("."), *tokens.end]
+            row = torch.where(learner.source[k] >= 0, -1, learner.token_ids[k])
+            assert row[: len(wanted)].tolist() == wanted and (row[len(wanted) :] == tokens.pad).all()
+
+
+def test_random_vectors_have_the_deviation_asked_for(parts):
+    for std in (0.02, 0.5):
+        torch.manual_seed(0)
+        learner = PromptLearner(CLASSES, *parts, n_ctx=60, init_std=std)
+        assert learner.ctx.std().item() == pytest.approx(std, rel=0.05)
+        assert abs(learner.ctx.mean().item()) < 0.1 * std
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("label", ["Fight!", "Kick (ball)", "C++", "a.m."])
+def test_names_that_end_in_a_sign_keep_it(tiny_clip, parts, label):
+    tower, tokens = parts
+    learner = PromptLearner(
+        ["Normal", label], tower, tokens, ctx_mode="class_init", class_prompts={label: "a video of"}
+    )
+    expected = tiny_clip.module.encode_text(tiny_clip.tokenizer([f"a video of {label}."]))
+    torch.testing.assert_close(features(learner, tower)[1:], expected, rtol=0, atol=1e-5)
 
 
 @pytest.mark.parametrize(
@@ -238,7 +287,12 @@ def test_contexts_of_coop_are_taken_and_those_of_other_classes_refused(parts):
     state = learner.adapt_state_dict(coop)
     learner.load_state_dict(state)
     assert torch.equal(learner.ctx.view(4, 5, 48), coop["ctx"])
-    with pytest.raises(ValueError, match="hold 15 context vectors, but these 4 classes have 20"):
-        learner.adapt_state_dict({"ctx": torch.randn(3, 5, 48)})
+    for other in ((3, 5), (5, 4)):  # the second has as many vectors
+        with pytest.raises(
+            ValueError, match=f"hold {other[0]} x {other[1]} context vectors, but these 4 classes have 20"
+        ):
+            learner.adapt_state_dict({"ctx": torch.randn(*other, 48)})
+    with pytest.raises(ValueError, match="hold 15 context vectors"):
+        learner.adapt_state_dict({"ctx": torch.randn(15, 48)})
     shared = PromptLearner(CLASSES[:2], tower, tokens, n_ctx=5)
     shared.load_state_dict(shared.adapt_state_dict({"ctx": torch.randn(5, 48)}))
