@@ -8,6 +8,7 @@ import pytest
 import torch
 from mmengine.config import Config
 
+from opentad_bi.cli.make_demo_features import write_tower
 from opentad_bi.config import load_config
 from opentad_bi.datasets.cached_predictions import write_cached, write_record
 from opentad_bi.engine import Runner
@@ -18,11 +19,6 @@ from opentad_bi.prepare.demo_features import make_demo_features
 ROOT = Path(__file__).resolve().parents[1]
 CONFIGS = sorted(p.relative_to(ROOT) for p in (ROOT / "configs").rglob("*.py") if "_base_" not in p.parts)
 FPS, FRAMES, SIZE = 25, 150, 48
-TINY_CLIP = {
-    "embed_dim": 32,
-    "vision_cfg": {"image_size": 32, "layers": 1, "width": 32, "patch_size": 16, "head_width": 32},
-    "text_cfg": {"context_length": 77, "vocab_size": 49408, "width": 32, "heads": 2, "layers": 1},
-}
 
 # tiny values for the helpers that configs derive their numbers from
 SMALL = {
@@ -84,7 +80,7 @@ def tiny_set(tmp_path_factory):
     (root / "annotations" / "thumos_14_anno.json").write_text(json.dumps({"database": database}))
     keep_predictions(root / "predictions")
     make_demo_features(root / "units", dim=32, train_videos=1, test_videos=1, seconds=(12, 14))
-    (root / "units" / "tower.json").write_text(json.dumps(TINY_CLIP))
+    write_tower(root / "units" / "tower.json", root / "units" / "tower.safetensors", 0, embed_dim=32)
     return root
 
 
@@ -116,7 +112,8 @@ def tiny_overrides(path, root):
     }
     values = {**SMALL, **paths, "num_classes": 4, "work_dir": str(root / "exps")}
     if "clip_model" in helpers:  # prompts on features: a set and a tower of their own
-        tower = {"clip_model": str(root / "units" / "tower.json"), "clip_pretrained": None, "clip_quick_gelu": None}
+        tower = {"clip_model": "tower.json", "clip_pretrained": "tower.safetensors"}
+        tower = {key: str(root / "units" / name) for key, name in tower.items()} | {"clip_quick_gelu": None}
         values |= {"data_root": str(root / "units"), "batch_size": 64, **tower}
     return {key: value for key, value in values.items() if key.split(".")[0] in helpers}
 

@@ -3,31 +3,27 @@
 import argparse
 import json
 import os
-from contextlib import closing
 from pathlib import Path
 
 import numpy as np
 import torch
-from torch.nn import functional as F
-from torch.utils.data import DataLoader
 from tqdm import tqdm
 
-from ..datasets.second_frames import SecondFrames
+from ..datasets.second_frames import SecondFrames, batches_ahead
 from ..engine.extract import in_dtype
 from ..engine.precision import autocast, precision
+from ..models.clip.frame_encoder import FrameEncoder
 from ..models.clip.loading import load_clip
 from ..models.clip.preprocess import FramePreprocess
 from ..ops.second_means import SecondMeans
 from ..prepare.reverse_folder import VIDEO_SUFFIXES
 from ..registry import READERS
-from ..utils.ahead import ahead
 from ..utils.distributed import close_distributed, gather_objects, is_main, rank, setup_distributed, world_size
 from ..utils.files import atomic, write_json
 from ..utils.logging import LOGGER, setup_logging
-from ..utils.records import check_record, write_records
+from ..utils.records import FEATURE_RECORD, check_record, write_records
 from .common import Parser, add_device_arguments, command, make_writable
 
-RECORD = "features.json"
 POOLING = "mean of the L2-normalised image embeddings of the frames that appear in each second"
 EPILOG = """
 SRC is a folder of class folders, a folder of videos, or one video; its folders are kept below OUT. Row i of a file is
@@ -94,8 +90,10 @@ def find_videos(src):
         name = path.stem if src.is_file() else str(path.relative_to(src).with_name(path.stem))
         if name in videos:
             raise ValueError(f"{videos[name]} and {path} would have the same features {name}.npy; rename one")
-        if f"{name}.json" == RECORD:
-            raise ValueError(f"{path}: its {RECORD} would be taken for the record of all features; rename the video")
+        if f"{name}.json" == FEATURE_RECORD:
+            raise ValueError(
+                f"{path}: its {FEATURE_RECORD} would be taken for the record of all features; rename the video"
+            )
         videos[name] = path
     return videos
 
@@ -145,39 +143,6 @@ def unfinished(videos, out, overwrite):
     return {name: videos[name] for name in names[rank() :: world_size()]}
 
 
-class Encoder:
-    """Images to L2-normalised features on a device.
-
-    Args:
-        clip: a `CLIPModel`; its network is moved there.
-        device: where to.
-        amp: "fp32", "fp16" or "bf16".
-    """
-
-    def __init__(self, clip, device, amp):
-        self.network, self.device = clip.module.to(device).eval(), device
-        self.prepare = FramePreprocess(clip.preprocess).to(device)
-        self.autocast = autocast(device, precision(None if amp == "fp32" else amp))
-
-    @torch.no_grad()
-    def __call__(self, images):
-        """uint8 (N, 3, S, T) -> float32 (N, D) array"""
-        inputs = self.prepare.normalise(images.to(self.device, non_blocking=True))
-        with self.autocast():
-            features = self.network.encode_image(inputs)
-        return F.normalize(features.float(), dim=-1).cpu().numpy()
-
-
-def _as_it_is(batch):
-    return batch
-
-
-def batches(frames, workers):
-    """Batches of `SecondFrames`, decoded in `workers` processes (0: in a thread) while the network runs."""
-    loader = DataLoader(frames, batch_size=None, num_workers=workers, collate_fn=_as_it_is)
-    return closing(ahead(loader))
-
-
 def extract(encode, frames, names, save, *, workers=0):
     """Encode every batch and `save(name, means, facts)` each video as it ends.
 
@@ -192,7 +157,7 @@ def extract(encode, frames, names, save, *, workers=0):
     means, failed = {}, {}
     with (
         tqdm(total=len(names), desc="extract", unit="video", disable=not is_main()) as progress,
-        batches(frames, min(workers, len(names))) as parts,
+        batches_ahead(frames, min(workers, len(names))) as parts,
     ):
         for part in parts:
             name = names[part.video]
@@ -230,10 +195,10 @@ def check_out(videos, src, out, overwrite):
     if out.resolve() == Path(src).resolve():
         raise ValueError(f"--out {out} is the folder of the videos; choose another")
     there = next((feature_file(out, name) for name in videos if feature_file(out, name).is_file()), None)
-    if there and not overwrite and not (out / RECORD).is_file():
+    if there and not overwrite and not (out / FEATURE_RECORD).is_file():
         raise ValueError(
-            f"{there} is there, but no {RECORD} tells what made it; choose another --out, or make it again with "
-            "--overwrite"
+            f"{there} is there, but no {FEATURE_RECORD} tells what made it; choose another --out, or make it again "
+            "with --overwrite"
         )
 
 
@@ -250,14 +215,15 @@ def run(args):
         clip = load_clip(args.model, args.pretrained, quick_gelu=True if args.quick_gelu else None)
         amp = args.precision or ("fp16" if device.type == "cuda" else "fp32")
         settings = describe(clip, args, amp)
-        check_record(out / RECORD, settings, overwrite=args.overwrite)
+        check_record(out / FEATURE_RECORD, settings, overwrite=args.overwrite)
         made = {"model": clip.name, "pretrained": clip.pretrained, "trained": clip.trained}
-        record = {out / RECORD: {**made, **settings}}
+        record = {out / FEATURE_RECORD: {**made, **settings}}
         todo = unfinished(videos, out, args.overwrite)
         write_records(record, complete=False, overwrites=args.overwrite)
         options = {"batch_size": args.batch_size, "frames_per_second": args.frames_per_second, "reader": args.reader}
         frames = SecondFrames(todo.values(), FramePreprocess(clip.preprocess).resize, **options)
-        encode, save = Encoder(clip, device, amp), save_into(out, args.dtype)
+        cast = autocast(device, precision(None if amp == "fp32" else amp))
+        encode, save = FrameEncoder(clip, device, cast), save_into(out, args.dtype)
         failed = extract(encode, frames, list(todo), save, workers=args.num_workers)
         failed = {name: text for part in gather_objects(failed) for name, text in part.items()}
         write_records(record, complete=not failed, overwrites=False, failed=failed)

@@ -13,6 +13,7 @@ from ..models.clip.loading import load_clip
 from ..prepare.demo_features import SPLITS, make_demo_features
 from ..utils.files import atomic, write_json
 from ..utils.logging import LOGGER, setup_logging
+from ..utils.records import FEATURE_RECORD
 from .common import Parser, command
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -43,7 +44,7 @@ def run(args):
     digest = load_clip(str(model), str(weights)).digest
     made = {"model": f"../{model.name}", "pretrained": f"../{weights.name}", "weights_sha256": digest}
     for split in SPLITS:
-        write_json(args.out / split / "features.json", made | {"embed_dim": WIDTH, "unit_sec": 1, "complete": True})
+        write_json(args.out / split / FEATURE_RECORD, made | {"embed_dim": WIDTH, "unit_sec": 1, "complete": True})
     write_json(args.out / "prompts.json", Config.fromfile(str(SENTENCES)).class_prompts.to_dict())
     LOGGER.info("%s: %d files of features", args.out, sum(1 for _ in args.out.rglob("*.npy")))
     return 0

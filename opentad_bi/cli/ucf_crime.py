@@ -7,9 +7,10 @@ Writes OUT/{train,test}/<class>/*.npy (links), OUT/annotations/test/<class>.csv 
 import logging
 from pathlib import Path
 
-from ..evaluation.frame_truth import read_events
+from ..evaluation.frame_truth import read_frame_annotation
 from ..prepare.ucf_crime import ANNOTATION, lay_out, read_list
 from ..utils.files import write_text
+from ..utils.wording import some
 from .common import Parser, command, make_writable
 
 logger = logging.getLogger(__name__)
@@ -35,7 +36,7 @@ def run(args):
     lists = Path(args.lists)
     train, test = (read_list(lists / name) for name in (args.train_list, args.test_list))
     annotation = lists / args.annotation
-    events = read_events(annotation)
+    events = read_frame_annotation(annotation)
     make_writable(args.out, "the argument OUT")
     table, unknown = lay_out(args.out, features=args.features, train=train, test=test, events=events, copy=args.copy)
     write_text(Path(args.out) / ANNOTATION, annotation.read_text(encoding="utf-8-sig"))
@@ -44,7 +45,7 @@ def run(args):
         logger.warning(
             "%d files are of no listed video and were left out, such as %s",
             len(unknown),
-            ", ".join(map(str, unknown[:5])),
+            some(unknown),
         )
     return 0
 

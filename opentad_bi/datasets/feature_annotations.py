@@ -16,7 +16,7 @@ COLUMNS = ("file_name", "start_time", "end_time")
 _TIME = re.compile(r"(?:(?:(\d+):)?(\d{1,3}):)?(\d+(?:\.\d*)?|\.\d+)")
 
 
-def read_events(source):
+def read_event_tables(source):
     """Read one CSV file, or all *.csv below a folder.
 
     Returns:
@@ -90,7 +90,7 @@ def check_events(events, files, normal_label):
     """Raise a ValueError where an event lies beyond its video, or in a video of the normal class.
 
     Args:
-        events: as `read_events` gives them.
+        events: as `read_event_tables` gives them.
         files: list of FeatureFile, a row a second; the last part of a second may have no row.
         normal_label: label of the normal class, or None.
     """

@@ -12,6 +12,7 @@ import numpy as np
 from ..ops.video_names import bare_name, class_key, shown_class
 from ..registry import nearest
 from ..utils.files import read_names
+from ..utils.wording import some
 from .feature_rows import describe_file
 
 logger = logging.getLogger(__name__)
@@ -148,8 +149,7 @@ def refuse_forbidden(files, forbid_list):
     found = sorted({f.video for f in files if {f.video, f.path.stem, f.path.stem.rpartition("__")[0]} & forbidden})
     if found:
         raise ValueError(
-            f"{len(found)} videos are in forbid_list {_shown(forbid_list)}, which must not be trained on: "
-            f"{', '.join(found[:5])}{', ...' if len(found) > 5 else ''}"
+            f"{len(found)} videos are in forbid_list {_shown(forbid_list)}, which must not be trained on: {some(found)}"
         )
 
 

@@ -3,13 +3,15 @@
 N frames of a batch, H, W height and width
 """
 
+from contextlib import closing
 from dataclasses import dataclass, field
 
 import numpy as np
 import torch
-from torch.utils.data import IterableDataset, get_worker_info
+from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
 from ..ops.second_means import second_of_frames, spread
+from ..utils.ahead import ahead
 from .readers import VideoError, open_video
 
 
@@ -73,6 +75,15 @@ class SecondFrames(IterableDataset):
                 done += len(frames)
                 images = self.prepare(torch.from_numpy(frames))
                 yield FrameBatch(number, images, seconds[part], done == len(wanted), facts)
+
+
+def batches_ahead(frames, workers):
+    """Context of the batches of `SecondFrames`, decoded in `workers` processes (0: in a thread) ahead of their use."""
+    return closing(ahead(DataLoader(frames, batch_size=None, num_workers=workers, collate_fn=_as_it_is)))
+
+
+def _as_it_is(batch):
+    return batch
 
 
 def describe(video):

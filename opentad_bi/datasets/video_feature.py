@@ -12,9 +12,12 @@ import torch
 from torch.utils.data import Dataset
 
 from ..ops.sample import UnitMetas
+from ..ops.video_names import normal_label
 from ..registry import DATASETS
-from ..utils.files import read_json
-from .feature_annotations import check_events, read_events
+from ..utils.arguments import check_choice, check_count, check_share
+from ..utils.records import read_feature_record
+from .class_weights import balance, class_weights
+from .feature_annotations import check_events, read_event_tables
 from .feature_batch import FeatureBatch, FeatureSample, collate
 from .feature_index import (
     CLASS_ORDERS,
@@ -29,11 +32,9 @@ from .feature_index import (
     unit_starts,
     unit_stride,
 )
-from .feature_options import balance, check_choice, check_count, check_overlap, class_weights, find_normal
 from .feature_rows import FeatureTables
 
 logger = logging.getLogger(__name__)
-SIDECAR = "features.json"
 
 
 @DATASETS.register_module()
@@ -61,7 +62,7 @@ class VideoFeatureDataset(Dataset):
         use_video_level_pooling: one sample a file, the mean of its rows, as (1, D).
         max_files_per_class: the first so many files of every class.
         shots: so many videos of every class, drawn by `seed`.
-        class_weights: "balanced", {class: weight} or C weights; see `feature_options.class_weights`.
+        class_weights: "balanced", {class: weight} or C weights; see `class_weights.class_weights`.
         balanced: offer `sample_weights` (N,), by which a sampler draws all classes equally often.
         forbid_list: names of videos, or a file of them, of which none may be here.
         crop_separator: what stands between the name of a video and its crop in the names of files, such as "__".
@@ -71,6 +72,7 @@ class VideoFeatureDataset(Dataset):
         seed: of the draw of `shots`.
     Raises:
         FileNotFoundError, ValueError: naming the option, file, class, video or line, and the choices.
+        KeyError: `normal_class`, which `annotation_dir` needs, is none of the classes.
     """
 
     collate = staticmethod(collate)
@@ -104,7 +106,7 @@ class VideoFeatureDataset(Dataset):
         check_count("unit_duration", unit_duration)
         check_count("max_files_per_class", max_files_per_class, optional=True)
         check_count("shots", shots, optional=True)
-        check_overlap(overlap_ratio)
+        check_share("overlap_ratio", overlap_ratio)
         self.feature_dir, self.test_mode, self.pooling = Path(feature_dir), test_mode, use_video_level_pooling
         self.unit, self.stride = unit_duration, unit_stride(unit_duration, overlap_ratio)
         self.strict_mode = strict_mode if strict_normal_sampling and not test_mode else "off"
@@ -116,7 +118,7 @@ class VideoFeatureDataset(Dataset):
             class_order=class_order,
             allow_missing=allow_missing,
         )
-        self.normal_label = find_normal(normal_class, self.classes, needed=annotation_dir is not None)
+        self.normal_label = normal_label(normal_class, self.classes, needed=annotation_dir is not None)
         lists = list_files(folders, crop_separator)
         chosen = choose(lists, self.classes, max_files_per_class=max_files_per_class, shots=shots, seed=seed)
         self.files = read_files(chosen)
@@ -133,7 +135,7 @@ class VideoFeatureDataset(Dataset):
         """Events by video; those of videos that are not `present` are reported by their number."""
         if annotation_dir is None:
             return {}
-        events = read_events(annotation_dir)
+        events = read_event_tables(annotation_dir)
         check_events(events, self.files, self.normal_label)
         foreign = sorted(set(events) - present)
         if foreign:
@@ -153,8 +155,7 @@ class VideoFeatureDataset(Dataset):
         self.feature_dim = self._tables.width
         self._file_labels = np.array([file.label for file in self.files])
         self.videos = list(dict.fromkeys(file.video for file in self.files))
-        sidecar = self.feature_dir / SIDECAR
-        self.source = read_json(sidecar, "record of features") if sidecar.is_file() else None
+        self.source = read_feature_record(self.feature_dir)
         starts = [self._units(file) for file in self.files]
         kept = [self._filter(file, own) for file, own in zip(self.files, starts, strict=True)]
         self._cut, counts = np.array([len(own) for own in starts]), [len(own) for own in kept]

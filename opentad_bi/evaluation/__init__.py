@@ -1,45 +1,57 @@
-"""The evaluation of opentad_bi; importing this package registers them."""
+"""The metrics of opentad_bi and what they are made of; importing this package registers them.
+
+Every module is listed. `accuracy`, `combined`, `detection_map` and `frame_anomaly` register a metric; `curves`,
+`heat_map`, `page` and `timeline` are pictures that commands draw.
+"""
 
 from . import (
     accuracy,
-    arguments,
     calibration,
     classification,
     classification_plots,
     combined,
+    curves,
     detection_map,
     frame_anomaly,
     frame_report,
     frame_scores,
     frame_truth,
     ground_truth,
+    heat_map,
     mean_ap,
+    merging,
+    page,
     post_processing,
     predictions,
     score_curves,
     tables,
+    timed_labels,
     timeline,
     unit_scores,
 )
 
 __all__ = [
     "accuracy",
-    "arguments",
     "calibration",
     "classification",
     "classification_plots",
     "combined",
+    "curves",
     "detection_map",
     "frame_anomaly",
     "frame_report",
     "frame_scores",
     "frame_truth",
     "ground_truth",
+    "heat_map",
     "mean_ap",
+    "merging",
+    "page",
     "post_processing",
     "predictions",
     "score_curves",
     "tables",
+    "timed_labels",
     "timeline",
     "unit_scores",
 ]

@@ -7,13 +7,14 @@ from pathlib import Path
 import numpy as np
 
 from ..ops.directions import SINGLE
+from ..ops.video_names import normal_label
 from ..registry import METRICS
+from ..utils.arguments import check_choice, check_classes, check_count
 from ..utils.files import write_json
-from .arguments import check_choice, check_classes, check_count
 from .classification import TOP, classify
 from .classification_plots import draw_confusion, draw_reliability
 from .tables import aligned
-from .timed_labels import TimedLabels, label_of
+from .timed_labels import TimedLabels
 from .unit_scores import UnitScores
 
 UNIT, VIDEO = "unit", "video"
@@ -34,13 +35,14 @@ class Accuracy:
         bins: number of bins of the calibration errors.
         plots: also draw pictures in `save`.
         per_class: add the numbers of every class to `table`.
-        annotation: temporal annotation for `read_events`: a unit that no event of its video touches has the label
-            `normal_class`, whatever that of its video is. None: every unit has the label of its video.
+        annotation: temporal annotation for `read_frame_annotation`: a unit that no event of its video touches has the
+            label `normal_class`, whatever that of its video is. None: every unit has the label of its video.
         normal_class: the class that is no anomaly, for `annotation`.
         frames_per_row: video frames per row of features, for `annotation`.
         scored: False: only take in and save results, labels may be unknown, and `compute` is an error.
     Raises:
         ValueError: an argument is none of its choices; no classes, or one twice.
+        KeyError: `normal_class`, which `annotation` needs, is none of the classes.
     """
 
     def __init__(
@@ -65,7 +67,7 @@ class Accuracy:
         self._timed = None
         if annotation is not None and scored:
             rows = check_count("frames_per_row", frames_per_row)
-            self._timed = TimedLabels(annotation, label_of(normal_class, self.classes), rows)
+            self._timed = TimedLabels(annotation, normal_label(normal_class, self.classes), rows)
         self._scores = UnitScores(self.classes, labelled=scored)
         self._reports = {}
 

@@ -7,23 +7,22 @@ from pathlib import Path
 import numpy as np
 
 from ..ops.directions import SINGLE
-from ..ops.video_names import class_key
+from ..ops.video_names import class_key, normal_label
 from ..registry import METRICS
+from ..utils.arguments import check_choice, check_classes, check_count, check_number
 from ..utils.files import write_json
-from .arguments import check_choice, check_classes, check_count, check_number
+from ..utils.wording import some
 from .frame_report import frame_report
 from .frame_scores import ANOMALY, NORMAL, anomaly_scores, scores_by_video
-from .frame_truth import read_events
+from .frame_truth import read_frame_annotation
 from .score_curves import draw_score_curve, file_stem
-from .tables import aligned
-from .timed_labels import label_of
+from .tables import aligned, percent
 from .unit_scores import UnitScores
 
 logger = logging.getLogger(__name__)
 
 SHARES = ("auc", "ap", "abnormal_auc", "abnormal_ap", "anomalous_share")
 COUNTS = ("videos", "abnormal_videos", "missing_videos")
-SHOWN = 5  # names in a message
 
 
 @METRICS.register_module()
@@ -80,20 +79,18 @@ class FrameAnomaly:
         scored=True,
     ):
         self.classes = check_classes(classes)
-        self.normal = label_of(normal_class, self.classes)
+        self.normal = normal_label(normal_class, self.classes)
         if len(self.classes) < 2:
             raise ValueError(f"classes {self.classes} hold no anomaly besides normal_class {normal_class!r}")
         self.frames_per_row = check_count("frames_per_row", frames_per_row)
         self.fps = check_number("fps", fps, positive=True)
         self.kind = check_choice("score", score, (NORMAL, ANOMALY))
         self.sigma = check_number("sigma", sigma)
-        self.tolerance_frames = tolerance_frames
-        if tolerance_frames is not None:
-            check_count("tolerance_frames", tolerance_frames, 0)
+        self.tolerance_frames = check_count("tolerance_frames", tolerance_frames, lowest=0, optional=True)
         self.select = check_choice("select", select, ("auc", "ap", "abnormal_auc"))
-        self.curves = None if curves is None else check_count("curves", curves, 0)
+        self.curves = check_count("curves", curves, lowest=0, optional=True)
         self.unlisted_normal, self.per_class = unlisted_normal, per_class
-        self.truth = read_events(annotation) if scored else None
+        self.truth = read_frame_annotation(annotation) if scored else None
         self._check_normal_videos()
         self._units = UnitScores(self.classes, labelled=False)
         self._videos = self._report = None
@@ -123,7 +120,7 @@ class FrameAnomaly:
         """Text table of what `compute` returned, shares in percent."""
         numbers = metrics[SINGLE]
         heads = [*SHARES, *COUNTS]
-        cells = [_percent(numbers.get(name)) for name in SHARES] + [str(numbers[name]) for name in COUNTS]
+        cells = [percent(numbers.get(name)) for name in SHARES] + [str(numbers[name]) for name in COUNTS]
         text = aligned([["frames", *heads], ["all", *cells]])
         return f"{text}\n\n{self.per_class_table()}" if self.per_class else text
 
@@ -131,7 +128,7 @@ class FrameAnomaly:
         """Text table of every class of anomaly: its videos among those without events, and its videos alone."""
         rows = [["class", *SHARES, "videos"]]
         for name, numbers in self._measured().by_class.items():
-            rows.append([name, *(_percent(numbers.get(key)) for key in SHARES), str(numbers["videos"])])
+            rows.append([name, *(percent(numbers.get(key)) for key in SHARES), str(numbers["videos"])])
         return aligned(rows)
 
     def save(self, folder):
@@ -168,7 +165,7 @@ class FrameAnomaly:
             self._check_listed(videos)
             missing = self._missing()
             if missing:
-                logger.warning("the annotation has %d videos without scores: %s", len(missing), _some(missing))
+                logger.warning("the annotation has %d videos without scores: %s", len(missing), some(missing))
             events = {video: self._events(video) for video in videos}
             names = {video: self._class_of(video, of.label) for video, of in videos.items() if events[video]}
             self._report = frame_report(videos, events, names, self.frames_per_row, self.tolerance_frames)
@@ -205,7 +202,7 @@ class FrameAnomaly:
         if lacking:
             near = difflib.get_close_matches(lacking[0], self.truth, n=1) or list(self.truth)[:1]
             raise ValueError(
-                f"the annotation lacks {len(lacking)} of {len(videos)} videos with scores: {_some(lacking)}; it has, "
+                f"the annotation lacks {len(lacking)} of {len(videos)} videos with scores: {some(lacking)}; it has, "
                 f"for instance, {near[0]!r}"
             )
 
@@ -216,13 +213,3 @@ class FrameAnomaly:
             return names
         names = [video for video in names if self._events(video)] or names
         return [names[i] for i in np.unique(np.linspace(0, len(names) - 1, self.curves).round().astype(int))]
-
-
-def _some(names):
-    """The first of some names, and how many more there are."""
-    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
-    return ", ".join(names[:SHOWN]) + more
-
-
-def _percent(share):
-    return "-" if share is None else f"{100 * share:.2f}"

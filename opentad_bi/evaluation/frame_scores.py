@@ -92,7 +92,10 @@ def row_scores(starts, rows, scores):
 
 
 def smooth(scores, sigma):
-    """Gaussian smoothing along the rows of one video; `sigma` in rows, 0: as they are.  (R,) -> (R,)"""
+    """Gaussian smoothing along the rows of one video; `sigma` in rows, 0: as they are.  (R,) -> (R,)
+
+    Beyond its ends a video is taken to go on as its first and its last row; the Gaussian is cut at four `sigma`.
+    """
     return require("scipy.ndimage", "scipy").gaussian_filter1d(scores, sigma, mode="nearest") if sigma else scores
 
 

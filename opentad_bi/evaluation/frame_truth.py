@@ -28,7 +28,7 @@ class VideoEvents:
     events: tuple
 
 
-def read_events(path):
+def read_frame_annotation(path):
     """Read the temporal annotation of a test set.
 
     A line is a video's name and pairs of frame numbers, -1 -1 for no event. A class may stand after the name

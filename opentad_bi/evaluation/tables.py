@@ -16,7 +16,7 @@ def _columns(metrics, columns):
     """The table of some metrics."""
     rows = [["direction", *columns]]
     for direction, values in metrics.items():
-        rows.append([direction, *(_percent(values.get(column)) for column in columns)])
+        rows.append([direction, *(percent(values.get(column)) for column in columns)])
     return aligned(rows)
 
 
@@ -35,8 +35,8 @@ def class_table(reports):
         columns = [report.ap.mean(axis=0) for report in reports.values()]
     rows = [["class", *heads]]
     for i, label in enumerate(first.classes):
-        rows.append([str(label), *(_percent(column[i]) for column in columns)])
-    return aligned([*rows, ["all", *(_percent(column.mean()) for column in columns)]])
+        rows.append([str(label), *(percent(column[i]) for column in columns)])
+    return aligned([*rows, ["all", *(percent(column.mean()) for column in columns)]])
 
 
 def metric_name(threshold):
@@ -57,5 +57,6 @@ def aligned(rows):
     return "\n".join([lines[0], "-" * max(map(len, lines)), *lines[1:]])
 
 
-def _percent(value):
+def percent(value):
+    """A fraction in percent, a dash for None."""
     return "-" if value is None else f"{100 * value:.2f}"

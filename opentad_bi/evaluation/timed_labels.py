@@ -2,32 +2,23 @@
 
 import numpy as np
 
-from ..ops.video_names import class_key
 from ..registry import nearest
-from .frame_truth import anomalous_frames, read_events
+from .frame_truth import anomalous_frames, read_frame_annotation
 
 # N units
-
-
-def label_of(normal_class, classes):
-    """Label of the class called `normal_class`, however that is spelt; KeyError if there is none."""
-    found = [i for i, name in enumerate(classes) if class_key(name) == class_key(normal_class)]
-    if not found:
-        raise KeyError(f"normal_class {normal_class!r} is none of the classes; {nearest(normal_class, classes)}")
-    return found[0]
 
 
 class TimedLabels:
     """Gives units of anomalous videos the label of the normal class where no event of their video touches them.
 
     Args:
-        annotation: file for `read_events`.
+        annotation: file for `read_frame_annotation`.
         normal: label of the normal class.
         frames_per_row: video frames per row of features.
     """
 
     def __init__(self, annotation, normal, frames_per_row):
-        self.truth, self.normal, self.frames_per_row = read_events(annotation), normal, frames_per_row
+        self.truth, self.normal, self.frames_per_row = read_frame_annotation(annotation), normal, frames_per_row
 
     def __call__(self, units):
         """Labels of `Units`: (N,) int64.

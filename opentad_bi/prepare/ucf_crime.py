@@ -10,6 +10,8 @@ import pandas as pd
 from ..ops.video_names import bare_name, class_key
 from ..registry import nearest
 from ..utils.files import atomic, write_text
+from ..utils.records import FEATURE_RECORD
+from ..utils.wording import some
 
 CLASSES = (
     "Normal",
@@ -31,7 +33,6 @@ FPS = 30  # of all videos; the official annotation counts frames
 CROP_SEPARATOR = "__"
 ANNOTATION = "Temporal_Anomaly_Annotation.txt"
 TEST_VIDEOS = "test_videos.txt"
-RECORD = "features.json"  # what made the features; it stays beside the class folders
 _NORMAL_FOLDER = "normalvideos"
 
 
@@ -71,7 +72,7 @@ def check_lists(train, test, events):
         events: {video: an object with `label`, its class, and `events`, pairs of frames}.
     """
     if shared := sorted(set(train) & set(test)):
-        raise ValueError(f"{len(shared)} videos are in both lists, for training and for the test: {_some(shared)}")
+        raise ValueError(f"{len(shared)} videos are in both lists, for training and for the test: {some(shared)}")
     for video, entry in events.items():
         if video not in test:
             raise ValueError(f"the temporal annotation has {video!r}, which is no test video; {nearest(video, test)}")
@@ -80,7 +81,7 @@ def check_lists(train, test, events):
         if entry.events and test[video] == CLASSES[0]:
             raise ValueError(f"video {video!r} is normal but has events of frames {entry.events}")
     if lacking := sorted(set(test) - set(events)):
-        raise ValueError(f"{len(lacking)} test videos are not in the temporal annotation: {_some(lacking)}")
+        raise ValueError(f"{len(lacking)} test videos are not in the temporal annotation: {some(lacking)}")
 
 
 def find_features(folder, videos, out):
@@ -148,9 +149,9 @@ def lay_out(out, *, features, train, test, events, copy=False):
     pairs = {video: entry.events for video, entry in events.items()}
     write_event_tables(out / "annotations" / "test", test, pairs)
     write_text(out / TEST_VIDEOS, "".join(f"{video}\n" for video in test))
-    record = Path(features) / RECORD
+    record = Path(features) / FEATURE_RECORD
     for split in splits if record.is_file() else ():
-        write_text(out / split / RECORD, record.read_text(encoding="utf-8"))
+        write_text(out / split / FEATURE_RECORD, record.read_text(encoding="utf-8"))
     return count_videos(splits, found), unknown
 
 
@@ -213,7 +214,3 @@ def count_videos(splits, found):
         table[split] = [*(listed[name] for name in CLASSES), len(videos)]
         table[f"{split} found"] = [*(there[name] for name in CLASSES), there.total()]
     return table
-
-
-def _some(names):
-    return ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")

@@ -1,7 +1,13 @@
 """The record beside made files, which says what made them, so that those of other settings never lie among them."""
 
+from pathlib import Path
+
 from .distributed import barrier, is_main
 from .files import read_json, write_json
+from .logging import LOGGER
+from .wording import some
+
+FEATURE_RECORD = "features.json"  # of class folders of features; it stays beside them
 
 
 def check_record(path, settings, *, overwrite=False, part=None, defaults=None):
@@ -33,6 +39,29 @@ def check_record(path, settings, *, overwrite=False, part=None, defaults=None):
             f"{path} tells of an --overwrite that did not end, so that former files may be left among the new ones; "
             "make them again with --overwrite, or choose another --out"
         )
+
+
+def read_feature_record(folder):
+    """The record of the features in `folder`, or None; a warning tells of an extraction that did not end.
+
+    Raises:
+        ValueError: it is no JSON object.
+    """
+    path = Path(folder) / FEATURE_RECORD
+    if not path.is_file():
+        return None
+    record = read_json(path, "record of features")
+    if not isinstance(record, dict):
+        raise ValueError(f"record of features {path} holds a {type(record).__name__} where a JSON object is expected")
+    failed, complete = record.get("failed") or (), record.get("complete", True)
+    if failed or not complete:
+        LOGGER.warning(
+            "%s tells of an extraction that did not end (complete: %s; failed: %s), so features may be missing",
+            path,
+            str(bool(complete)).lower(),
+            some(failed) or "none",
+        )
+    return record
 
 
 def write_records(records, **state):

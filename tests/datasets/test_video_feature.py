@@ -184,3 +184,22 @@ def test_the_record_of_the_features_is_read(folder):
     (folder / "features.json").write_text(json.dumps({"model": "ViT-B-32", "dim": 4}))
     dataset = DATASETS.build({"type": "VideoFeatureDataset", "feature_dir": str(folder)})
     assert dataset.source["model"] == "ViT-B-32" and dataset.feature_dim == 4
+
+
+def test_an_extraction_that_did_not_end_is_a_warning(folder, caplog):
+    record = folder / "features.json"
+    record.write_text(json.dumps({"model": "m", "complete": True, "failed": {}}))
+    VideoFeatureDataset(folder)
+    assert "extraction" not in caplog.text
+    for state, words in (
+        ({"complete": False}, "complete: false; failed: none"),
+        ({"complete": True, "failed": {"Abuse/a7": "cut short"}}, "complete: true; failed: Abuse/a7"),
+        ({"complete": False, "failed": dict.fromkeys("abcdefg", "")}, "failed: a, b, c, d, e and 2 more"),
+    ):
+        caplog.clear()
+        record.write_text(json.dumps({"model": "m", **state}))
+        assert len(VideoFeatureDataset(folder)) == 26
+        assert f"{record} tells of an extraction that did not end" in caplog.text and words in caplog.text
+    record.write_text("[1]")
+    with pytest.raises(ValueError, match=r"features\.json holds a list where a JSON object is expected"):
+        VideoFeatureDataset(folder)

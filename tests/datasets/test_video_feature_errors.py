@@ -35,7 +35,6 @@ def folder(tmp_path):
         ({"class_weights": {"Abus": 2}}, ["'Abus'", "'Abuse'"]),
         ({"class_weights": [1, 2, 3]}, ["3 weights for 2 classes"]),
         ({"class_weights": [1, -2]}, ["-2", "'Abuse'"]),
-        ({"normal_class": "Norml", "annotation_dir": "."}, ["'Norml'", "'Normal'"]),
         ({"forbid_list": ["Abuse/a0.mp4", "z"]}, ["1 videos", "a0"]),
     ],
 )
@@ -43,6 +42,11 @@ def test_a_wrong_option_is_named(folder, options, words):
     with pytest.raises(ValueError) as error:
         VideoFeatureDataset(folder, **options)
     assert all(word in str(error.value) for word in words), error.value
+
+
+def test_a_normal_class_that_events_need_is_named(folder):
+    with pytest.raises(KeyError, match="normal_class 'Norml' is none of the classes; did you mean 'Normal'"):
+        VideoFeatureDataset(folder, normal_class="Norml", annotation_dir=folder)
 
 
 def test_a_normal_class_that_nothing_needs_is_ignored(folder):

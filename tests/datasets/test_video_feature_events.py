@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from unit_files import write_classes, write_events
 
-from opentad_bi.datasets.feature_annotations import merge_events, parse_time, read_events
+from opentad_bi.datasets.feature_annotations import merge_events, parse_time, read_event_tables
 from opentad_bi.datasets.feature_index import kept_units
 from opentad_bi.datasets.video_feature import VideoFeatureDataset
 
@@ -92,7 +92,7 @@ def test_crops_share_the_events_of_their_video(tmp_path):
 def test_a_table_may_have_more_columns_and_empty_lines(tmp_path):
     path = tmp_path / "e.csv"
     path.write_text("\ufeffid, end_time,file_name ,start_time\n7,2,v.mp4,1\n\n8,4,v,3\n", encoding="utf-8")
-    assert {name: own.tolist() for name, own in read_events(path).items()} == {"v": [[1, 2], [3, 4]]}
+    assert {name: own.tolist() for name, own in read_event_tables(path).items()} == {"v": [[1, 2], [3, 4]]}
 
 
 @pytest.mark.parametrize(
@@ -122,7 +122,7 @@ def test_an_event_may_end_in_the_last_part_of_a_second(tmp_path):
 def test_a_table_without_a_column_or_a_folder_without_tables_is_an_error(tmp_path):
     path = write_events(tmp_path / "e.csv", ("a0", 1, 2), header=("file_name", "start", "end_time"))
     with pytest.raises(ValueError, match=r"no column 'start_time'; did you mean 'start'"):
-        read_events(path)
+        read_event_tables(path)
     (tmp_path / "empty").mkdir()
     with pytest.raises(FileNotFoundError, match=r"no \.csv"):
-        read_events(tmp_path / "empty")
+        read_event_tables(tmp_path / "empty")

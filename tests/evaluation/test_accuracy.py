@@ -8,7 +8,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 from sklearn import metrics as sk
-from unit_results import predictions, softmax, unit
+from unit_results import loop_ece, predictions, softmax, unit
 
 from opentad_bi.evaluation.accuracy import Accuracy
 from opentad_bi.evaluation.classification import classify
@@ -228,8 +228,8 @@ def test_no_results_is_an_error():
 
 
 @pytest.mark.parametrize(("options", "message"), [
-    ({"level": "videos"}, "level 'videos' is not one of 'unit', 'video'"),
-    ({"select": "top5"}, "select 'top5' is not one of"),
+    ({"level": "videos"}, "level 'videos' is not a choice; did you mean 'video'\\? \\(all: unit, video"),
+    ({"select": "top5"}, "select 'top5' is not a choice; .*macro"),
     ({"bins": 0}, "bins 0 must be"),
     ({"bins": 1.5}, "bins 1.5 must be"),
     ({"classes": []}, "classes are missing"),
@@ -239,6 +239,25 @@ def test_no_results_is_an_error():
 def test_arguments_are_checked(options, message):
     with pytest.raises(ValueError, match=message):
         metric_of(**options)
+
+
+@given(predictions(), st.integers(1, 20))
+def test_bins_are_those_of_the_calibration_errors(data, bins):
+    labels, probabilities = data[0], data[1].astype(np.float32)
+    metric = metric_of([f"c{k}" for k in range(probabilities.shape[1])], bins=bins)
+    numbers = computed(metric, units_of(labels, probabilities))
+    sure = probabilities.astype(np.float64).max(axis=1), probabilities.argmax(axis=1) == labels
+    assert (numbers["ece"], numbers["mce"]) == pytest.approx(loop_ece(*sure, bins), abs=1e-12)
+
+
+def test_another_number_of_bins_is_another_error_as_the_plain_loop_says():
+    rng = np.random.default_rng(3)
+    probabilities = softmax(rng.normal(size=(200, 3))).astype(np.float32)
+    labels = (probabilities.cumsum(axis=1) < rng.random((200, 1))).sum(axis=1).clip(0, 2)  # nearly calibrated
+    sure = probabilities.astype(np.float64).max(axis=1), probabilities.argmax(axis=1) == labels
+    found = {bins: computed(metric_of(bins=bins), units_of(labels, probabilities))["ece"] for bins in (3, 15, 40)}
+    assert found == {bins: pytest.approx(loop_ece(*sure, bins)[0], abs=1e-12) for bins in found}
+    assert abs(found[3] - found[15]) > 0.01 and abs(found[40] - found[15]) > 0.01
 
 
 @given(predictions(max_samples=20))

@@ -5,23 +5,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import brier_score_loss
-from unit_results import predictions
+from unit_results import loop_ece, predictions
 
 from opentad_bi.evaluation.calibration import brier_score, classwise_ece, reliability
 
 BINS = st.integers(1, 20)
-
-
-def loop_ece(confidence, correct, bins):
-    """Expected and maximum calibration error, one sample and one bin after the other."""
-    edges, total, worst = np.linspace(0, 1, bins + 1), 0.0, 0.0
-    for k in range(bins):
-        inside = [i for i, c in enumerate(confidence) if edges[k] < c <= edges[k + 1] or (k == 0 and c == 0)]
-        if inside:
-            gap = abs(sum(bool(correct[i]) for i in inside) - sum(confidence[i] for i in inside)) / len(inside)
-            total += gap * len(inside) / len(confidence)
-            worst = max(worst, gap)
-    return total, worst
 
 
 def guesses(data):

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from scipy.ndimage import gaussian_filter1d
 from sklearn.metrics import average_precision_score, roc_auc_score
 from unit_results import anomaly_units
 
@@ -59,6 +60,25 @@ def test_smoothing(scores, sigma):
     soft = smooth(scores, sigma)
     assert soft.shape == scores.shape
     assert scores.min() - 1e-9 <= soft.min() and soft.max() <= scores.max() + 1e-9
+
+
+@given(arrays(np.float64, st.integers(1, 40), elements=st.floats(0, 1)), st.floats(0.3, 9))
+def test_smoothing_takes_a_video_to_go_on_as_its_first_and_last_row(scores, sigma):
+    more = int(4 * sigma + 1)
+    longer = np.concatenate([np.full(more, scores[0]), scores, np.full(more, scores[-1])])
+    inside = gaussian_filter1d(longer, sigma, mode="constant")[more : more + len(scores)]
+    assert smooth(scores, sigma) == pytest.approx(inside, abs=1e-12)
+    assert smooth(scores, sigma) == pytest.approx(gaussian_filter1d(scores, sigma, mode="nearest"), abs=1e-12)
+
+
+def test_the_ends_of_a_video_are_smoothed_as_no_other_mode_does():
+    scores = np.array([1.0, 0, 0, 0, 0, 0.5, 0])
+    modes = ("nearest", "reflect", "mirror", "wrap")
+    ends = {mode: gaussian_filter1d(scores, 1.0, mode=mode)[[0, -1]] for mode in modes}
+    found = smooth(scores, 1.0)[[0, -1]]
+    assert found == pytest.approx(ends.pop("nearest"), abs=1e-12)
+    for mode, other in ends.items():
+        assert np.abs(found - other).max() > 0.01, mode
 
 
 def test_smoothing_spreads_a_peak_evenly():

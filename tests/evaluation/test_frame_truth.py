@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from opentad_bi.evaluation.frame_truth import anomalous_frames, check_length, read_events
+from opentad_bi.evaluation.frame_truth import anomalous_frames, check_length, read_frame_annotation
 
 SHARED = Path(os.environ.get("OPENTAD_SHARED", Path(__file__).resolve().parents[3] / "shared"))
 ANNOTATIONS = SHARED / "data" / "annotations"
@@ -26,7 +26,7 @@ def real(name):
 def read(folder, text):
     path = folder / "annotation.txt"
     path.write_bytes(text.encode())
-    return read_events(path)
+    return read_frame_annotation(path)
 
 
 def test_every_form_of_line(tmp_path):
@@ -71,9 +71,9 @@ def test_bad_files(tmp_path):
         read(tmp_path, "\n \n")
     (tmp_path / "annotation.txt").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(ValueError, match="not text in UTF-8"):
-        read_events(tmp_path / "annotation.txt")
+        read_frame_annotation(tmp_path / "annotation.txt")
     with pytest.raises(FileNotFoundError, match=r"nowhere.txt does not exist"):
-        read_events(tmp_path / "nowhere.txt")
+        read_frame_annotation(tmp_path / "nowhere.txt")
 
 
 @given(TIMES, st.integers(1, 40), st.integers(1, 12))
@@ -97,7 +97,7 @@ def test_events_beyond_the_video():
 
 
 def test_the_real_annotation_of_ucf_crime():
-    found = read_events(real("ucf_crime/Temporal_Anomaly_Annotation.txt"))
+    found = read_frame_annotation(real("ucf_crime/Temporal_Anomaly_Annotation.txt"))
     events = [of.events for of in found.values()]
     assert (len(found), sum(map(bool, events)), sum(len(e) == 2 for e in events)) == (290, 140, 16)
     assert sum(end - start for of in events for start, end in of) == 84189
@@ -108,7 +108,7 @@ def test_the_real_annotation_of_ucf_crime():
 
 
 def test_the_real_annotation_lies_within_the_real_videos():
-    found = read_events(real("ucf_crime/Temporal_Anomaly_Annotation.txt"))
+    found = read_frame_annotation(real("ucf_crime/Temporal_Anomaly_Annotation.txt"))
     videos = json.loads(real("hivau/ucf_database_test.json").read_text())
     beyond = {}
     for video, of in videos.items():
@@ -124,7 +124,7 @@ def test_the_real_annotation_lies_within_the_real_videos():
 @pytest.mark.parametrize(("name", "labels"), [("annotations.txt", {None}), ("annotations_multiclasses.txt",
                          {"B1", "B2", "B4", "B5", "B6", "G"})])  # fmt: skip
 def test_the_real_annotation_of_xd_violence(name, labels):
-    found = read_events(real(f"xd_violence/{name}"))
+    found = read_frame_annotation(real(f"xd_violence/{name}"))
     assert len(found) == 500 and all(of.events for of in found.values())
     assert {of.label for of in found.values()} == labels
     assert not any(video.endswith(".mp4") for video in found)

@@ -30,3 +30,15 @@ def predictions(draw, max_classes=8, max_samples=60):
     classes, samples = draw(st.integers(2, max_classes)), draw(st.integers(1, max_samples))
     logits = rng.normal(size=(samples, classes)) * draw(st.sampled_from([0.1, 1.0, 5.0]))
     return rng.integers(0, draw(st.integers(1, classes)), samples), softmax(logits)
+
+
+def loop_ece(confidence, correct, bins):
+    """Expected and maximum calibration error, one sample and one bin after the other."""
+    edges, total, worst = np.linspace(0, 1, bins + 1), 0.0, 0.0
+    for k in range(bins):
+        inside = [i for i, c in enumerate(confidence) if edges[k] < c <= edges[k + 1] or (k == 0 and c == 0)]
+        if inside:
+            gap = abs(sum(bool(correct[i]) for i in inside) - sum(confidence[i] for i in inside)) / len(inside)
+            total += gap * len(inside) / len(confidence)
+            worst = max(worst, gap)
+    return total, worst

@@ -5,7 +5,7 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 
 from opentad_bi.datasets.video_feature import VideoFeatureDataset
-from opentad_bi.evaluation.frame_truth import read_events
+from opentad_bi.evaluation.frame_truth import read_frame_annotation
 from opentad_bi.prepare.demo_features import make_demo_features
 from opentad_bi.prepare.ucf_crime import CLASSES
 
@@ -39,7 +39,8 @@ def test_both_splits_are_datasets_of_all_classes_and_share_no_video(folder):
 
 
 def test_the_official_form_and_the_tables_say_the_same(folder):
-    frames, test = read_events(folder / "Temporal_Anomaly_Annotation.txt"), split(folder, "test", test_mode=True)
+    frames = read_frame_annotation(folder / "Temporal_Anomaly_Annotation.txt")
+    test = split(folder, "test", test_mode=True)
     assert set(frames) == set(test.videos)
     counts = set()
     for file in test.files:

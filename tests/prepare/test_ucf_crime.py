@@ -6,13 +6,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from mmengine.config import Config
 
 from opentad_bi.cli.ucf_crime import main
 from opentad_bi.datasets.video_feature import VideoFeatureDataset
-from opentad_bi.evaluation.frame_truth import read_events
+from opentad_bi.evaluation.frame_truth import read_frame_annotation
 from opentad_bi.prepare.ucf_crime import CLASSES, check_lists, lay_out, read_list
 
-SHARED = Path(os.environ.get("OPENTAD_SHARED", Path(__file__).resolve().parents[3] / "shared"))
+ROOT = Path(__file__).resolve().parents[2]
+SHARED = Path(os.environ.get("OPENTAD_SHARED", ROOT.parent / "shared"))
 TRAIN = [
     "Abuse/Abuse001_x264.mp4",
     "RoadAccidents/RoadAccidents002_x264.mp4",
@@ -54,6 +56,12 @@ def command(places, *more):
 
 def written(out):
     return {str(path.relative_to(out)) for path in out.rglob("*") if not path.is_dir()}
+
+
+def test_lists_configs_and_sentences_have_the_same_classes():
+    base = ROOT / "configs" / "_base_"
+    assert Config.fromfile(str(base / "datasets/ucf_crime_features.py")).class_names == list(CLASSES)
+    assert tuple(Config.fromfile(str(base / "prompts/ucf_crime.py")).class_prompts) == CLASSES
 
 
 @pytest.mark.parametrize("copy", [False, True])
@@ -173,7 +181,7 @@ def test_the_official_lists_have_their_known_sizes():
     numbers = (800, 48, 45, 41, 47, 87, 29, 45, 127, 145, 27, 29, 95, 45)
     assert Counter(train.values()) == dict(zip(CLASSES, numbers, strict=True))
     assert Counter(test.values())["Normal"] == 150 and set(test.values()) == set(CLASSES)
-    events = read_events(folder / "Temporal_Anomaly_Annotation.txt")
+    events = read_frame_annotation(folder / "Temporal_Anomaly_Annotation.txt")
     check_lists(train, test, events)
     assert sum(end - start for entry in events.values() for start, end in entry.events) == 84_189
 
@@ -181,7 +189,7 @@ def test_the_official_lists_have_their_known_sizes():
 def test_real_features_are_laid_out_and_cut_into_seconds(tmp_path):
     lists, features = real("annotations", "ucf_crime"), real("features", "ucf_crime_clip")
     train, test = read_list(lists / "Anomaly_Train.txt"), read_list(lists / "Anomaly_Test.txt")
-    events = read_events(lists / "Temporal_Anomaly_Annotation.txt")
+    events = read_frame_annotation(lists / "Temporal_Anomaly_Annotation.txt")
     table, unknown = lay_out(tmp_path / "out", features=features, train=train, test=test, events=events)
     assert table.loc["all", "train found"] == 5 and table.loc["all", "test found"] == 0 and not unknown
     options = {"classes": CLASSES, "allow_missing": True, "crop_separator": "__", "unit_duration": 30}
