@@ -18,12 +18,12 @@ from ..ops.video_names import class_key
 from ..registry import nearest
 from ..utils.files import read_json
 from ..utils.logging import LOGGER
+from ..utils.records import FEATURE_RECORD
 from . import train
 from .common import Parser, add_device_arguments, command
 
 ROOT = Path(__file__).resolve().parents[2]
 RECIPE = ROOT / "configs" / "prompt" / "ucf_crime" / "custom_prompts_mobileclip2_s0.py"
-SIDECAR = "features.json"
 MODES = ("class_init", "class_prefix", "random", "shared_init")
 WITH_N_CTX, WITH_SENTENCES = ("class_prefix", "random"), ("class_init", "class_prefix")
 BEST = "best_custom_prompt_model.pth"
@@ -36,6 +36,7 @@ KEYS = {
     "normal_class": "normal_class",
     "unit_duration": "unit_duration",
     "crop_separator": "crop_separator",
+    "frames_per_row": "frames_per_row",
     "strict_mode": "dataset.train.strict_mode",
     "max_files_per_class": "dataset.train.max_files_per_class",
     "shots": "dataset.train.shots",
@@ -235,7 +236,7 @@ def prompt_keys(args, mode, sentences):
 
 def tower(args):
     """Keys of the tower: as typed, else the model that made the features, else as the config has it."""
-    keys, sidecar = {}, Path(args.feature_dir) / SIDECAR
+    keys, sidecar = {}, Path(args.feature_dir) / FEATURE_RECORD
     if args.clip_model is None and sidecar.is_file():
         source = read_json(sidecar, "record of features")
         for key, name in (("clip_model", "model"), ("clip_pretrained", "pretrained")):

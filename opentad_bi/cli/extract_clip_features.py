@@ -216,7 +216,7 @@ def run(args):
         amp = args.precision or ("fp16" if device.type == "cuda" else "fp32")
         settings = describe(clip, args, amp)
         check_record(out / FEATURE_RECORD, settings, overwrite=args.overwrite)
-        made = {"model": clip.name, "pretrained": clip.pretrained, "trained": clip.trained}
+        made = {"model": _found(clip.name), "pretrained": _found(clip.pretrained), "trained": clip.trained}
         record = {out / FEATURE_RECORD: {**made, **settings}}
         todo = unfinished(videos, out, args.overwrite)
         write_records(record, complete=False, overwrites=args.overwrite)
@@ -233,6 +233,11 @@ def run(args):
         return 1 if failed else 0
     finally:
         close_distributed()
+
+
+def _found(name):
+    """The absolute path of a file that was named, for a record that is read from elsewhere; other names as they are."""
+    return str(Path(name).resolve()) if name is not None and Path(name).is_file() else name
 
 
 def main(argv=None):

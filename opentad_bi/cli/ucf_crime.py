@@ -41,6 +41,9 @@ def run(args):
     table, unknown = lay_out(args.out, features=args.features, train=train, test=test, events=events, copy=args.copy)
     write_text(Path(args.out) / ANNOTATION, annotation.read_text(encoding="utf-8-sig"))
     print(table.to_string())
+    for split in ("train", "test"):
+        if not table.loc["all", f"{split} found"]:
+            logger.warning("no features of the %s videos were found below %s", split, args.features)
     if unknown:
         logger.warning(
             "%d files are of no listed video and were left out, such as %s",

@@ -86,13 +86,14 @@ def merge_events(pairs):
     return np.array(merged, dtype=np.float64).reshape(-1, 2)
 
 
-def check_events(events, files, normal_label):
+def check_events(events, files, normal_label, row_seconds=1.0):
     """Raise a ValueError where an event lies beyond its video, or in a video of the normal class.
 
     Args:
-        events: as `read_event_tables` gives them.
-        files: list of FeatureFile, a row a second; the last part of a second may have no row.
+        events: {video: (E, 2), start and end in rows}; the last part of a row may have no row.
+        files: list of FeatureFile.
         normal_label: label of the normal class, or None.
+        row_seconds: seconds that a row stands for, for the message.
     """
     for file in files:
         own = events.get(file.video)
@@ -102,6 +103,6 @@ def check_events(events, files, normal_label):
             raise ValueError(f"video {file.video!r} lies in the normal class ({file.path}) but has an annotated event")
         if own[-1, 1] > file.rows + 1:
             raise ValueError(
-                f"video {file.video!r} has an event from {own[-1, 0]:g} to {own[-1, 1]:g} s, beyond its "
-                f"{file.rows} rows of one second ({file.path})"
+                f"video {file.video!r} has an event from {own[-1, 0] * row_seconds:g} to {own[-1, 1] * row_seconds:g} s, "
+                f"beyond its {file.rows} rows of {row_seconds:g} s ({file.path})"
             )

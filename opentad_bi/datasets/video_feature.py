@@ -14,7 +14,7 @@ from torch.utils.data import Dataset
 from ..ops.sample import UnitMetas
 from ..ops.video_names import normal_label
 from ..registry import DATASETS
-from ..utils.arguments import check_choice, check_count, check_share
+from ..utils.arguments import check_choice, check_count, check_number, check_share
 from ..utils.records import read_feature_record
 from .class_weights import balance, class_weights
 from .feature_annotations import check_events, read_event_tables
@@ -66,6 +66,7 @@ class VideoFeatureDataset(Dataset):
         balanced: offer `sample_weights` (N,), by which a sampler draws all classes equally often.
         forbid_list: names of videos, or a file of them, of which none may be here.
         crop_separator: what stands between the name of a video and its crop in the names of files, such as "__".
+        row_seconds: seconds that a row stands for; times of events are counted in rows by it.
         allow_missing: a class in `classes` may have no folder.
         test_mode: every row is in a unit and none is filtered; a file shorter than a unit repeats its last row.
         verbose: log what `statistics` gives.
@@ -96,6 +97,7 @@ class VideoFeatureDataset(Dataset):
         balanced=False,
         forbid_list=None,
         crop_separator=None,
+        row_seconds=1.0,
         allow_missing=False,
         test_mode=False,
         verbose=False,
@@ -107,6 +109,7 @@ class VideoFeatureDataset(Dataset):
         check_count("max_files_per_class", max_files_per_class, optional=True)
         check_count("shots", shots, optional=True)
         check_share("overlap_ratio", overlap_ratio)
+        self.row_seconds = check_number("row_seconds", row_seconds, positive=True)
         self.feature_dir, self.test_mode, self.pooling = Path(feature_dir), test_mode, use_video_level_pooling
         self.unit, self.stride = unit_duration, unit_stride(unit_duration, overlap_ratio)
         self.strict_mode = strict_mode if strict_normal_sampling and not test_mode else "off"
@@ -135,8 +138,8 @@ class VideoFeatureDataset(Dataset):
         """Events by video; those of videos that are not `present` are reported by their number."""
         if annotation_dir is None:
             return {}
-        events = read_event_tables(annotation_dir)
-        check_events(events, self.files, self.normal_label)
+        events = {name: pairs / self.row_seconds for name, pairs in read_event_tables(annotation_dir).items()}
+        check_events(events, self.files, self.normal_label, self.row_seconds)
         foreign = sorted(set(events) - present)
         if foreign:
             logger.warning(

@@ -61,6 +61,7 @@ def draw_curves(log, path, names=("top1", "macro", "video_top1", "auc", "ap")):
             right.plot(*zip(*points, strict=True), label=name, marker=".")
     for axes, title in ((left, "loss"), (right, "validation")):
         axes.set(title=title, xlabel="epoch")
+        axes.xaxis.get_major_locator().set_params(integer=True)
         if axes.lines:
             axes.legend()
     with atomic(Path(path)) as temporary:

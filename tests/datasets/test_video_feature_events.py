@@ -101,7 +101,7 @@ def test_a_table_may_have_more_columns_and_empty_lines(tmp_path):
         (("a0", "5", "5"), "Abuse.csv, line 2: the event ends at '5', not after '5'"),
         (("a0", "0:99", "5"), "Abuse.csv, line 2: time '0:99'"),
         (("a0", "3"), "Abuse.csv, line 2: time ''"),
-        (("a0", "3", "13.5"), "'a0' has an event from 3 to 13.5 s, beyond its 12 rows"),
+        (("a0", "3", "13.5"), "'a0' has an event from 3 to 13.5 s, beyond its 12 rows of 1 s"),
         (("n0", "1", "2"), "'n0' lies in the normal class"),
     ],
 )
@@ -126,3 +126,17 @@ def test_a_table_without_a_column_or_a_folder_without_tables_is_an_error(tmp_pat
     (tmp_path / "empty").mkdir()
     with pytest.raises(FileNotFoundError, match=r"no \.csv"):
         read_event_tables(tmp_path / "empty")
+
+
+def test_times_are_counted_in_rows_of_any_length(tmp_path):
+    write_classes(tmp_path / "features", {"Abuse": {"a0": 12}, "normal": {"n0": 5}})
+    write_events(tmp_path / "events.csv", ("a0", "2", "3"))
+    options = {"annotation_dir": tmp_path / "events.csv", "strict_mode": "event_only"}
+    for row_seconds, rows in ((1.0, [2]), (0.5, [4, 5]), (16 / 30, [3, 4, 5]), (2.0, [1])):
+        dataset = VideoFeatureDataset(tmp_path / "features", row_seconds=row_seconds, **options)
+        own = dataset.__getitems__([i for i, label in enumerate(dataset.labels) if label == 1])["meta"]
+        assert [meta.start for meta in own] == rows
+    with pytest.raises(ValueError, match=r"an event from 2 to 3 s, beyond its 12 rows of 0\.1 s"):
+        VideoFeatureDataset(tmp_path / "features", row_seconds=0.1, **options)
+    with pytest.raises(ValueError, match="row_seconds 0 must be a finite number above 0"):
+        VideoFeatureDataset(tmp_path / "features", row_seconds=0, **options)

@@ -6,6 +6,7 @@ val_feature_dir = "${data_root}/test"
 annotation_dir = None  # CSV files of the events in training videos; the official set has none
 frame_annotation = "${data_root}/Temporal_Anomaly_Annotation.txt"
 forbid_list = "${data_root}/test_videos.txt"  # never trained on; None: there is no such list
+fps = 30  # of all videos
 frames_per_row = 30  # video frames that a row stands for
 unit_duration = 1  # rows of a sample
 normal_class = "Normal"
@@ -35,6 +36,7 @@ feature_set = dict(
     unit_duration="${unit_duration}",
     allow_missing="${allow_missing}",
     crop_separator="${crop_separator}",
+    row_seconds="${frames_per_row / fps}",
 )
 dataset = dict(
     train=dict(
@@ -69,6 +71,7 @@ evaluation = dict(
             normal_class="${normal_class}",
             annotation="${frame_annotation}",
             frames_per_row="${frames_per_row}",
+            fps="${fps}",
         ),
     ],
 )
