@@ -102,7 +102,8 @@ def check_events(events, files, normal_label, row_seconds=1.0):
         if file.label == normal_label:
             raise ValueError(f"video {file.video!r} lies in the normal class ({file.path}) but has an annotated event")
         if own[-1, 1] > file.rows + 1:
+            start, end = own[-1] * row_seconds
             raise ValueError(
-                f"video {file.video!r} has an event from {own[-1, 0] * row_seconds:g} to {own[-1, 1] * row_seconds:g} s, "
+                f"video {file.video!r} has an event from {start:g} to {end:g} s, "
                 f"beyond its {file.rows} rows of {row_seconds:g} s ({file.path})"
             )
