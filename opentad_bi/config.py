@@ -12,6 +12,7 @@ Thin over `mmengine.Config` (files, `_base_`, `_delete_`, `custom_imports`). Wha
 import ast
 import copy
 import operator
+import pprint
 import re
 from pathlib import Path
 
@@ -74,6 +75,14 @@ def load_config(path, overrides=None):
         if key.split(".")[0] in TOP_LEVEL:
             _override(tree, key, value)
     return Config(tree, filename=str(path))
+
+
+def config_text(cfg):
+    """A resolved config as Python source that reads back as the same config."""
+    # mmengine's own `pretty_text` formats through yapf, which takes seconds
+    return "".join(
+        f"{key} = {pprint.pformat(value, width=110, sort_dicts=False)}\n" for key, value in cfg.to_dict().items()
+    )
 
 
 def parse_overrides(words):

@@ -1,8 +1,10 @@
 """Configs: inheritance, derived numbers, strict overrides, teaching errors."""
 
+from pathlib import Path
+
 import pytest
 
-from opentad_bi.config import dataset_config, load_config, parse_overrides, resolve
+from opentad_bi.config import config_text, dataset_config, load_config, parse_overrides, resolve
 from opentad_bi.registry import Kind
 
 BASE = """
@@ -12,6 +14,9 @@ detector = dict(type="Net", length="${window_size}", frames="${frames}")
 model = "${detector}"
 work_dir = "exps/w${window_size}"
 """
+
+ROOT = Path(__file__).parents[1]
+CONFIGS = sorted(p for p in (ROOT / "configs").rglob("*.py") if "_base_" not in p.parts)
 
 
 @pytest.fixture
@@ -49,7 +54,7 @@ def test_a_pair_takes_two_copies(base):
 
 def test_a_resolved_config_loads_again(base, tmp_path):
     cfg = load_config(base)
-    (tmp_path / "dump.py").write_text(cfg.pretty_text)
+    (tmp_path / "dump.py").write_text(config_text(cfg))
     assert load_config(tmp_path / "dump.py").to_dict() == cfg.to_dict()
 
 
@@ -131,3 +136,10 @@ def test_a_split_comes_in_its_wrapper():
     assert dataset_config({"train": {"type": "A"}}, "train") == {"type": "A"}
     with pytest.raises(KeyError, match="no split 'tran'; did you mean 'train'"):
         dataset_config(splits, "tran")
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
+def test_every_config_reads_back_from_its_text(path, tmp_path):
+    cfg = load_config(path)
+    (tmp_path / "resolved.py").write_text(config_text(cfg), encoding="utf-8")
+    assert load_config(tmp_path / "resolved.py").to_dict() == cfg.to_dict()

@@ -6,7 +6,7 @@ from pathlib import Path
 import torch
 import torch.utils.deterministic
 
-from ..config import dataset_config
+from ..config import config_text, dataset_config
 from ..engine import Runner
 from ..engine.checkpoint import checkpoint_files, load_latest
 from ..utils.distributed import barrier, close_distributed, gather_objects, is_main, setup_distributed, world_size
@@ -111,7 +111,7 @@ def keep_configs(folder, path, cfg):
     path, own = Path(path), folder / Path(path).name
     if not (own.exists() and own.samefile(path)):
         write_text(own, path.read_text(encoding="utf-8"))
-    write_text(folder / RESOLVED, cfg.pretty_text)
+    write_text(folder / RESOLVED, config_text(cfg))
 
 
 def check_data(cfg):

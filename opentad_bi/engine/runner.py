@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch.nn.parallel import DistributedDataParallel
 
+from ..config import config_text
 from ..registry import EMAS, METRICS, MODELS, check_keys, nearest
 from ..utils.distributed import mean_over_ranks, rank, share_buffers, world_size
 from ..utils.logging import LOGGER
@@ -165,8 +166,8 @@ class Runner:
 
     @cached_property
     def config_text(self):
-        """The config as Python source, for checkpoints; formatting it takes a second."""
-        return self.cfg.pretty_text
+        """The config as Python source, for checkpoints."""
+        return config_text(self.cfg)
 
     def build_metric(self):
         """A fresh metric, as `evaluation` describes it."""

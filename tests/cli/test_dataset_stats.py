@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from opentad_bi.cli.dataset_stats import main
-from opentad_bi.config import load_config
+from opentad_bi.config import config_text, load_config
 from opentad_bi.registry import MODELS
 
 BASES = Path(__file__).resolve().parents[2] / "configs" / "_base_"
@@ -125,7 +125,7 @@ def test_what_the_proposal_cannot_set_is_said(root, capsys):
     assert count(root, text)[0] == 0
     printed = capsys.readouterr().out
     assert "must be extracted anew" in printed and "feature_stride =" not in printed
-    text = load_config(root / "mine.py").pretty_text  # a config without helpers
+    text = config_text(load_config(root / "mine.py"))  # a config without helpers
     _, found = count(root, text)
     assert f"# trunc_len or window_size: {found['proposal']['window_size']}, where" in found["proposal"]["config"]
     assert "\nmodel = dict(" in found["proposal"]["config"]

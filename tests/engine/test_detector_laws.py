@@ -10,6 +10,7 @@ import tiny_detector as tiny
 import torch
 from test_laws import assert_same, part, resume_everywhere, weights
 
+from opentad_bi.config import config_text
 from opentad_bi.engine.branch import Branch
 from opentad_bi.engine.freeze import train_mode
 from opentad_bi.registry import MODELS
@@ -178,7 +179,7 @@ def test_a_pair_under_torchrun_stays_equal(tmp_path):
     cfg.custom_imports = {"imports": ["tiny_detector"], "allow_failed_imports": False}
     cfg.evaluation = {"type": "none"}
     cfg.work_dir = str(tmp_path / "exps")
-    (tmp_path / "pair.py").write_text(cfg.pretty_text)
+    (tmp_path / "pair.py").write_text(config_text(cfg))
     start = f"{sys.executable} -m torch.distributed.run --nnodes=1 --nproc_per_node=2 --rdzv_backend=c10d"
     command = f"{start} --rdzv_endpoint=localhost:0 tools/train_exp_2.py {tmp_path / 'pair.py'} --skip_check"
     env = {**os.environ, "PYTHONPATH": str(Path(__file__).parent), "OMP_NUM_THREADS": "1"}
