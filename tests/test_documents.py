@@ -27,6 +27,7 @@ EXAMPLES = {
     "my_configs/my_config.py",
     "opentad_bi/models/necks/smooth.py",
     "resolved_config.py",
+    "output/custom_prompts/gpu1_id0/resolved_config.py",
 }
 NAMED = re.compile(r"(?<![\w/.*-])(?:\.\./)*((?:[\w-]+/)*[\w-]+\.(?:py|md|toml))\b")
 
