@@ -152,3 +152,10 @@ def test_configs_are_small_edits():
         assert text.startswith("#"), f"{short(path)} does not say in its first line what it is"
         assert shared or bases(path), f"{short(path)} stands alone; parts to share belong below configs/_base_"
         assert shared or text.count("\n") <= MAX_LEAF, f"{short(path)} is long for an edit"
+
+
+def test_the_engine_speaks_of_no_family():
+    words = re.compile(r"prompt|anomal|ucf|thumos|action.?former|adapter", re.I)
+    for path in (PACKAGE / "engine").rglob("*.py"):
+        found = [line for line in path.read_text(encoding="utf-8").splitlines() if words.search(line)]
+        assert not found, f"{short(path)}: {found[0]}"
