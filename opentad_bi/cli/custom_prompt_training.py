@@ -16,9 +16,8 @@ from ..engine.checkpoint import load_checkpoint, save_checkpoint
 from ..evaluation.curves import draw_curves, evaluations
 from ..ops.video_names import class_key
 from ..registry import nearest
-from ..utils.files import read_json
 from ..utils.logging import LOGGER
-from ..utils.records import FEATURE_RECORD
+from ..utils.records import FEATURE_RECORD, read_feature_record
 from . import train
 from .common import Parser, add_device_arguments, command
 
@@ -37,6 +36,7 @@ KEYS = {
     "unit_duration": "unit_duration",
     "crop_separator": "crop_separator",
     "frames_per_row": "frames_per_row",
+    "fps": "fps",
     "strict_mode": "dataset.train.strict_mode",
     "max_files_per_class": "dataset.train.max_files_per_class",
     "shots": "dataset.train.shots",
@@ -72,7 +72,10 @@ def add_recipe_arguments(cli, required=True):
     data.add_argument("--normal-class", metavar="NAME", help="the class without anomalies")
     data.add_argument("--class-order", choices=("normal_first", "sorted"), default="normal_first", help="of the labels")
     data.add_argument("--unit-duration", type=int, metavar="N", help="rows of a sample")
-    data.add_argument("--frames-per-row", type=int, metavar="N", help="video frames that a row stands for")
+    data.add_argument("--fps", type=float, metavar="F", help="frames per second of all videos (of the config: 30)")
+    data.add_argument(
+        "--frames-per-row", type=int, metavar="N", help="video frames that a row stands for, N / F seconds (config: 30)"
+    )
     data.add_argument("--crop-separator", metavar="TEXT", help="what parts the name of a video from that of a crop")
     data.add_argument("--strict-mode", choices=("post_event", "event_only", "off"), help="which units events leave out")
     data.add_argument("--max-files-per-class", type=int, metavar="N", help="the first so many files of every class")
@@ -150,16 +153,16 @@ def recipe(args):
     order = {"normal_class": args.normal_class or "normal", "class_order": args.class_order}
     keys["class_names"], _ = find_classes(folders, classes=None, allow_missing=False, **order)
     keys["allow_missing"] = True  # of videos to validate on, a class may lack
-    base = Config.fromfile(args.config)
+    base, record = Config.fromfile(args.config), read_feature_record(args.feature_dir) or {}
     mode = args.ctx_mode or base.model.prompt.get("ctx_mode", "random")
     sentences = own_sentences(base.get("class_prompts"), keys["class_names"])
-    keys |= tower(args) | prompt_keys(args, mode, sentences) | schedule_keys(args, base)
+    keys |= tower(args, record) | prompt_keys(args, mode, sentences) | schedule_keys(args, base)
     keys["evaluation"] = evaluation(args, keys["class_names"])
     if args.temporal_agg:
         keys["model.temporal"] = {"type": f"{args.temporal_agg.capitalize()}Pooling"}
     if args.temporal_agg == "attention":
         keys["branches.model.trainable"] = ["prompt_learner.*", "pooling.*"]
-    tell_what_is_ignored(args, mode, keys["class_names"])
+    tell_what_is_ignored(args, mode, keys["class_names"], record)
     return keys
 
 
@@ -171,7 +174,7 @@ def schedule_keys(args, base):
             raise ValueError(f"--epochs {args.epochs} must be at least 1")
         if args.warmup_epochs is None:
             keys["warmup_epoch"] = min(base.warmup_epoch, args.epochs - 1)
-    if getattr(args, "patience", None):
+    if getattr(args, "patience", None) is not None:
         keys["hooks"] = [{"type": "ExportHook"}, {"type": "EarlyStopHook", "patience": args.patience}]
     return keys
 
@@ -183,11 +186,11 @@ def evaluation(args, classes):
         return accuracy
     timed = {"normal_class": args.normal_class or "normal", "annotation": args.frame_annotation}
     timed |= {"frames_per_row": args.frames_per_row or 30}
-    frames = {"type": "FrameAnomaly", "classes": classes}
+    frames = {"type": "FrameAnomaly", "classes": classes, "fps": args.fps or 30.0}
     return {"type": "CombinedMetrics", "metrics": [accuracy | timed, frames | timed]}
 
 
-def tell_what_is_ignored(args, mode, classes):
+def tell_what_is_ignored(args, mode, classes, record):
     """Warn of options that have no effect; ValueError for a normal class that is none."""
     if args.normal_class and class_key(args.normal_class) not in map(class_key, classes):
         raise ValueError(f"--normal-class {args.normal_class!r} is no class; {nearest(args.normal_class, classes)}")
@@ -200,6 +203,10 @@ def tell_what_is_ignored(args, mode, classes):
     for what, given in idle.items():
         if given:
             LOGGER.warning("%s has no effect", what)
+    row = (args.frames_per_row or 30) / (args.fps or 30)
+    unit = record.get("unit_sec", row)
+    if abs(unit - row) > 1e-6:
+        LOGGER.warning("the features tell of rows of %g s, but --frames-per-row and --fps of rows of %g s", unit, row)
     if args.val_feature_dir and Path(args.val_feature_dir).resolve() == Path(args.feature_dir).resolve():
         LOGGER.warning("the videos to validate on are those to learn from: %s", args.feature_dir)
 
@@ -234,16 +241,15 @@ def prompt_keys(args, mode, sentences):
     return keys
 
 
-def tower(args):
-    """Keys of the tower: as typed, else the model that made the features, else as the config has it."""
-    keys, sidecar = {}, Path(args.feature_dir) / FEATURE_RECORD
-    if args.clip_model is None and sidecar.is_file():
-        source = read_json(sidecar, "record of features")
+def tower(args, record):
+    """Keys of the tower: as typed, else the model that made the features by their `record`, else the config's."""
+    keys = {}
+    if args.clip_model is None and "model" in record:
         for key, name in (("clip_model", "model"), ("clip_pretrained", "pretrained")):
-            inside = sidecar.parent / str(source.get(name))
-            keys[key] = str(inside) if inside.is_file() else source.get(name)
-        keys["clip_quick_gelu"] = source.get("quick_gelu")
-        LOGGER.info("tower: %s, as %s tells", keys["clip_model"], sidecar)
+            inside = Path(args.feature_dir) / str(record.get(name))
+            keys[key] = str(inside) if inside.is_file() else record.get(name)
+        keys["clip_quick_gelu"] = record.get("quick_gelu")
+        LOGGER.info("tower: %s, as %s beside the features tells", keys["clip_model"], FEATURE_RECORD)
     if args.clip_model and not args.pretrained and not args.clip_model.startswith("local-dir:"):
         raise ValueError(
             f"--clip-model {args.clip_model}: name its weights by --pretrained, a file or a name of open_clip"
@@ -265,10 +271,11 @@ def publish(folder, out):
         return
     state = load_checkpoint(best)
     numbers = evaluations(folder / "log.jsonl").get(state["epoch"], {})
-    prefix = "prompt_learner."
-    prompts = {n.removeprefix(prefix): t for n, t in state["state_dict"].items() if n.startswith(prefix)}
-    content = {"epoch": state["epoch"], "prompt_learner_state_dict": prompts, "classnames": state["classes"]}
+    prefix, weights = "prompt_learner.", state["state_dict_ema"]  # those that were evaluated
+    prompts = {n.removeprefix(prefix): t for n, t in weights.items() if n.startswith(prefix)}
+    content = {n: t for n, t in weights.items() if not n.startswith(prefix)} | {"prompt_learner_state_dict": prompts}
+    content |= {"epoch": state["epoch"], "classnames": state["classes"], "classes": state["classes"]}
     content |= {"val_acc": numbers.get("eval/model/top1"), "val_loss": numbers.get("eval/model/loss")}
     model = Config.fromfile(str(folder / train.RESOLVED)).model
-    content |= {"ctx_mode": model.prompt.ctx_mode, "text_pooling": model.text_pooling, "clip": dict(model.clip)}
-    save_checkpoint(out / "checkpoints" / BEST, content | {"tower_digest": state["state_dict"]["tower_digest"]})
+    content |= {"ctx_mode": model.prompt.get("ctx_mode"), "text_pooling": model.get("text_pooling")}
+    save_checkpoint(out / "checkpoints" / BEST, content | {"clip": dict(model.clip)})

@@ -71,11 +71,16 @@ def config_of(args):
         raise ValueError("give either a CONFIG, or --feature-dir and --val-feature-dir with a file of prompts")
     options = parse_overrides(args.cfg_options)
     if args.config:
+        plain = parser().parse_args([args.config])
+        own = ("config", "steps", "out", "cfg_options", "device", "seed")
+        if typed := [name for name, value in vars(args).items() if name not in own and value != getattr(plain, name)]:
+            names = ", ".join(f"--{name.replace('_', '-')}" for name in typed)
+            raise ValueError(f"{names} would have no effect beside a CONFIG; change it by --cfg-options")
         return load_config(args.config, options)
-    if not args.val_feature_dir:
-        args.val_feature_dir = args.feature_dir  # nothing is validated here
     args.config = str(RECIPE)
-    return load_config(args.config, {**recipe(args), **options})
+    keys = recipe(args)
+    keys.setdefault("val_feature_dir", args.feature_dir)  # nothing is validated here
+    return load_config(args.config, {**keys, **options})
 
 
 def look_at_data(runner):

@@ -1,5 +1,6 @@
 """Train whatever a config describes: one network, or a pair."""
 
+import itertools
 import os
 from pathlib import Path
 
@@ -73,16 +74,22 @@ def prepare_folder(folder, resume):
     make_writable(folder, "--work_dir")
     (folder / "checkpoint").mkdir(exist_ok=True)
     kept = checkpoint_files(folder / "checkpoint")
-    if resume == "auto" and not kept and (folder / "checkpoint" / "best.pth").is_file():
-        raise ValueError(
-            f"--resume auto: {folder} holds best.pth of a run that left no checkpoint to go on with, and a new run "
-            "would overwrite it; move it away, or choose another --id or --work_dir"
-        )
+    if resume == "auto" and not kept:
+        keep_former_best(folder / "checkpoint")
     if not resume and (kept or (folder / "checkpoint" / "best.pth").is_file()):
         raise ValueError(
             f"{folder} holds checkpoints of a former run; go on with it (--resume auto), choose another --id or "
             "--work_dir, or move it away"
         )
+
+
+def keep_former_best(checkpoints):
+    """Put aside the best.pth of a run that left no checkpoint to go on with, as a new run will write its own."""
+    best = checkpoints / "best.pth"
+    if best.is_file():
+        number = next(n for n in itertools.count(1) if not (checkpoints / f"best_former_{n}.pth").exists())
+        best.rename(checkpoints / f"best_former_{number}.pth")
+        LOGGER.warning("%s: of a run that left no checkpoint to go on with; it is best_former_%d.pth now", best, number)
 
 
 def find_resume(resume, folder):

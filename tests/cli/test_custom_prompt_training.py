@@ -67,12 +67,12 @@ def test_the_former_command_trains_resumes_and_leaves_its_files(prompt_set, tmp_
     assert "holds checkpoints of a former run" in capfd.readouterr().err
     for path in (run / "checkpoint").glob("epoch_*.pth"):
         path.unlink()
-    for resume, told in (
-        (["--resume", "auto"], "holds best.pth of a run that left no checkpoint"),
-        ([], "a former run"),
-    ):
-        assert command.main(words(prompt_set, out, "--epochs", "3", *options, *resume)) == 1
-        assert told in capfd.readouterr().err and (run / "checkpoint" / "best.pth").is_file()
+    former = (run / "checkpoint" / "best.pth").read_bytes()
+    assert command.main(words(prompt_set, out, "--epochs", "3", *options)) == 1
+    assert "a former run" in capfd.readouterr().err and (run / "checkpoint" / "best.pth").read_bytes() == former
+    assert command.main(words(prompt_set, out, "--epochs", "1", *options, "--resume", "auto")) == 0
+    assert "it is best_former_1.pth now" in capfd.readouterr().err
+    assert (run / "checkpoint" / "best_former_1.pth").read_bytes() == former
 
 
 def test_events_give_frame_level_numbers_and_the_test_command_the_same(prompt_set, tmp_path):
@@ -85,6 +85,9 @@ def test_events_give_frame_level_numbers_and_the_test_command_the_same(prompt_se
     assert 0.5 < numbers["auc"] <= 1 and numbers["videos"] == 13 + 26
     state = load_checkpoint(out / "gpu1_id0" / "checkpoint" / "best.pth")["state_dict"]
     assert {"pooling.query", "prompt_learner.ctx"} <= set(state)
+    model = MODELS.build(load_config(out / "gpu1_id0" / "resolved_config.py").model)
+    kept = fill(model, out / "checkpoints" / command.BEST)
+    assert kept["classes"][1] == "Abuse" and torch.equal(model.pooling.query, state["pooling.query"])
     resolved = out / "gpu1_id0" / "resolved_config.py"
     found = tmp_path / "numbers.json"
     assert test_command.main([resolved, "--work_dir", out, "--out", found, "--device", "cpu", "--per_class"]) == 0
@@ -156,6 +159,13 @@ def test_what_is_not_typed_comes_from_the_data(prompt_set, tmp_path, capfd):
     assert "--frames-per-row without --frame-annotation or --annotation-dir has no effect" in capfd.readouterr().err
     assert command.own_sentences({"Normal": "x", "Road_Accidents": "y"}, ["roadaccidents"]) == {"Road_Accidents": "y"}
     assert command.own_sentences(None, ["a"]) is None
+    capfd.readouterr()
+    args.fps, args.frames_per_row = 25.0, 25
+    keys = command.recipe(args)
+    assert (keys["fps"], keys["frames_per_row"]) == (25.0, 25) and "tell of rows" not in capfd.readouterr().err
+    args.frames_per_row = 16
+    command.recipe(args)
+    assert "tell of rows of 1 s, but --frames-per-row and --fps of rows of 0.64 s" in capfd.readouterr().err
 
 
 def test_other_ways_to_start_and_options_without_effect(prompt_set, tmp_path, capfd):
@@ -192,6 +202,7 @@ def joined(folder):
         (lambda f: ["--clip-model", "ViT-B-99", "--pretrained", "x"], "did you mean"),
         (lambda f: ["--clip-model", "ViT-B-32"], "--clip-model ViT-B-32: name its weights by --pretrained"),
         (lambda f: ["--normal-class", "Norml"], "--normal-class 'Norml' is no class; did you mean 'Normal'"),
+        (lambda f: ["--patience", "0"], "patience 0 must be at least 1"),
         (lambda f: ["--epochs", "0"], "--epochs 0 must be at least 1"),
         (lambda f: ["--batch-size", "0"], "batch_size x accumulate is 0; it must be at least 1"),
         (lambda f: ["--lr", "-1"], "optimizer SGD: "),

@@ -58,6 +58,7 @@ def test_what_is_wrong_is_one_message(prompt_set, tmp_path, capfd):
     for words, message in (
         ([], "give either a CONFIG, or --feature-dir"),
         ([CONFIG, "--feature-dir", tmp_path], "give either a CONFIG, or --feature-dir"),
+        ([CONFIG, "--ctx-mode", "random", "--csc"], "--ctx-mode, --csc would have no effect beside a CONFIG"),
         ([CONFIG, "--steps", "0"], "--steps 0 must be at least 1"),
     ):
         assert debug_prompts.main([*words, "--out", tmp_path / "out"]) == 1

@@ -8,6 +8,7 @@ import toy
 
 from opentad_bi.engine.branch import Branch
 from opentad_bi.engine.classes import file_classes
+from opentad_bi.engine.hooks import ExportHook
 from opentad_bi.registry import DATASETS, MODELS
 
 
@@ -93,6 +94,12 @@ def test_exports_are_of_the_start_the_best_and_the_end(toy_config, make_runner):
     assert told["best"] == biases[1] != biases[2] == told["learned"]
     best = torch.load(runner.work_dir / "checkpoint" / "best.pth", weights_only=True)
     assert best["state_dict_ema"]["layers.0.bias"].tolist() == told["best"]
+    (runner.work_dir / "scores.json").write_text('{"2": 1.0}')
+    amid = make_runner(toy_config)
+    amid.epoch, amid.iteration, amid.scores = 3, 1, {2: 1.0}
+    ExportHook().before_train(amid)  # amid an epoch after the best one: weights that were never evaluated
+    assert json.loads((runner.work_dir / "best.json").read_text()) == told["best"]
+    (runner.work_dir / "scores.json").unlink()
     resumed = make_runner(toy_config)
     resumed.build_metric = lambda: Scored(0.1)
     resumed.train(resume=runner.work_dir / "checkpoint" / "epoch_2.pth")

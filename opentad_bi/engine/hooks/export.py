@@ -10,10 +10,11 @@ class ExportHook(Hook):
     """Call `model.export(folder, stage)` of the averaged weights; stages: "initial", "best" (so far), "learned"."""
 
     def before_train(self, runner):
-        """What training starts from; after a resume, the best if its evaluation was made up for."""
+        """What training starts from; after a resume between epochs, the best if its evaluation was made up for."""
         if runner.epoch == runner.iteration == 0:
             self._export(runner, "initial")
-        self.after_epoch(runner)
+        if runner.iteration == 0:  # amid an epoch the weights are no longer those that were evaluated
+            self.after_epoch(runner)
 
     def after_epoch(self, runner):
         """The best, if the epoch just done is it."""

@@ -129,7 +129,7 @@ class VideoFeatureCLIP(nn.Module):
         state, own = dict(state), self.tower_digest.cpu()
         prefix = "prompt_learner."
         if isinstance(prompts := state.get("prompt_learner_state_dict"), dict):  # what the command of its own leaves
-            rest = {name: state[name] for name in ("tower_digest", "logit_scale") if name in state}
+            rest = {name: value for name, value in state.items() if isinstance(value, torch.Tensor)}
             state = {prefix + name: tensor for name, tensor in prompts.items()} | rest
         if not any(name.startswith(prefix) for name in state) and "ctx" in state:
             state = {prefix + name: tensor for name, tensor in state.items()}

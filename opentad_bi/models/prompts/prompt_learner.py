@@ -80,7 +80,7 @@ class PromptLearner(nn.Module):
             self.register_buffer(name, getattr(layout, name), persistent=False)
         self.length = tower.length(int(layout.eot_index.max()))
         self.rows = tuple(rows)
-        self.register_buffer("layout_digest", self._digest(class_token_position, tower.pooling, bool(parts[0].prefix)))
+        self.register_buffer("layout_digest", self._digest(class_token_position, tower.pooling, parts))
         self.texts = [_text(part, tokens) for part in parts]
         self.ctx = nn.Parameter(_vectors(initial, tower.token_embedding.weight, init_std))
         self._refuse_twins(initial)
@@ -116,21 +116,28 @@ class PromptLearner(nn.Module):
         fits = shape == (len(self.ctx),) or (self.class_specific and shape == even)
         if not fits and (self.class_specific or len(shape) == 2):
             count = " x ".join(map(str, shape))
+            reason = (
+                "contexts that belong to classes cannot be used for other classes or sentences"
+                if self.class_specific
+                else "they belong to classes each; give csc=True"
+            )
             raise ValueError(
                 f"the weights hold {count} context vectors, but these {len(self.classes)} classes have "
-                f"{len(self.ctx)}: contexts that belong to classes cannot be used for other classes or sentences"
+                f"{len(self.ctx)}: {reason}"
             )
         given = state.get("layout_digest")
         if given is not None and len(ctx) == len(self.ctx) and not torch.equal(given.cpu(), self.layout_digest.cpu()):
             raise ValueError(
-                "the context vectors were learned in other prompts: class_token_position, text_pooling, a fixed "
-                "sentence or the lengths of the sentences differ; give what they were learned with"
+                "the context vectors were learned in other prompts: class_token_position, text_pooling, fixed "
+                "sentences or the lengths of the sentences differ; give what they were learned with"
             )
         return state | {"ctx": ctx.reshape(-1, ctx.shape[-1]), "layout_digest": self.layout_digest}
 
-    def _digest(self, position, pooling, fixed):
+    def _digest(self, position, pooling, parts):
         """SHA-256 of what the meaning of the vectors depends on: uint8 (32,)."""
         lengths = [len(rows) for rows in self.rows] if self.class_specific else "shared"
+        # vectors that classes share serve other classes, whose fixed sentences are their own
+        fixed = [part.prefix for part in parts] if self.class_specific else bool(parts[0].prefix)
         text = f"{position} {pooling} {fixed} {lengths}"
         return torch.tensor(list(hashlib.sha256(text.encode()).digest()), dtype=torch.uint8)
 

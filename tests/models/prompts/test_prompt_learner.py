@@ -294,5 +294,17 @@ def test_contexts_of_coop_are_taken_and_those_of_other_classes_refused(parts):
             learner.adapt_state_dict({"ctx": torch.randn(*other, 48)})
     with pytest.raises(ValueError, match="hold 15 context vectors"):
         learner.adapt_state_dict({"ctx": torch.randn(15, 48)})
+    fixed = {name: PromptLearner(CLASSES, tower, tokens, csc=name, **MODES["class_prefix"]) for name in (True, False)}
+    swapped = {**SENTENCES, "Normal": SENTENCES["Abuse"], "Abuse": SENTENCES["Normal"]}
+    for csc, learner in fixed.items():
+        options = {**MODES["class_prefix"], "class_prompts": swapped, "csc": csc}
+        other = PromptLearner(CLASSES, tower, tokens, **options)
+        if not csc:  # vectors that classes share serve other sentences
+            other.load_state_dict(other.adapt_state_dict(learner.state_dict()))
+            continue
+        with pytest.raises(ValueError, match="were learned in other prompts"):
+            other.adapt_state_dict(learner.state_dict())
+    with pytest.raises(ValueError, match=r"hold 4 x 5 context vectors, .* give csc=True"):
+        PromptLearner(CLASSES, tower, tokens, n_ctx=5).adapt_state_dict(coop)
     shared = PromptLearner(CLASSES[:2], tower, tokens, n_ctx=5)
     shared.load_state_dict(shared.adapt_state_dict({"ctx": torch.randn(5, 48)}))
