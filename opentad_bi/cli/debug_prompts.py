@@ -130,9 +130,10 @@ def look_at_steps(runner, steps):
     yield Line(OK, "loss at the start", f"{before:.4f} (guessing: {chance:.4f})")
     for batch in batches:
         runner.scaler.scale(sum(model(batch).values())).backward()
-        branch.clip(runner.scaler)
+        scale = runner.scaler.get_scale()
         for name, parameter in trained.items():
-            norms[name].append(0.0 if parameter.grad is None else float(parameter.grad.norm()))
+            norms[name].append(0.0 if parameter.grad is None else float(parameter.grad.norm()) / scale)
+        branch.clip(runner.scaler)
         branch.step(runner.scaler)
         runner.scaler.update()
     for name, values in norms.items():

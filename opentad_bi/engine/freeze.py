@@ -12,8 +12,7 @@ def apply_trainable(module, patterns):
     Returns:
         (trainable, total): numbers of elements.
     Raises:
-        ValueError: a pattern matches no parameter, or one that is no part of the state dict and would be
-            lost.
+        ValueError: a pattern matches no parameter; what would train is no part of the state dict, so that it were lost.
     """
     named = dict(module.named_parameters())
     if patterns is not None:
