@@ -4,6 +4,7 @@ import contextlib
 import gzip
 import json
 import os
+import secrets
 from pathlib import Path
 
 
@@ -17,7 +18,8 @@ def atomic(path):
         PermissionError, OSError: "cannot write `path`: reason", whatever the system objected to.
     """
     path = Path(path)
-    temporary = path.with_name(f".{path.stem}.{os.getpid()}.tmp{path.suffix}")
+    # processes of several machines may share a disk, and have the same number
+    temporary = path.with_name(f".{path.stem}.{os.getpid()}{secrets.token_hex(3)}.tmp{path.suffix}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield temporary

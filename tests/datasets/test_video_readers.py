@@ -9,7 +9,7 @@ from dataset_files import FRAMES, draw, encode
 from hypothesis import given
 from hypothesis import strategies as st
 
-from opentad_bi.datasets.readers import VideoError, find_video, open_video
+from opentad_bi.datasets.readers import VideoError, find_video, open_video, pyav
 from opentad_bi.datasets.readers.mp4 import missing_bytes
 
 READERS = ("pyav", "decord")
@@ -141,69 +141,17 @@ def test_files_without_an_index_or_with_times_that_change(tmp_path, name, codec,
             assert np.array_equal(np.concatenate(list(reader.in_order(range(first, 61, 2), 9))), truth[first::2])
 
 
-@pytest.mark.parametrize("name", ["clip.ts", "clip.mts", "clip.mpg"])
-def test_decord_refuses_what_it_reads_wrongly(tmp_path, name):
-    pytest.importorskip("decord")
-    write(tmp_path / name, "mpeg2video", **({"mpegts_m2ts_mode": "1"} if name == "clip.mts" else {}))
-    with pytest.raises(VideoError, match=rf"{name} is an MPEG stream.*reader 'pyav'"):
-        open_video(tmp_path / name, "decord")
-
-
-def test_a_far_frame_of_a_transport_stream_is_not_reached_by_decoding_all_before_it(tmp_path, monkeypatch):
-    truth = write(tmp_path / "clip.ts", "libx264")
-    with open_video(tmp_path / "clip.ts") as reader:
-        monkeypatch.setattr(reader, "_run", lambda *args, keep=reader._run, **how: how["skip"] and keep(*args, **how))
-        decoding = []
-        frames = reader._frames_from
-        monkeypatch.setattr(reader, "_frames_from", lambda *args: (decoding.append(f) or f for f in frames(*args)))
-        assert np.array_equal(reader.frames([50]), truth[[50]]) and len(decoding) <= 12
-
-
-def test_a_recording_that_begins_within_a_group_of_pictures(tmp_path):
-    write(tmp_path / "whole.ts", "libx264", b_frames=0)
-    packets = (tmp_path / "whole.ts").read_bytes()
-    with av.open(str(tmp_path / "whole.ts")) as container:
-        begin = [packet.pos for packet in container.demux(video=0) if packet.size][4]
-    path = tmp_path / "late.ts"
-    path.write_bytes(packets[: 3 * 188] + packets[begin - begin % 188 :])  # tables of the programme, then frame 4 on
-    truth = decoded(path)
-    assert 40 < len(truth) < 57
-    with open_video(path) as reader:
-        assert np.array_equal(reader.frames(range(len(reader))), truth)
-
-
-def test_a_change_of_size_names_the_frame_and_both_sizes(tmp_path):
-    write(tmp_path / "a.ts", "libx264")
-    write(tmp_path / "b.ts", "libx264", size=(48, 32), output_ts_offset="4")
-    path = tmp_path / "both.ts"
-    path.write_bytes((tmp_path / "a.ts").read_bytes() + (tmp_path / "b.ts").read_bytes())
-    named = pytest.raises(VideoError, match=r"both\.ts: frame 61 is 48 x 32, but .* 96 x 64")
-    with open_video(path) as reader:
-        assert reader.frames(range(61)).shape == (61, 64, 96, 3)
-        with named:
-            reader.frames([3, 61])
-    with open_video(path) as reader, named:
-        list(reader.in_order(range(len(reader)), 61))
-
-
-def test_times_are_those_of_the_file(tmp_path, reader_name):
-    times = [3, 4, 5, 9, 10, 25, 26, 60]
-    write(tmp_path / "uneven.mp4", "libx264", times=times)
-    with open_video(tmp_path / "uneven.mp4", reader_name) as reader:
-        found = reader.times()
-    assert found.dtype == np.float64
-    np.testing.assert_allclose(found, (np.asarray(times) - 3) / 25, atol=1e-5)
-
-
-def test_avi_frames_are_known_by_order(tmp_path):
-    path = tmp_path / "clip.avi"
+@pytest.mark.parametrize("kept", [0, 1 << 26])
+def test_avi_frames_are_the_same_whether_the_counting_pass_keeps_them_or_not(tmp_path, monkeypatch, kept):
+    path, opened, real = tmp_path / "clip.avi", [], pyav.PyAVReader._open
     truth = write(path, "mpeg4")
+    monkeypatch.setattr(pyav, "KEPT", kept)
+    monkeypatch.setattr(pyav.PyAVReader, "_open", lambda reader: (opened.append(1), real(reader)))
     with open_video(path) as reader:
-        assert np.array_equal(np.concatenate(list(reader.in_order(range(0, len(truth), 2), 9))), truth[::2])
-        assert reader.times() is None
-        assert len(reader) == len(truth)
-        indices = [len(truth) - 1, 0, 30, 31, 30]
-        assert np.array_equal(reader.frames(indices), truth[indices])
+        begun = len(opened)
+        for asked in ([3, 17], [19, 0, 0], [len(truth) - 1]):
+            assert np.array_equal(reader.frames(asked), truth[asked])
+    assert len(opened) - begun == (0 if kept else 3)
 
 
 def test_frame_outside_the_video(long_video, reader_name):

@@ -2,9 +2,10 @@
 
 The index pass reads packet headers, decodes nothing, and gives the time stamp of every frame. A run of frames is then
 decoded from the last keyframe before it; frames to which no other refers and for which nobody asked are not decoded.
-AVI has no time stamps of its own (frames are known by their order only), so there one decoding pass counts the frames
-and every request decodes from the start. So it does in MPEG program streams, whose packets get other time stamps after
-a seek. Transport streams have no index: a seek may end behind the keyframe, and is then begun further back.
+AVI has no time stamps of its own (frames are known by their order only), so there one decoding pass counts the frames,
+and every request takes those of that pass or, where they were too many to keep, decodes from the start. In MPEG program
+streams every request decodes from the start too, as their packets get other time stamps after a seek. Transport streams
+have no index: a seek may end behind the keyframe, and is then begun further back.
 """
 
 import numpy as np
@@ -14,6 +15,7 @@ from ...utils.optional import require
 from .base import Images, VideoError, VideoReader
 
 CAPTURED = ("mpegts", "mpeg")  # formats in which broadcasts and cameras are recorded
+KEPT = 64 * 2**20  # bytes of decoded frames of a file without times that are kept instead of decoded again
 
 
 @READERS.register_module(name="pyav")
@@ -29,7 +31,7 @@ class PyAVReader(VideoReader):
         super().__init__(path)
         self._av = require("av")
         self._threads = num_threads
-        self._container = None
+        self._container = self._kept = None
         try:
             self._open()
             self._index()
@@ -46,6 +48,7 @@ class PyAVReader(VideoReader):
         return self._length
 
     def close(self):
+        self._kept = None
         if self._container is not None:
             self._container.close()
             self._container = None
@@ -94,10 +97,30 @@ class PyAVReader(VideoReader):
                 self._keys = self._keys[:0]
             self._length = len(self._times)
         else:
-            self._open()
-            self._length = sum(1 for _ in self._container.decode(self._stream))
+            self._length = self._count()
         if not self._length:
             raise VideoError(f"video {self.path} holds no frames")
+
+    def _count(self):
+        """Number of frames of a file without times, found by decoding it; those of a short one are kept."""
+        self._open()
+        kept, size, count = [], 0, 0
+        for frame in self._container.decode(self._stream):
+            count += 1
+            size += sum(plane.buffer_size for plane in frame.planes)
+            if size <= KEPT:
+                kept.append(frame)
+            else:
+                kept.clear()
+        self._kept = kept if size <= KEPT else None
+        return count
+
+    def _from_start(self):
+        """All frames in order, decoded anew unless they were kept."""
+        if self._kept is not None:
+            return iter(self._kept)
+        self._open()
+        return self._container.decode(self._stream)
 
     def _decode(self, images):
         if self._times is None:
@@ -193,20 +216,18 @@ class PyAVReader(VideoReader):
         return self._frames_from(self._start(behind), set(times.tolist()))
 
     def _numbered(self):
-        """(number, frame) of all frames, decoded from the start, up to damage or the end."""
-        self._open()
+        """(number, frame) of all frames, from the start, up to damage or the end."""
         try:
-            yield from enumerate(self._container.decode(self._stream))
+            yield from enumerate(self._from_start())
         except self._av.FFmpegError:
             # what is missing is named by the caller
             return
 
     def _decode_in_order(self, images):
         """Decode the whole file from its start up to the last wanted frame."""
-        self._open()
         at, wanted = 0, images.wanted
         try:
-            for number, frame in enumerate(self._container.decode(self._stream)):
+            for number, frame in enumerate(self._from_start()):
                 if number == wanted[at]:
                     images.put(at, self._pixels(frame))
                     at += 1
