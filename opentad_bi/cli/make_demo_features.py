@@ -55,15 +55,21 @@ def main(argv=None):
     return command(parser(), run, argv)
 
 
-def write_tower(model, weights, seed, embed_dim=WIDTH):
-    """Write the configuration and random weights of a CLIP model of two layers with the real vocabulary."""
+def write_tower(model, weights, seed, *, embed_dim=WIDTH, layers=2, patch_size=16, gain=1.0):
+    """Write the configuration and random weights of a CLIP model of a few layers with the real vocabulary.
+
+    Weights inside the residual blocks are `gain` times those that training would start from.
+    """
     from safetensors.torch import save_file
 
-    vision = {"image_size": 32, "layers": 2, "width": WIDTH, "patch_size": 16, "head_width": 32}
-    text = {"context_length": 77, "vocab_size": 49408, "width": WIDTH, "heads": 2, "layers": 2}
+    vision = {"image_size": 32, "layers": layers, "width": WIDTH, "patch_size": patch_size, "head_width": 32}
+    text = {"context_length": 77, "vocab_size": 49408, "width": WIDTH, "heads": 2, "layers": layers}
     write_json(model, {"embed_dim": embed_dim, "vision_cfg": vision, "text_cfg": text})
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         state = load_clip(str(model)).module.state_dict()
+    for name, tensor in state.items():
+        if "resblocks" in name and name.endswith("weight") and ".ln_" not in name:
+            tensor *= gain
     with atomic(weights) as temporary:
         save_file({name: tensor.contiguous() for name, tensor in state.items()}, temporary)

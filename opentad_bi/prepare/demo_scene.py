@@ -21,14 +21,15 @@ class Look:
     lamp_height: float
 
 
-def draw_look(rng, style):
-    """Invent the look of a video.  Each thing has a vertical strip; half of the videos are mirrored."""
+def draw_look(rng, style, seen=tuple(COLOURS)):
+    """Invent the look of a video.  Each thing that is `seen` has a vertical strip; half of the videos are mirrored."""
     size = style.size
-    things = COLOURS if rng.random() < 0.5 else reversed(COLOURS)
-    strips = {thing: (n + 0.5) * size / 3 + rng.uniform(-1, 1) for n, thing in enumerate(things)}
+    things = seen if rng.random() < 0.5 else seen[::-1]
+    strips = dict.fromkeys(COLOURS, size / 2)
+    strips |= {thing: (n + 0.5) * size / len(things) + rng.uniform(-1, 1) for n, thing in enumerate(things)}
     colours = {thing: np.float32(colour) + rng.normal(0, style.tint, 3) for thing, colour in COLOURS.items()}
     for thing, strength in (("door", style.contrast), ("ball", style.contrast), ("lamp", style.lamp)):
-        colours[thing] = (colours[thing] * rng.uniform(*strength)).astype(np.float32)
+        colours[thing] = (colours[thing] * rng.uniform(*strength) * (thing in seen)).astype(np.float32)
     return Look(_wall(rng, style), strips, colours, rng.uniform(0.35, 0.65) * size)
 
 
@@ -41,16 +42,16 @@ def _wall(rng, style):
     rows = coarse[low] * (1 - part) + coarse[low + 1] * part
     part = part.transpose(1, 0, 2)
     wall = 110 * rng.normal(1, style.tint, 3) + rows[:, low] * (1 - part) + rows[:, low + 1] * part
-    for _ in range(rng.integers(2, 6)):
+    for _ in range(rng.integers(*style.clutter)):
         top, left = rng.integers(0, size - size // 8, 2)
         height, width = rng.integers(size // 12, size // 4, 2)
         wall[top : top + height, left : left + width] += rng.uniform(-25, 25, 3)
     return wall.astype(np.float32)
 
 
-def paint(story, rng, style):
-    """Yield the frames of a story, uint8 (S, S, 3) RGB each."""
-    look = draw_look(rng, style)
+def paint(story, rng, style, seen=tuple(COLOURS)):
+    """Yield the frames of a story, uint8 (S, S, 3) RGB each; of all things only those `seen` are in the picture."""
+    look = draw_look(rng, style, seen)
     jumps = (rng.random((len(story), 2)) < style.shake) * rng.choice([-1, 1], (len(story), 2))
     shifts = np.clip(np.cumsum(jumps, axis=0), -2, 2)
     for first in range(0, len(story), BLOCK):

@@ -31,6 +31,7 @@ class DemoStyle:
         tint: how much the colours of things and wall differ between videos, as a share of their own colour.
         noise: standard deviation of the noise of every pixel in every frame, grey values.
         texture: standard deviation of the still background, grey values.
+        clutter: fewest still shapes on the wall, and one more than the most.
         distractors_per_sec: how often something happens that is no action (rattle, sideways roll, bounce, blink,
             flicker), also beside actions.
         shake: chance per frame that the picture jumps by one pixel.
@@ -49,6 +50,7 @@ class DemoStyle:
     tint: float = 0.1
     noise: float = 6.0
     texture: float = 6.0
+    clutter: tuple = (2, 6)
     distractors_per_sec: float = 0.25
     shake: float = 0.02
 

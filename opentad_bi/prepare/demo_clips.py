@@ -1,0 +1,98 @@
+"""A small generated set of short clips with one action each, for classification: real video files in minutes."""
+
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from ..utils.files import atomic, write_json, write_text
+from .demo_scene import paint
+from .demo_story import DemoStyle, Story
+from .h264 import H264Writer
+
+RECORD = "demo.json"
+STYLE = DemoStyle(
+    size=48, noise=4.0, texture=2.0, tint=0.02, shake=0.0, clutter=(0, 1), contrast=(100.0, 120.0), lamp=(120.0, 140.0)
+)
+# class: the thing that is seen, and what it does
+CLASSES = {"Open": "door", "Rise": "ball", "Roll": "ball", "Flash": "lamp"}
+FRAMES = (16, 33)  # shortest clip and one more than the longest
+
+
+def make_demo_clips(out, *, train=12, test=8, seed=0, overwrite=False):
+    """Write clips of the four `CLASSES` to the folder `out`.
+
+    out/videos/<class>/<class>_<number>.mp4, and out/annotations/{train,test}.txt with lines "<class>/<file> <label>". A
+    clip shows one thing before a wall: a door that opens, a ball that rises, a ball that rolls, a lamp that flashes.
+
+    Args:
+        out: folder.
+        train, test: clips per class.
+        seed: a clip depends on `seed`, its class and its number alone.
+        overwrite: make the set again if there is one.
+    Returns:
+        {"train": number of clips, "test": number of clips}.
+    Raises:
+        FileExistsError: there is something in `out` already.
+        ValueError: a split without clips.
+    """
+    out = Path(out)
+    if min(train, test) < 1:
+        raise ValueError(f"both splits need a clip of each class: got train={train}, test={test}")
+    _start(out, overwrite)
+    write_json(out / RECORD, {"classes": list(CLASSES), "train": train, "test": test, "seed": seed})
+    lines = {"train": [], "test": []}
+    for label, name in enumerate(CLASSES):
+        for number in tqdm(range(train + test), desc=name, unit="clip"):
+            path = Path(name, f"{name}_{number + 1:03d}.mp4")
+            _write_clip(out / "videos" / path, name, np.random.default_rng([seed, label, number]))
+            lines["train" if number < train else "test"].append(f"{path.as_posix()} {label}\n")
+    for split, own in lines.items():
+        write_text(out / "annotations" / f"{split}.txt", "".join(own))
+    return {split: len(own) for split, own in lines.items()}
+
+
+def _start(out, overwrite):
+    """Make sure that `out` is new, or clear it of what was generated there."""
+    if out.is_dir() and any(out.iterdir()):
+        if not (out / RECORD).is_file():
+            raise FileExistsError(f"{out} is not empty and holds no generated clips ({RECORD}); choose another")
+        if not overwrite:
+            raise FileExistsError(f"{out} holds generated clips already; say --overwrite to make them again")
+        for name in CLASSES:
+            for path in (out / "videos" / name).glob(f"{name}_*.mp4"):
+                path.unlink()
+    for name in CLASSES:
+        (out / "videos" / name).mkdir(parents=True, exist_ok=True)
+
+
+def _write_clip(path, name, rng):
+    """Invent, paint and encode one clip of a class."""
+    import av
+
+    rate = Fraction(STYLE.fps)
+    size = (STYLE.size, STYLE.size)
+    with (
+        atomic(path) as temporary,
+        H264Writer(temporary, size=size, rate=rate, time_base=1 / rate, threads=1) as writer,
+    ):
+        for n, picture in enumerate(paint(_story(name, rng), rng, STYLE, seen=(CLASSES[name],))):
+            writer.write(av.VideoFrame.from_ndarray(picture, format="rgb24"), n, 1)
+
+
+def _story(name, rng):
+    """The curves of one clip; what does not move in it stands at its middle."""
+    count = int(rng.integers(*FRAMES))
+    u = np.linspace(0, 1, count, dtype=np.float32) ** np.float32(rng.uniform(0.8, 1.25))
+    low, high = rng.uniform(0.05, 0.2), rng.uniform(0.8, 0.95)
+    path = (low + (high - low) * u).astype(np.float32)
+    half, dark = np.full(count, 0.5, np.float32), np.zeros(count, np.float32)
+    if name == "Open":
+        return Story(path, half, half, dark)
+    if name == "Rise":
+        return Story(half, half, path, dark)
+    if name == "Roll":
+        sideways = 0.5 + (path - 0.5) * 3 * rng.choice([-1, 1])
+        return Story(half, sideways.astype(np.float32), np.full(count, 0.1, np.float32), dark)
+    return Story(half, half, half, np.exp(-2 * u).astype(np.float32))
