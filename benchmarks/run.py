@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-NAMES = ("evaluation", "detector", "vit", "data", "reverse", "memory", "detect", "features", "text_tower")
+NAMES = ("evaluation", "detector", "vit", "data", "reverse", "memory", "detect", "features", "text_tower", "clips")
 
 
 def main():

@@ -14,6 +14,7 @@ from opentad_bi.datasets.cached_predictions import write_cached, write_record
 from opentad_bi.engine import Runner
 from opentad_bi.ops.directions import PAIR
 from opentad_bi.ops.sample import SampleMeta
+from opentad_bi.prepare.demo_clips import CLASSES, make_demo_clips
 from opentad_bi.prepare.demo_features import make_demo_features
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -37,6 +38,22 @@ SMALL = {
     "end_epoch": 1,
     "warmup_epoch": 0,
     "batch_size": 2,
+}
+# the same for configs of clips of videos
+CLIPS = {
+    "image_size": 32,
+    "num_frames": 2,
+    "temporal_views": 2,
+    "group": None,
+    "K_train": 2,
+    "K_val": 1,
+    "tolerate": 0.0,
+    "frame_cache": None,
+    "batches_per_backprop": 2,
+    "mapped_text_layers": [0],
+    "mapped_visual_layers": [1],
+    "transfer_layers": [0, 1],
+    "summary_heads": 2,
 }
 NARROW = ("projection.out_channels", "neck.in_channels", "neck.out_channels", "rpn_head.in_channels")
 SMALL |= {f"detector.{name}": 32 for name in (*NARROW, "rpn_head.feat_channels")}  # a checkpoint of 512 is over 1 GB
@@ -81,6 +98,7 @@ def tiny_set(tmp_path_factory):
     keep_predictions(root / "predictions")
     make_demo_features(root / "units", dim=32, train_videos=1, test_videos=1, seconds=(12, 14))
     write_tower(root / "units" / "tower.json", root / "units" / "tower.safetensors", 0, embed_dim=32)
+    make_demo_clips(root / "clips", train=3, test=1)
     return root
 
 
@@ -115,6 +133,17 @@ def tiny_overrides(path, root):
         tower = {"clip_model": "tower.json", "clip_pretrained": "tower.safetensors"}
         tower = {key: str(root / "units" / name) for key, name in tower.items()} | {"clip_quick_gelu": None}
         values |= {"data_root": str(root / "units"), "batch_size": 64, **tower}
+    if "temporal_views" in helpers:
+        lists = {
+            split: {
+                "type": "numbered",
+                "list_file": str(root / "clips" / "annotations" / f"{split.removesuffix('_videos')}.txt"),
+                "classes": list(CLASSES),
+            }
+            for split in ("train_videos", "test_videos")
+        }
+        values |= {**CLIPS, **lists, "video_root": str(root / "clips" / "videos"), "batch_size": 2}
+        values["artifacts"] = str(root / "models")
     return {key: value for key, value in values.items() if key.split(".")[0] in helpers}
 
 

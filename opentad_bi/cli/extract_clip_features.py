@@ -1,7 +1,6 @@
-"""Extract one CLIP feature per second of every video: OUT/<Class>/<name>.npy, (seconds, channels)."""
+"""Extract CLIP features of videos: one of every second, or those of all frames of the clips of a config."""
 
 import argparse
-import json
 import os
 from pathlib import Path
 
@@ -18,10 +17,12 @@ from ..models.clip.preprocess import FramePreprocess
 from ..ops.second_means import SecondMeans
 from ..prepare.reverse_folder import VIDEO_SUFFIXES
 from ..registry import READERS
-from ..utils.distributed import close_distributed, gather_objects, is_main, rank, setup_distributed, world_size
+from ..utils.distributed import close_distributed, gather_objects, is_main, setup_distributed
 from ..utils.files import atomic, write_json
 from ..utils.logging import LOGGER, setup_logging
 from ..utils.records import FEATURE_RECORD, check_record, write_records
+from ._clip_features import ALL, run_config
+from ._feature_files import check_out, describe_clip, feature_file, names_of, unfinished
 from .common import Parser, add_device_arguments, command, make_writable
 
 POOLING = "mean of the L2-normalised image embeddings of the frames that appear in each second"
@@ -36,15 +37,25 @@ end, and the exit code is then 1; all others have their files.
 
     python tools/extract_clip_features.py VIDEOS --out FEATURES --model ViT-B-16-quickgelu --pretrained ViT-B-16.pt
     torchrun --nproc_per_node=8 tools/extract_clip_features.py ...          # the videos are shared between GPUs
+
+With --config in place of SRC, the videos are those of the config's datasets, the frames those of their pipeline, and
+the network the config's CLIP: OUT/<path of the video>.npy is (views, frames, channels), not normalised. The config
+trains on them in place of frames when its dataset has features="OUT"; a pipeline that augments has none.
+
+    python tools/extract_clip_features.py --config CONFIG --out FEATURES
+    python tools/train.py CONFIG --cfg-options feature_dir=FEATURES
 """
 
 
 def parser():
     """The arguments of the command."""
     cli = Parser(__doc__, EPILOG)
-    cli.add_argument("src", metavar="SRC", help="folder of class folders, folder of videos, or one video")
+    cli.add_argument("src", nargs="?", metavar="SRC", help="folder of class folders, folder of videos, or one video")
+    cli.add_argument("--config", metavar="CONFIG", help="in place of SRC: a config with datasets of clips")
+    cli.add_argument("--split", metavar="S", help=f"with --config: one of its datasets (default: {ALL})")
+    cli.add_argument("--cfg-options", nargs="+", default=[], metavar="a.b=v", help="overrides of keys of the config")
     cli.add_argument("--out", required=True, metavar="DIR", help="folder of the features")
-    cli.add_argument("--model", required=True, metavar="M", help="name in open_clip, local-dir:DIR, or a JSON file")
+    cli.add_argument("--model", metavar="M", help="with SRC: name in open_clip, local-dir:DIR, or a JSON file")
     cli.add_argument("--pretrained", metavar="P", help="file of weights, or the name of weights that open_clip fetches")
     cli.add_argument("--quick-gelu", action="store_true", help="run OpenAI's approximate GELU")
     cli.add_argument("--batch-size", type=_positive, default=64, metavar="N", help="frames per pass of the network")
@@ -54,14 +65,16 @@ def parser():
     cli.add_argument(
         "--precision",
         choices=("fp32", "fp16", "bf16"),
-        help="of the network (default: fp16 on a GPU, fp32 on the CPU)",
+        help="of the network (default: fp16 on a GPU with SRC, else fp32)",
     )
-    cli.add_argument("--dtype", choices=("float16", "float32"), default="float16", help="of the files")
+    cli.add_argument(
+        "--dtype", choices=("float16", "float32"), help="of the files (default: float16, with --config float32)"
+    )
     add_device_arguments(cli)
     cli.add_argument(
         "--num-workers", type=int, default=2, metavar="N", help="processes that decode, each its own video"
     )
-    cli.add_argument("--reader", default="pyav", help="video reader")
+    cli.add_argument("--reader", metavar="R", help="video reader (default: pyav)")
     cli.add_argument("--overwrite", action="store_true", help="make files again that are there")
     return cli
 
@@ -112,35 +125,18 @@ def _below(folder):
                 yield Path(place, name)
 
 
-def describe(clip, args, amp):
-    """What the features depend on, as it reads back from JSON."""
-    settings = {
-        "weights_sha256": clip.digest,
-        "model_config": clip.source.config,
-        "quick_gelu": clip.quick_gelu,
-        "embed_dim": clip.embed_dim,
-        "preprocess": clip.preprocess,
-        "frames_per_second": args.frames_per_second,
-        "precision": amp,
-        "dtype": args.dtype,
-        "reader": args.reader,
-        "unit_sec": 1,
-        "pooling": POOLING,
-    }
-    return json.loads(json.dumps(settings))
-
-
-def feature_file(out, name):
-    """Path of the features of one video, whatever dots are in its name."""
-    return Path(out, f"{name}.npy")
-
-
-def unfinished(videos, out, overwrite):
-    """{name: path} of the videos of this process that lack their file; with `overwrite`, of all of them."""
-    names = [name for name in videos if overwrite or not feature_file(out, name).is_file()]
-    # one list for all: files appear while processes look
-    names = gather_objects(names)[0]
-    return {name: videos[name] for name in names[rank() :: world_size()]}
+def check_options(args):
+    """Refuse options that do not go together, and fill in what SRC alone has."""
+    if (args.src is None) == (args.config is None):
+        raise ValueError("give one of SRC (videos) and --config (a config with datasets of clips)")
+    names = ("model", "pretrained", "quick_gelu", "frames_per_second", "reader") if args.config else ("split",)
+    names += () if args.config else ("cfg_options",)
+    given = [f"--{name.replace('_', '-')}" for name in names if getattr(args, name)]
+    if given:
+        what = "a config says that itself; see --cfg-options" if args.config else "they are of --config"
+        raise ValueError(f"{', '.join(given)}: {what}")
+    if not args.config and not args.model:
+        raise ValueError("--model is missing: a name in open_clip, local-dir:DIR, or a JSON file")
 
 
 def extract(encode, frames, names, save, *, workers=0):
@@ -190,22 +186,13 @@ def save_into(out, dtype):
     return save
 
 
-def check_out(videos, src, out, overwrite):
-    """Refuse features among the videos, and files that no record tells of."""
-    if out.resolve() == Path(src).resolve():
-        raise ValueError(f"--out {out} is the folder of the videos; choose another")
-    there = next((feature_file(out, name) for name in videos if feature_file(out, name).is_file()), None)
-    if there and not overwrite and not (out / FEATURE_RECORD).is_file():
-        raise ValueError(
-            f"{there} is there, but no {FEATURE_RECORD} tells what made it; choose another --out, or make it again "
-            "with --overwrite"
-        )
-
-
 def run(args):
     """Extract; returns 0, or 1 if a video could not be read."""
-    videos, out = find_videos(args.src), Path(args.out)
-    READERS.find(args.reader)
+    check_options(args)
+    if args.config:
+        return run_config(args)
+    videos, out, reader = find_videos(args.src), Path(args.out), args.reader or "pyav"
+    READERS.find(reader)
     device = setup_distributed(args.device)
     try:
         setup_logging()
@@ -214,16 +201,17 @@ def run(args):
         torch.manual_seed(args.seed)
         clip = load_clip(args.model, args.pretrained, quick_gelu=True if args.quick_gelu else None)
         amp = args.precision or ("fp16" if device.type == "cuda" else "fp32")
-        settings = describe(clip, args, amp)
+        options = {"frames_per_second": args.frames_per_second, "reader": reader}
+        kept = {"precision": amp, "dtype": args.dtype or "float16", "unit_sec": 1, "pooling": POOLING}
+        settings = describe_clip(clip, **options, **kept)
         check_record(out / FEATURE_RECORD, settings, overwrite=args.overwrite)
-        made = {"model": _found(clip.name), "pretrained": _found(clip.pretrained), "trained": clip.trained}
-        record = {out / FEATURE_RECORD: {**made, **settings}}
+        record = {out / FEATURE_RECORD: {**names_of(clip), **settings}}
         todo = unfinished(videos, out, args.overwrite)
         write_records(record, complete=False, overwrites=args.overwrite)
-        options = {"batch_size": args.batch_size, "frames_per_second": args.frames_per_second, "reader": args.reader}
-        frames = SecondFrames(todo.values(), FramePreprocess(clip.preprocess).resize, **options)
+        resize = FramePreprocess(clip.preprocess).resize
+        frames = SecondFrames(todo.values(), resize, batch_size=args.batch_size, **options)
         cast = autocast(device, precision(None if amp == "fp32" else amp))
-        encode, save = FrameEncoder(clip, device, cast), save_into(out, args.dtype)
+        encode, save = FrameEncoder(clip, device, cast), save_into(out, kept["dtype"])
         failed = extract(encode, frames, list(todo), save, workers=args.num_workers)
         failed = {name: text for part in gather_objects(failed) for name, text in part.items()}
         write_records(record, complete=not failed, overwrites=False, failed=failed)
@@ -233,11 +221,6 @@ def run(args):
         return 1 if failed else 0
     finally:
         close_distributed()
-
-
-def _found(name):
-    """The absolute path of a file that was named, for a record that is read from elsewhere; other names as they are."""
-    return str(Path(name).resolve()) if name is not None and Path(name).is_file() else name
 
 
 def main(argv=None):

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from ..config import dataset_config
 from ..engine import Runner
 from ..engine.branch import fill_branches
 from ..engine.checkpoint import checkpoint_files
@@ -30,6 +31,7 @@ def parser():
     cli.add_argument("--checkpoint", metavar="P", help="PATH or PATH:KEY (default: the run's best.pth, else its last)")
     choices = (*BRANCHES, ALL)
     cli.add_argument("--direction", choices=choices, default=ALL, help="which results of a pair")
+    cli.add_argument("--split", default="test", help="the part of the config's `dataset` to evaluate")
     cli.add_argument("--per_class", action="store_true", help="also print the AP of every class")
     cli.add_argument("--out", metavar="JSON", help="write the numbers to this file")
     cli.add_argument(
@@ -48,11 +50,12 @@ def run(args):
     check_outputs(args)
     if args.predictions:
         setup_logging()
-        metric = METRICS.build(cfg.evaluation)
-        if not hasattr(metric, "compute_file"):
+        if not hasattr(METRICS.find(cfg.evaluation.type), "compute_file"):
             raise ValueError(f"--predictions: the metric {cfg.evaluation.type} reads no files; give a checkpoint")
+        metric = METRICS.build(cfg.evaluation)
         show(metric, metric.compute_file(args.predictions), args)
         return 0
+    dataset_config(cfg.dataset, args.split)  # a split that is misspelt should show before the model is built
     if args.direction != ALL:
         cfg.model.directions = [FORWARD, BACKWARD] if args.direction == MERGED else [args.direction]
     device = setup_distributed(args.device)
@@ -61,8 +64,8 @@ def run(args):
         make_writable(folder, "--work_dir")
         setup_logging(folder / "test_log.txt")
         cfg.solver.ema = {"type": "NoAverage"}
-        metric = Unscored(cfg.evaluation) if args.not_eval else METRICS.build(cfg.evaluation)
-        runner = Runner(cfg, work_dir=folder, device=device, seed=args.seed, training=False)
+        runner = Runner(cfg, work_dir=folder, device=device, seed=args.seed, training=False, split=args.split)
+        metric = Unscored(runner.build_metric(scored=False)) if args.not_eval else runner.build_metric()
         load_model(runner, args, folder, getattr(metric, "classes", None))
         metrics = runner.evaluate(metric=metric)
         if is_main():
@@ -82,8 +85,8 @@ def main(argv=None):
 class Unscored:
     """A metric that takes in and saves results but computes no numbers, so it needs no ground truth."""
 
-    def __init__(self, cfg):
-        self.metric = METRICS.build(cfg, scored=False)
+    def __init__(self, metric):
+        self.metric = metric
         self.update, self.save = self.metric.update, self.metric.save
         self.classes = getattr(self.metric, "classes", None)
 
@@ -97,6 +100,7 @@ def refuse_contradictions(args):
     refused = {
         "--checkpoint and --for_resume or --back_resume": args.checkpoint and (args.for_resume or args.back_resume),
         "--predictions and --direction": args.predictions and args.direction != ALL,
+        "--predictions and --split": args.predictions and args.split != "test",
         "--predictions and --not_eval": args.predictions and args.not_eval,
         "--out, which holds numbers, and --not_eval": args.out and args.not_eval,
     }

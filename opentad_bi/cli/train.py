@@ -122,10 +122,11 @@ def keep_configs(folder, path, cfg):
 
 
 def check_data(cfg):
-    """Log what the fast check finds in the training and test sets; errors end the run before it starts."""
+    """Log what the fast check finds in all sets; errors end the run before it starts."""
     from ..datasets.check import check_dataset, table
 
-    sets = [dataset_config(cfg.dataset, split) for split in ("train", "test")]
+    splits = [split for split in ("train", "val", "test") if split != "val" or split in cfg.dataset]
+    sets = [dataset_config(cfg.dataset, split) for split in splits]
     findings = [finding for data in sets for finding in check_dataset(data, full=False)]
     if findings:
         LOGGER.warning("dataset check\n%s", table(findings))

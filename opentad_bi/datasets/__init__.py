@@ -1,6 +1,17 @@
 """The datasets of opentad_bi; importing this package registers them, the transforms and the video readers."""
 
-from . import cached_predictions, paired, readers, stream, thumos14, transforms, video_feature
+from . import (
+    cached_predictions,
+    paired,
+    readers,
+    stream,
+    thumos14,
+    transforms,
+    video_feature,
+    video_folder,
+    video_lists,
+    video_mix,
+)
 from .annotation import write_class_map
 
 __all__ = [
@@ -11,5 +22,8 @@ __all__ = [
     "thumos14",
     "transforms",
     "video_feature",
+    "video_folder",
+    "video_lists",
+    "video_mix",
     "write_class_map",
 ]

@@ -4,6 +4,7 @@ import csv
 import re
 from pathlib import Path
 
+_NUMBERED = re.compile(r"\d+\s+\S.*")
 _WORD_STARTS = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 
 
@@ -73,6 +74,25 @@ def read_class_names(path):
     """
     lines = read_lines(path, "list of classes")
     return _by_number(path, [(line, str(label), name) for label, (line, name) in enumerate(lines)], first=0)
+
+
+def read_classes(source):
+    """Names of classes by label, whatever they come from.
+
+    Args:
+        source: a list of names; a table of labels (.csv); a file of lines "1 name" like classInd.txt; or a file with
+            one name per line.
+    Returns:
+        tuple of C names.
+    Raises:
+        FileNotFoundError, ValueError: as the reader of that form says.
+    """
+    if not isinstance(source, (str, Path)):
+        return tuple(source)
+    if Path(source).suffix == ".csv":
+        return read_label_table(source)
+    numbered = all(_NUMBERED.fullmatch(text) for _, text in read_lines(source, "list of classes"))
+    return read_class_index(source) if numbered else read_class_names(source)
 
 
 def read_table(path, what, columns):

@@ -83,7 +83,7 @@ def draw_few_shot(videos, shots, *, seed, group=None, val_shots=0, val_share=0.0
 def _shuffled_groups(videos, name, group, rng):
     """The videos of one class as lists, one per group; groups and videos in an order by `rng`."""
     found = {}
-    for video in sorted(videos, key=lambda video: video.path):
+    for video in sorted(videos, key=lambda video: video.path.parts):
         found.setdefault(group(video.path, name) if group else video.path, []).append(video)
     lists = [found[key] for key in sorted(found)]
     lists = [lists[i] for i in rng.permutation(len(lists))]

@@ -10,9 +10,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ..ops.video_names import class_key
-from ..registry import nearest
+from ..registry import VIDEO_LISTS, nearest
 from ..utils.wording import some
-from .class_lists import read_class_index, read_lines, read_table
+from .class_lists import read_class_index, read_classes, read_lines, read_table
 
 logger = logging.getLogger(__name__)
 VIDEO_SUFFIXES = (".mp4", ".avi", ".mkv", ".mov", ".webm", ".mpg", ".mpeg", ".wmv", ".flv")
@@ -21,7 +21,7 @@ _UCF101_LINE = re.compile(r"(.+?)(?:\s+(\d+))?")
 _KINETICS_COLUMNS = ("label", "youtube_id", "time_start", "time_end", "split")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class ListedVideo:
     """A video file, relative to the folder of its data set, and its label from 0."""
 
@@ -44,6 +44,7 @@ class VideoList:
         return found
 
 
+@VIDEO_LISTS.register_module("ucf101")
 def read_ucf101(list_file, class_file):
     """Read a trainlist ("Class/v_Class_g08_c01.avi 1") or testlist (path only) of UCF101.
 
@@ -73,6 +74,7 @@ def read_ucf101(list_file, class_file):
     return _listed(list_file, classes, rows)
 
 
+@VIDEO_LISTS.register_module("hmdb51")
 def read_hmdb51(folder, split, part, *, classes=None):
     """Read the files <class>_test_split<N>.txt of HMDB51, whose lines are "video.avi 0|1|2".
 
@@ -80,7 +82,8 @@ def read_hmdb51(folder, split, part, *, classes=None):
         folder: where those files lie.
         split: 1, 2 or 3.
         part: "train" (1), "test" (2) or "unused" (0).
-        classes: names in the order of the labels, however spelt, or None: all classes sorted by name.
+        classes: names in the order of the labels, however spelt, as a list or a file (`read_classes`), or None: all
+            classes sorted by name.
     Returns:
         VideoList with paths <class>/<video>, the class spelt as its file is.
     Raises:
@@ -94,7 +97,7 @@ def read_hmdb51(folder, split, part, *, classes=None):
     names = sorted(path.name.removesuffix(ending) for path in folder.iterdir() if path.name.endswith(ending))
     if not names:
         raise FileNotFoundError(f"folder {folder} holds no file <class>{ending} (splits are 1, 2 and 3)")
-    classes, label_of_file = tuple(names if classes is None else classes), _labels(names)
+    classes, label_of_file = tuple(names) if classes is None else read_classes(classes), _labels(names)
     files = [names[label_of_file(name, f"folder {folder} of HMDB51 lists: class")] for name in classes]
     videos = []
     for label, name in enumerate(files):
@@ -113,12 +116,14 @@ def _hmdb51_lines(file, name, label):
         yield line, Path(name, video), label, flag[0]
 
 
+@VIDEO_LISTS.register_module("kinetics")
 def read_kinetics(table, *, classes=None, split=None):
     """Read a CSV file of Kinetics-400: label, youtube_id, time_start, time_end, split and perhaps is_cc.
 
     Args:
         table: the file; times are whole seconds.
-        classes: names in the order of the labels, or None: those of the whole file, sorted.
+        classes: names in the order of the labels, as a list or a file (`read_classes`), or None: those of the whole
+            table, sorted.
         split: keep the lines of this split, or None: all.
     Returns:
         VideoList with paths <class>/<id>_<start, 6 digits>_<end, 6 digits>.mp4.
@@ -126,7 +131,7 @@ def read_kinetics(table, *, classes=None, split=None):
         FileNotFoundError, KeyError, ValueError: naming file, line and value.
     """
     lines = read_table(table, "video list", _KINETICS_COLUMNS)
-    classes = tuple(sorted({row["label"] for _, row in lines}) if classes is None else classes)
+    classes = tuple(sorted({row["label"] for _, row in lines})) if classes is None else read_classes(classes)
     splits = {row["split"] for _, row in lines}
     if split is not None and split not in splits:
         raise KeyError(f"video list {table} has no split {split!r}; {nearest(split, splits, every=True)}")
@@ -145,12 +150,13 @@ def read_kinetics(table, *, classes=None, split=None):
     return _listed(table, classes, rows)
 
 
+@VIDEO_LISTS.register_module("numbered")
 def read_numbered(list_file, classes, *, separator=" ", class_folders=False):
     """Read lines of a file and its label from 0: "file label" (X-CLIP, ViFi-CLIP) or "file,label" (Vita-CLIP).
 
     Args:
         list_file: the file.
-        classes: names by label.
+        classes: names by label, as a list or a file (`read_classes`).
         separator: what stands before the label: " " (any blanks) or ",".
         class_folders: the files lie in folders called as their classes, which the list does not say.
     Returns:
@@ -160,7 +166,7 @@ def read_numbered(list_file, classes, *, separator=" ", class_folders=False):
     """
     if separator not in (" ", ","):
         raise ValueError(f"separator {separator!r} is none of ' ' and ','")
-    classes, rows = tuple(classes), []
+    classes, rows = read_classes(classes), []
     for line, text in read_lines(list_file, "video list"):
         name, *number = text.rsplit(None if separator == " " else separator, 1)
         where = f"video list {list_file}, line {line}:"
@@ -207,6 +213,7 @@ def rename_classes(videos, reference):
     return replace(videos, classes=classes)
 
 
+@VIDEO_LISTS.register_module("folders")
 def read_class_folders(root):
     """List the videos below a folder that has one folder per class; classes and videos are sorted by name.
 
@@ -299,10 +306,14 @@ def _labels(classes):
         if twin != label:
             raise ValueError(f"the classes {classes[twin]!r} and {name!r} are one in two spellings")
 
+    spelt = {}  # large lists name few classes, each in one spelling
+
     def label_of(name, where):
-        if class_key(name) not in labels:
-            raise KeyError(f"{where} {name!r} is no class; {nearest(name, classes)}")
-        return labels[class_key(name)]
+        if name not in spelt:
+            if class_key(name) not in labels:
+                raise KeyError(f"{where} {name!r} is no class; {nearest(name, classes)}")
+            spelt[name] = labels[class_key(name)]
+        return spelt[name]
 
     return label_of
 

@@ -7,6 +7,7 @@ import torch
 from ..registry import SCHEDULERS, check_keys
 from ..utils.logging import LOGGER
 from .classes import check_same_classes, file_classes
+from .continuing import continue_from, continue_schedule
 from .freeze import apply_trainable
 from .optimizers import build_optimizer
 from .weights import load_initial_weights
@@ -21,6 +22,8 @@ KEYS = (
     "load_missing",
     "load_unexpected",
     "load_required",
+    "continue_from",
+    "use_fresh_lr_scheduler",
 )
 
 
@@ -31,13 +34,14 @@ class Branch:
         name: key in `model.branches()`.
         module: the network.
         cfg: dict(optimizer, scheduler=None, clip_grad_norm=None, trainable=None, pretrained=None, load_from=None,
-            load_missing=(), load_unexpected=(), load_required=False).
+            load_missing=(), load_unexpected=(), load_required=False, continue_from=None, use_fresh_lr_scheduler=True).
         iters_per_epoch: optimizer steps in an epoch, for schedules counted in epochs; None: no training, so
             neither optimizer nor schedule is built.
     """
 
     def __init__(self, name, module, cfg, iters_per_epoch=None):
         check_keys(f"branches.{name}", cfg, KEYS)
+        _refuse_contradictions(name, cfg)
         self.name, self.module, self.cfg = name, module, cfg
         self.clip_grad_norm = cfg.get("clip_grad_norm")
         self.optimizer = self.scheduler = None
@@ -54,12 +58,15 @@ class Branch:
     def load_initial_weights(self):
         """Fill the network from `load_from`, else from `pretrained`, strictly; nothing if neither is given.
 
+        `continue_from` gives what fits of it afterwards, see `continue_from`.
+
         Returns:
-            all that the file `load_from` holds; {} without one.
+            all that the file `load_from` or `continue_from` holds; {} without one.
         Raises:
             ValueError: `load_required`, as in experiments that go on from trained networks, but no `load_from`.
         """
-        source = self.cfg.get("load_from") or (self.cfg.get("pretrained") or {}).get("path")
+        more = self.cfg.get("continue_from")
+        source = self.cfg.get("load_from") or (self.cfg.get("pretrained") or {}).get("path") or more
         frozen = sum(p.numel() for p in self.module.parameters() if not p.requires_grad)
         if self.cfg.get("load_required") and not self.cfg.get("load_from"):
             raise ValueError(
@@ -68,7 +75,13 @@ class Branch:
             )
         if frozen and not source and not getattr(self.module, "comes_trained", False):
             LOGGER.warning("%s: no initial weights, so %s frozen parameters stay random", self.name, f"{frozen:,}")
-        return load_initial_weights(self.name, self.module, self.cfg)
+        content = load_initial_weights(self.name, self.module, self.cfg)
+        if not more:
+            return content
+        content = continue_from(self.name, self.module, more)
+        if self.optimizer and not self.cfg.get("use_fresh_lr_scheduler", True):
+            continue_schedule(self, content, more)
+        return content
 
     @property
     def parameters(self):
@@ -113,8 +126,23 @@ class Branch:
         if self.optimizer:
             self.optimizer.load_state_dict(state["optimizer"])
         if self.scheduler:
-            own = self.scheduler.state_dict()
-            self.scheduler.load_state_dict({k: v for k, v in state["scheduler"].items() if k in own})
+            self.load_schedule(state["scheduler"])
+
+    def load_schedule(self, state):
+        """Restore the schedule alone: what of `state` belongs to one of its kind."""
+        own = self.scheduler.state_dict()
+        self.scheduler.load_state_dict({k: v for k, v in state.items() if k in own})
+
+
+def _refuse_contradictions(name, cfg):
+    """ValueError for sources of weights, or of a schedule, that exclude or lack each other."""
+    if cfg.get("load_from") and cfg.get("continue_from"):
+        raise ValueError(
+            f"branches.{name}: load_from {cfg['load_from']!r} fills the whole network, continue_from "
+            f"{cfg['continue_from']!r} what fits of it; give one of them"
+        )
+    if not (cfg.get("use_fresh_lr_scheduler", True) or cfg.get("continue_from")):
+        raise ValueError(f"branches.{name}: use_fresh_lr_scheduler=False needs a continue_from with the schedule")
 
 
 def fill_branches(branches, known):
@@ -129,5 +157,6 @@ def fill_branches(branches, known):
     names = dict(known)
     for branch in branches:
         content = branch.load_initial_weights()
-        names[str(branch.cfg.get("load_from"))] = file_classes(content, branch.module)
+        source = branch.cfg.get("load_from") or branch.cfg.get("continue_from")
+        names[str(source)] = None if hasattr(branch.module, "partial_state") else file_classes(content, branch.module)
     check_same_classes(names)

@@ -1,5 +1,19 @@
 """Names of classes that come from several places: a label means the same class in all of them, or it is an error."""
 
+import inspect
+
+
+def asks_for_classes(kind, cfg):
+    """Does what `cfg` describes take `classes`, which `cfg` does not give?
+
+    Args:
+        kind: the registry of the component.
+        cfg: dict(type, ...).
+    """
+    if not isinstance(cfg, dict) or "type" not in cfg or "classes" in cfg:
+        return False
+    return "classes" in inspect.signature(kind.find(cfg["type"])).parameters
+
 
 def file_classes(content, module=None):
     """Names by label that the content of a checkpoint gives, or None where it gives none.

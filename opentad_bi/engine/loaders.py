@@ -6,31 +6,31 @@ from torch.utils.data import DataLoader, Sampler
 from ..config import dataset_config
 from ..registry import DATASETS
 from ..utils.distributed import rank, world_size
-from .worker_signals import heed_parent_alone
+from .worker_signals import heed_parent_alone, held_sigterm
 
 
 class EpochSampler(Sampler):
-    """Shuffled (index, draw seed) pairs of this process's share of an epoch; incomplete global batches are dropped.
+    """Shuffled (index, draw seed) pairs of this process's share of an epoch; what fills no `unit` is dropped.
 
     Args:
         length: number of samples in the dataset.
-        global_batch: samples per iteration over all processes.
+        unit: samples over all processes that come together or not at all: those of an iteration, or of a micro-batch.
         seed: seed of the run.
         weights: (length,) how often each sample is drawn, in proportion, with replacement; None: each once.
 
     Set `epoch` before iterating, and `skip` to leave out the first samples of this process in that epoch.
     """
 
-    def __init__(self, length, global_batch, seed, weights=None):
-        if global_batch < 1:
-            raise ValueError(f"solver.train.batch_size x accumulate is {global_batch}; it must be at least 1")
-        if length < global_batch:
+    def __init__(self, length, unit, seed, weights=None):
+        if unit < 1:
+            raise ValueError(f"solver.train.batch_size x accumulate is {unit}; it must be at least 1")
+        if length < unit:
             raise ValueError(
-                f"the training set has {length} samples, fewer than one batch of {global_batch}; "
+                f"the training set has {length} samples, fewer than one batch of {unit}; "
                 "lower solver.train.batch_size or solver.accumulate"
             )
         self.length, self.seed, self.weights = length, seed, weights
-        self.used = length // global_batch * global_batch
+        self.used = length // unit * unit
         self.epoch, self.skip = 0, 0
 
     def __iter__(self):
@@ -66,7 +66,7 @@ def share_of_batch(batch_size, processes):
     return batch_size // processes
 
 
-def train_loader(dataset, *, batch_size, num_workers, accumulate, seed, pin_memory=False):
+def train_loader(dataset, *, batch_size, num_workers, accumulate, seed, drop_last=True, pin_memory=False):
     """Loader of training micro-batches.
 
     Args:
@@ -76,10 +76,13 @@ def train_loader(dataset, *, batch_size, num_workers, accumulate, seed, pin_memo
         num_workers: loader processes in this process.
         accumulate: micro-batches per iteration.
         seed: seed of the run.
+        drop_last: False: the last iteration of an epoch may have fewer micro-batches.
         pin_memory: page-locked batches, for a GPU.
     """
     weights = getattr(dataset, "sample_weights", None)
-    sampler = EpochSampler(len(dataset), batch_size * accumulate, seed, weights)
+    if accumulate < 1:
+        raise ValueError(f"solver.accumulate is {accumulate}; it must be at least 1")
+    sampler = EpochSampler(len(dataset), batch_size * (accumulate if drop_last else 1), seed, weights)
     return _loader(dataset, sampler, share_of_batch(batch_size, world_size()), num_workers, pin_memory)
 
 
@@ -89,8 +92,16 @@ def eval_loader(dataset, *, batch_size, num_workers, pin_memory=False):
     return _loader(dataset, indices, max(1, batch_size // world_size()), num_workers, pin_memory), indices
 
 
+class _Loader(DataLoader):
+    """A loader whose workers heed no signal but that of their parent."""
+
+    def __iter__(self):
+        with held_sigterm():
+            return super().__iter__()
+
+
 def _loader(dataset, sampler, batch_size, num_workers, pin_memory):
-    return DataLoader(
+    return _Loader(
         dataset,
         batch_size=batch_size,
         sampler=sampler,

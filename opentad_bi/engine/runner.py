@@ -17,15 +17,17 @@ from ..utils.distributed import mean_over_ranks, rank, share_buffers, world_size
 from ..utils.logging import LOGGER
 from .branch import Branch, fill_branches
 from .checkpoint import load_checkpoint
-from .classes import check_same_classes
+from .classes import asks_for_classes, check_same_classes
 from .evaluate import evaluate
 from .freeze import train_mode
 from .hooks import WORKFLOW_KEYS, EvaluateHook, StopRun, build_hooks
 from .loaders import build_dataset, sample_names, to_device, train_loader
+from .means import EpochMeans
 from .precision import autocast, precision
 from .state import class_names, restore_run
 
 SOLVER_KEYS = ("train", "val", "test", "amp", "accumulate", "ema", "static_graph", "fp16_compress")
+TRAIN_KEYS = ("batch_size", "num_workers", "drop_last")
 MAX_OVERFLOWS = 10  # iterations in a row whose losses overflow fp16
 
 
@@ -43,18 +45,21 @@ class Runner:
         seed: seed of weights, shuffling and draws.
         training: False builds neither optimizers nor the training set.
         fresh: False leaves out the initial weights, which a resume would replace.
+        split: what is evaluated; None: "val" during training if the config has it, else "test".
 
-    State that hooks read and write: `epoch` and `iteration` in it (the next ones to do), `losses` (means over the
-    processes) and `lrs` of the last iteration, `metrics` of the last evaluation, `scores` ({epoch: score} of all of
-    them), and `stop` (a reason to leave the loop after this iteration, or None). A hook that wants one process's wish
-    to stop all of them sets `stop_requested`.
+    State that hooks read and write: `epoch` and `iteration` in it (the next ones to do), `losses` and `watched` (means
+    over the processes) and `lrs` of the last iteration, `means` of both over the epoch, `metrics` of the last
+    evaluation, `scores` ({epoch: score} of all of them), and `stop` (a reason to leave the loop after this iteration,
+    or None). A hook that wants one process's wish to stop all of them sets `stop_requested`.
     """
 
-    def __init__(self, cfg, *, work_dir, device, seed=42, training=True, fresh=True):
+    def __init__(self, cfg, *, work_dir, device, seed=42, training=True, fresh=True, split=None):
         self.cfg, self.work_dir, self.device, self.seed = cfg, work_dir, device, seed
         self.epoch = self.iteration = 0
-        self.losses, self.lrs, self.metrics, self.scores = {}, {}, None, {}
+        self.losses, self.watched, self.lrs, self.metrics, self.scores = {}, {}, {}, None, {}
+        self.means = {kind: EpochMeans() for kind in ("losses", "watched")}
         self.stop, self.stop_requested, self.evaluating, self.overflows = None, False, False, 0
+        self.training, self.split = training, split or ("val" if training and "val" in cfg.dataset else "test")
         seed_everything(seed)
         self.solver, self.datasets, self.model = cfg.solver, {}, None
         check_keys("solver", cfg.solver, SOLVER_KEYS)
@@ -63,19 +68,19 @@ class Runner:
         self.end_epoch = cfg.workflow.end_epoch
         if training:
             self._build_loader()
-        self.model = MODELS.build(cfg.model).to(device)
+        self.model = MODELS.build(cfg.model, **self._context(MODELS, cfg.model)).to(device)
         for split, dataset in self.datasets.items():
             self._match(split, dataset)
         self.branches = self._build_branches(self.iters_per_epoch if training else None)
         self._set_precision()
         if training and fresh:
-            fill_branches(self.branches.values(), {"dataset.train": class_names(self.dataset("train")).get("classes")})
+            fill_branches(self.branches.values(), {"dataset.train": self.classes})
         self.ema = EMAS.build(self.solver.get("ema", {"type": "ExponentialMovingAverage"}), model=self.model)
         self.ddp = self._wrap() if training else self.model
         self.hooks = build_hooks(cfg) if training else []
         if training and any(isinstance(hook, EvaluateHook) and hook.interval for hook in self.hooks):
             self.build_metric()  # what is wrong with it should show before the training, not after
-            self.dataset("test")
+            self.dataset(self.split)
         torch.manual_seed(seed + rank())  # dropout of its own in every process
 
     def train(self, resume=None):
@@ -98,6 +103,8 @@ class Runner:
     def train_epoch(self):
         """The rest of the current epoch."""
         train_mode(self.model)
+        if self.iteration == 0:
+            self.means = {kind: EpochMeans() for kind in self.means}
         self.sampler.epoch = self.epoch
         self.sampler.skip = self.iteration * self.accumulate * self.loader.batch_size
         batches = iter(self.loader)
@@ -113,7 +120,7 @@ class Runner:
     def train_step(self, batches):
         """One iteration: the gradients of `batches` are averaged, then every branch steps once."""
         self.lrs = {name: branch.lrs for name, branch in self.branches.items()}
-        parts = []
+        parts, watched = [], []
         for i, batch in enumerate(batches):
             last = i == len(batches) - 1
             with nullcontext() if last or self.ddp is self.model else self.ddp.no_sync():
@@ -122,7 +129,8 @@ class Runner:
                 total = sum(losses.values()) / len(batches)
                 self.scaler.scale(total).backward()
             parts.append(losses)
-        self._record(parts, batches)
+            watched.append(dict(getattr(self.model, "watched", {})))
+        self._record(parts, watched, batches)
         norms = {name: branch.clip(self.scaler) for name, branch in self.branches.items()}
         if not self.scaler.is_enabled() and not all(math.isfinite(norm) for norm in norms.values()):
             self._refuse(f"gradient norms {norms}", batches)
@@ -130,10 +138,13 @@ class Runner:
             branch.step(self.scaler)
         self.scaler.update()
         self.ema.update()
+        self.means["losses"].add(self.losses)
+        self.means["watched"].add(self.watched)
 
-    def evaluate(self, split="test", metric=None):
-        """Numbers of the averaged weights on `dataset[split]`; also left in `self.metrics`."""
-        size = self.solver[split]
+    def evaluate(self, split=None, metric=None):
+        """Numbers of the averaged weights on `dataset[split]` (None: the runner's); also left in `self.metrics`."""
+        split = split or self.split
+        size = self.solver.get(split) or self.solver.test
         self.metric = metric or self.build_metric()
         share_buffers(self.ema.module)
         self.evaluating = True
@@ -159,6 +170,11 @@ class Runner:
                 self._match(split, self.datasets[split])
         return self.datasets[split]
 
+    @cached_property
+    def classes(self):
+        """Names of the classes of the data by label, or None where the data have none."""
+        return class_names(self.dataset("train" if self.training else self.split)).get("classes")
+
     @property
     def best(self):
         """Best score of the evaluations so far, or None."""
@@ -169,9 +185,10 @@ class Runner:
         """The config as Python source, for checkpoints."""
         return config_text(self.cfg)
 
-    def build_metric(self):
-        """A fresh metric, as `evaluation` describes it."""
-        return METRICS.build(self.cfg.evaluation)
+    def build_metric(self, **options):
+        """A fresh metric, as `evaluation` describes it; `options` are given where its constructor takes them."""
+        cfg = self.cfg.evaluation
+        return METRICS.build(cfg, **self._context(METRICS, cfg), **options)
 
     def call(self, point):
         """Let every hook act at `point`."""
@@ -190,15 +207,18 @@ class Runner:
         if failures and sys.exc_info()[0] is None:
             raise failures[0]
 
-    def _record(self, parts, batches):
-        """Mean losses over micro-batches and processes; all processes stop together on a loss that is not finite."""
-        names = list(parts[0])
-        means = [torch.stack([p[name].detach().float() for p in parts]).mean() for name in names]
+    def _record(self, parts, watched, batches):
+        """Mean numbers over micro-batches and processes; all processes stop together on a loss that is not finite."""
+        losses, watched = _over_micro_batches(parts), _over_micro_batches(watched)
         asked = torch.tensor(float(self.stop_requested))
-        *values, asked = mean_over_ranks(torch.stack([*means, asked.to(means[0].device)]).cpu()).tolist()
-        self.losses = dict(zip(names, values, strict=True))
+        device = next(iter(losses.values())).device
+        numbers = torch.stack([number.to(device) for number in (*losses.values(), *watched.values(), asked)])
+        *values, asked = mean_over_ranks(numbers.cpu()).tolist()
+        self.losses = dict(zip(losses, values[: len(losses)], strict=True))
+        self.watched = dict(zip(watched, values[len(losses) :], strict=True))
         if asked:
             self.stop = "a signal"
+        values = values[: len(losses)]
         if all(np.isfinite(values)):
             self.overflows = 0
             return
@@ -223,19 +243,25 @@ class Runner:
         if hasattr(self.model, "check_dataset"):
             self.model.check_dataset(dataset)
 
+    def _context(self, kind, cfg):
+        """{"classes": names} for a component that asks for them and whose config leaves them to the data."""
+        return {"classes": self.classes} if asks_for_classes(kind, cfg) and self.classes else {}
+
     def _build_loader(self):
         size = self.solver.train
+        check_keys("solver.train", size, TRAIN_KEYS)
         self.loader = train_loader(
             self.dataset("train"),
             batch_size=size.batch_size,
             num_workers=size.num_workers,
             accumulate=self.accumulate,
             seed=self.seed,
+            drop_last=size.get("drop_last", True),
             pin_memory=self.device.type == "cuda",
         )
         self.sampler = self.loader.sampler
         self.global_batch = size.batch_size * self.accumulate
-        self.iters_per_epoch = self.sampler.used // self.global_batch
+        self.iters_per_epoch = math.ceil(self.sampler.used / self.global_batch)
 
     def _build_branches(self, iters_per_epoch):
         modules, cfgs = self.model.branches(), self.cfg.branches
@@ -267,6 +293,11 @@ class Runner:
 
             ddp.register_comm_hook(state=None, hook=fp16_compress_hook)
         return ddp
+
+
+def _over_micro_batches(parts):
+    """{name: 0-d mean} of a list of {name: 0-d tensor}."""
+    return {name: torch.stack([part[name].detach().float() for part in parts]).mean() for name in parts[0]}
 
 
 def seed_everything(seed):

@@ -92,6 +92,31 @@ class ConstantWarmupCosineAnnealingLR(LinearWarmupCosineAnnealingLR):
 
 
 @SCHEDULERS.register_module()
+class EpochCosineAnnealingLR(_WarmUp):
+    """Half a cosine down to `eta_min` in one step per epoch: torch's `CosineAnnealingLR`, stepped after every epoch.
+
+    Epoch e of a group with the base rate b uses eta_min + (b - eta_min) * (1 + cos(pi * e / max_epoch)) / 2.
+
+    Args:
+        optimizer: the optimizer whose groups are scheduled.
+        max_epoch: epochs until the rate reaches `eta_min`.
+        iters_per_epoch: iterations in an epoch.
+        eta_min: rate at the end.
+    """
+
+    def __init__(self, optimizer, *, max_epoch, iters_per_epoch, eta_min=0.0):
+        if max_epoch < 1:
+            raise ValueError(f"max_epoch {max_epoch} must be at least 1")
+        self.max_epoch, self.iters_per_epoch, self.eta_min = max_epoch, iters_per_epoch, eta_min
+        super().__init__(optimizer, warmup=0, warmup_start_lr=0.0, warmup_steps=0)
+
+    def after_warmup(self, base, i):
+        """Rate of the epoch that iteration `i` lies in."""
+        phase = math.pi * (i // self.iters_per_epoch) / self.max_epoch
+        return self.eta_min + 0.5 * (base - self.eta_min) * (1 + math.cos(phase))
+
+
+@SCHEDULERS.register_module()
 class LinearWarmupMultiStepLR(_WarmUp):
     """Linear warm-up of step base / W, then the rate times `gamma` at each milestone.
 

@@ -15,7 +15,8 @@ def run_state(runner):
     """Everything needed to go on: weights, averages, optimizers, schedules, scaler, progress, random states.
 
     `epoch` is the last finished epoch, counted from 0, as in OpenTAD's files; `iteration` counts the iterations
-    done since. `classes` are the names that the training set gives its labels, where it does.
+    done since; `means` and `lrs` are of the epoch so far, or of the finished one. `classes` are the names that the
+    training set gives its labels, where it does.
     """
     random_states = gather_objects(_random_state(runner.device))
     return {
@@ -30,6 +31,8 @@ def run_state(runner):
         "seed": runner.seed,
         "global_batch": runner.global_batch,
         "best": runner.best,
+        "means": {kind: means.state_dict() for kind, means in runner.means.items()},
+        "lrs": runner.lrs,
         "config": runner.config_text,
         **class_names(runner.dataset("train")),
     }
@@ -54,6 +57,9 @@ def restore_run(runner, state, path):
         branch.load_state_dict(state["branches"][name])
     runner.scaler.load_state_dict(state["scaler"])
     runner.epoch, runner.iteration = state["epoch"] + 1, state["iteration"]
+    for kind, means in state.get("means", {}).items():
+        runner.means[kind].load_state_dict(means)
+    runner.lrs = state.get("lrs", {})
     _compare_configs(runner, state, path)
     if state["seed"] != runner.seed:
         LOGGER.warning("the run was started with seed %d; it goes on with that, not %d", state["seed"], runner.seed)

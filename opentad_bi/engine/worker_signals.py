@@ -1,8 +1,25 @@
 """Signals in the worker processes of data loaders: a run is ended by its main process, a worker by its parent."""
 
+import contextlib
 import os
 import signal
 import threading
+
+
+@contextlib.contextmanager
+def held_sigterm():
+    """Block SIGTERM in this thread, and so in every thread of the workers that are forked meanwhile.
+
+    Packages that start threads of their own in a forked process (as loggers do) would else take the signal there.
+    """
+    if not hasattr(signal, "sigwaitinfo"):
+        yield
+        return
+    former = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, former)
 
 
 def heed_parent_alone(worker):

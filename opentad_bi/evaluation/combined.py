@@ -11,16 +11,18 @@ class CombinedMetrics:
         metrics: list of descriptions of metrics.
         select: index of the metric whose `score` selects a checkpoint.
         scored: False: the metrics only take in and save results.
+        classes: names by label, for those metrics that ask for them and whose description gives none.
     Raises:
         ValueError: no metrics; `select` is none of them.
     """
 
-    def __init__(self, metrics, select=0, scored=True):
+    def __init__(self, metrics, select=0, scored=True, *, classes=None):
         if not isinstance(metrics, (list, tuple)) or not metrics:
             raise ValueError(f"metrics must be a list of at least one description of a metric; got {metrics!r}")
         if isinstance(select, bool) or not isinstance(select, int) or not 0 <= select < len(metrics):
             raise ValueError(f"select {select!r} is none of the metrics, numbered 0 to {len(metrics) - 1}")
-        self.metrics = [METRICS.build(cfg, scored=scored) for cfg in metrics]
+        context = {"classes": classes} if classes else {}
+        self.metrics = [METRICS.build(cfg, scored=scored, **context) for cfg in metrics]
         self.select = select
         self._names = [None] * len(metrics)  # {(direction, name)} of each metric, once computed
 

@@ -172,15 +172,16 @@ def differences(own, state, *, missing=(), unexpected=()):
     absent = [n for n in own if n not in state and not _matches(n, missing)]
     foreign = [n for n in state if n not in own and not _matches(n, unexpected)]
     shapes = [
-        f"{n}: file {_shape(state[n])}, network {_shape(own[n])}"
+        f"{n}: file {shape_of(state[n])}, network {shape_of(own[n])}"
         for n in own
-        if n in state and _shape(state[n]) != _shape(own[n])
+        if n in state and shape_of(state[n]) != shape_of(own[n])
     ]
     lists = (("missing in the file", absent), ("unknown to the network", foreign), ("other shapes", shapes))
-    return "".join(f"\n  {title} ({len(names)}): {_list(names)}" for title, names in lists if names)
+    return "".join(f"\n  {title} ({len(names)}): {listing(names)}" for title, names in lists if names)
 
 
-def _shape(value):
+def shape_of(value):
+    """Shape of a tensor as a tuple; of another thing, the name of its type."""
     return tuple(value.shape) if isinstance(value, torch.Tensor) else type(value).__name__
 
 
@@ -188,8 +189,9 @@ def _matches(name, patterns):
     return any(fnmatchcase(name, pattern) for pattern in patterns)
 
 
-def _list(names):
-    """All names on one line, those that differ in numbers alone as one pattern with its count."""
-    patterns = Counter(re.sub(r"\b\d+\b", "*", name) for name in names)
-    single = {re.sub(r"\b\d+\b", "*", name): name for name in names}
+def listing(names):
+    """All names on one line, those that differ in numbers alone, shapes aside, as one pattern with its count."""
+    numbers = re.compile(r"\b\d+\b(?![^(]*\))")
+    patterns = Counter(numbers.sub("*", name) for name in names)
+    single = {numbers.sub("*", name): name for name in names}
     return ", ".join(f"{p} (x{n})" if n > 1 else single[p] for p, n in patterns.items())

@@ -1,4 +1,4 @@
-"""The published lists of UCF101, HMDB51 and Kinetics-400: how much they hold, and where their labels mislead."""
+"""The published lists of UCF101, HMDB51 and Kinetics-400: how much they hold, where their labels mislead, and draws."""
 
 import os
 import string
@@ -6,7 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from opentad_bi.datasets import video_selection
 from opentad_bi.datasets.class_lists import class_prompt_name, read_class_names, read_label_table
+from opentad_bi.datasets.few_shot import GROUPS
+from opentad_bi.datasets.video_folder import VideoFolder
 from opentad_bi.datasets.video_lists import read_hmdb51, read_numbered, read_ucf101, rename_classes
 
 SHARED = Path(os.environ.get("OPENTAD_SHARED", Path(__file__).resolve().parents[3] / "shared"))
@@ -114,3 +117,88 @@ def test_real_few_shot_test_list_is_that_of_ucf101(real):
     other = read_numbered(real / "few_shot/ucf_splits_val1.txt", classes)
     named = [{video.path.name: found.classes[video.label] for video in found.videos} for found in (official, other)]
     assert named[0] == named[1]
+
+
+# selections of a data set
+
+
+def official(real, data, part):
+    """Config of the official list of split 1."""
+    if data == "hmdb51":
+        return {"type": "hmdb51", "folder": str(real / "hmdb51"), "split": 1, "part": part}
+    folder = real / "ucf101"
+    return {
+        "type": "ucf101",
+        "list_file": str(folder / f"{part}list01.txt"),
+        "class_file": str(folder / "classInd.txt"),
+    }
+
+
+@pytest.fixture
+def all_there(monkeypatch):
+    """Take every listed file as there."""
+    monkeypatch.setattr(video_selection, "check_files", lambda videos, root, tolerate: videos)
+
+
+@pytest.mark.parametrize(("data", "classes"), [("ucf101", 101), ("hmdb51", 51)])
+@pytest.mark.parametrize("validation", [{"val_shots": 4}, {"val_share": 0.2}])
+@pytest.mark.usefixtures("all_there")
+def test_real_draws_share_no_group_with_their_validation(real, data, classes, validation):
+    whole, tests = (video_selection.read_videos(official(real, data, part), "videos") for part in ("train", "test"))
+    for seed, shots in enumerate((None, 1, 16)):
+        options = {"shots": shots, "group": data, "draw_seed": seed, **validation}
+        (train, names), (val, same) = (
+            video_selection.select_videos(whole, "videos", part=part, **options) for part in ("train", "val")
+        )
+        groups = [
+            {(v.label, GROUPS[data](v.path, whole.classes[v.label])) for v in part.videos} for part in (train, val)
+        ]
+        assert not groups[0] & groups[1] and names == same and len(names) == classes
+        assert min(train.counts()) > 0 if shots is None else set(train.counts()) == {shots}
+        assert set(val.counts()) == {4} if "val_shots" in validation else min(val.counts()) > 0
+        assert not {v.path for v in tests.videos} & {v.path for v in (*train.videos, *val.videos)}
+
+
+@pytest.mark.usefixtures("all_there")
+def test_real_labels_and_names_of_a_data_set(real):
+    pipeline = [{"type": "LoadClips", "frames": 8}]
+    data = VideoFolder(official(real, "ucf101", "train"), "videos", pipeline)
+    places = {name: data.classes.index(name) for name in ("Hammering", "Hammer Throw", "Jumping Jack", "Jump Rope")}
+    assert places == {"Hammering": 34, "Hammer Throw": 35, "Jumping Jack": 46, "Jump Rope": 47}
+    found = dict(zip(data.videos, data.labels.tolist(), strict=True))
+    assert len(data) == len(found) == 9537 and found["Hammering/v_Hammering_g08_c01"] == 34
+    assert found["HandstandPushups/v_HandStandPushups_g08_c01"] == data.classes.index("Handstand Pushups")
+    new = VideoFolder(official(real, "ucf101", "test"), "videos", pipeline, protocol="new")
+    assert len(new.classes) == 50 and new.classes == data.classes[51:] and new.frames == 8
+
+
+@pytest.mark.usefixtures("all_there")
+def test_real_base_and_new_lists_with_names_put_right(real):
+    reference = [official(real, "hmdb51", part) for part in ("train", "test")]
+    labels = str(real / "few_shot/hmdb_51_base_labels.csv")
+    base = {"type": "numbered", "list_file": str(real / "few_shot/base2novel_hmdb_base_val.txt"), "classes": labels}
+    listed, names = video_selection.select_videos(base, "videos", reference=reference)
+    right = [video_selection.read_videos(cfg, "videos") for cfg in reference]
+    truth = {v.path.name: class_prompt_name(found.classes[v.label]) for found in right for v in found.videos}
+    assert all(truth[video.path.name] == names[video.label] for video in listed.videos)
+    assert names != [class_prompt_name(name) for name in read_label_table(labels)]
+
+
+def test_real_clips_of_an_official_list(real, tmp_path):
+    clips = {path.stem: path for path in (SHARED / "data/videos/ucf101").glob("v_*_g01_c01.avi")}
+    if not clips:
+        pytest.skip(f"no clips of UCF101 below {SHARED}")
+    for stem, path in clips.items():
+        (tmp_path / stem.split("_")[1]).mkdir()
+        (tmp_path / stem.split("_")[1] / path.name).symlink_to(path)
+    steps = [
+        {"type": "LoadClips", "frames": 8, "views": 2},
+        {"type": "SpatialViews", "views": 3},
+        {"type": "CollectClip"},
+    ]
+    data = VideoFolder(official(real, "ucf101", "test"), tmp_path, steps, tolerate=0.9995)
+    batch = data.collate([data[i] for i in range(len(data))])
+    assert batch["inputs"].shape == (len(clips), 6, 8, 3, 224, 224)
+    for meta, label in zip(batch["meta"], batch["labels"].tolist(), strict=True):
+        assert data.classes[label] == class_prompt_name(meta.video.split("/")[0])
+    assert batch["inputs"].float().std((1, 2, 3, 4, 5)).min() > 10

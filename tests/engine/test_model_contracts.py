@@ -40,7 +40,7 @@ class ToyNamed(toy.ToyData):
 
 
 def test_model_and_data_must_have_the_same_classes(toy_config, make_runner):
-    toy_config.model = {"type": "ToyNamer"}
+    toy_config.model = {"type": "ToyNamer", "classes": ["a", "b"]}
     toy_config.dataset.train = {"type": "ToyNamed"}
     make_runner(toy_config)
     toy_config.dataset.train = {"type": "ToyNamed", "classes": ["b", "a"]}

@@ -5,34 +5,51 @@ A dataset gives `video`, `data_path`, `file_format`, `fps`, `duration_sec`, `sni
 on the grid and `gt_labels` (N,) int64; of a sliding window also `window_size`, `feature_start_idx` and
 `feature_end_idx` (inclusive). Steps exchange `imgs` uint8 (T', H, W, 3), `feats` float32 (T, C), `masks` bool (T,).
 All random draws come from `rng`, a `random.Random`.
+
+A dataset of classified videos gives `path`, `video`, `label` and `rng`. Its steps are `LoadClips` (to `imgs` uint8
+(V_t * T, h, w, 3) and `clips`, (V_t, T)), `SpatialViews` (to `imgs` (V, T, S, S, 3)), `Augment` and `CollectClip`.
 """
 
 from . import (
+    augment,
+    blur,
     collect,
+    collect_clip,
     color_jitter,
     compose,
     crop,
+    cutout,
     decode,
     features,
     flip,
     img_aug,
+    load_clips,
     load_frames,
     resize,
+    salt_pepper,
+    spatial_views,
     truncate,
     window_features,
 )
 
 __all__ = [
+    "augment",
+    "blur",
     "collect",
+    "collect_clip",
     "color_jitter",
     "compose",
     "crop",
+    "cutout",
     "decode",
     "features",
     "flip",
     "img_aug",
+    "load_clips",
     "load_frames",
     "resize",
+    "salt_pepper",
+    "spatial_views",
     "truncate",
     "window_features",
 ]

@@ -1,8 +1,7 @@
 """Crops, the same for all frames of a sample."""
 
-import math
-
 from ...registry import TRANSFORMS
+from .draws import check_range, random_box
 
 # T' frames, H height, W width
 
@@ -37,11 +36,8 @@ class RandomResizedCrop:
     """
 
     def __init__(self, area_range=(0.08, 1.0), aspect_ratio_range=(3 / 4, 4 / 3)):
-        for name, (low, high) in (("area_range", area_range), ("aspect_ratio_range", aspect_ratio_range)):
-            if not 0 < low <= high:
-                raise ValueError(f"RandomResizedCrop {name} {(low, high)} must be 0 < low <= high")
-        self.area_range = area_range
-        self.aspect_ratio_range = aspect_ratio_range
+        self.area_range = check_range("RandomResizedCrop area_range", area_range)
+        self.aspect_ratio_range = check_range("RandomResizedCrop aspect_ratio_range", aspect_ratio_range)
 
     def __call__(self, results):
         height, width = results["imgs"].shape[1:3]
@@ -51,15 +47,9 @@ class RandomResizedCrop:
 
     def box(self, height, width, rng):
         """Draw (left, top, right, bottom): the first of 10 that fits, else the largest central square."""
-        low, high = map(math.log, self.aspect_ratio_range)
-        for _ in range(10):
-            aspect = math.exp(rng.uniform(low, high))
-            area = rng.uniform(*self.area_range) * height * width
-            crop_width, crop_height = round(math.sqrt(area * aspect)), round(math.sqrt(area / aspect))
-            if 0 < crop_width <= width and 0 < crop_height <= height:
-                left = rng.randint(0, width - crop_width)
-                top = rng.randint(0, height - crop_height)
-                return left, top, left + crop_width, top + crop_height
+        box = random_box(height, width, self.area_range, self.aspect_ratio_range, rng=rng)
+        if box is not None:
+            return box
         side = min(height, width)
         left, top = (width - side) // 2, (height - side) // 2
         return left, top, left + side, top + side

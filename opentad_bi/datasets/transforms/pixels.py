@@ -19,15 +19,20 @@ def sheet(imgs):
 
 def look_up(imgs, table):
     """Replace every value by its entry in `table`, (256,) or (256, 3) uint8."""
-    table = table.reshape(1, 256, -1)
-    if table.shape[2] == 1:
-        table = np.repeat(table, 3, axis=2)
-    return cv2.LUT(sheet(imgs), np.ascontiguousarray(table)).reshape(imgs.shape)
+    return _look_up(sheet(imgs), table.reshape(256, -1)).reshape(imgs.shape)
 
 
 def look_up_each(imgs, tables):
-    """Replace values of frame t and channel c by `tables[t, :, c]`; tables (T', 256, 3) uint8."""
-    return np.stack([cv2.LUT(image, table[None]) for image, table in zip(imgs, tables, strict=True)])
+    """Replace values of frame t and channel c by `tables[t, :, c]`; tables (T', 256, 3), or (T', 256, 1) for all c."""
+    return np.stack([_look_up(image, table) for image, table in zip(imgs, tables, strict=True)])
+
+
+def _look_up(image, table):
+    """(H, W, 3) through (256, 1) or (256, 3)"""
+    if table.shape[1] == 1:
+        # values one by one: twice as fast as three channels with the same table
+        return cv2.LUT(image.reshape(len(image), -1), np.ascontiguousarray(table.T)).reshape(image.shape)
+    return cv2.LUT(image, np.ascontiguousarray(table)[None])
 
 
 def to_table(values):
@@ -55,7 +60,7 @@ def adjust_contrast(imgs, factor):
     """Blend each frame with its own mean luma."""
     means = np.asarray([cv2.mean(image)[:3] for image in imgs]) @ LUMA[0]
     values = means[:, None] + factor * (np.arange(256) - means[:, None])
-    return look_up_each(imgs, np.repeat(to_table(values)[:, :, None], 3, axis=2))
+    return look_up_each(imgs, to_table(values)[:, :, None])
 
 
 def adjust_saturation(imgs, factor):

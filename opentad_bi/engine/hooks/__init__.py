@@ -1,6 +1,7 @@
 """Side effects of training, at four points of the loop."""
 
 from ...registry import HOOKS
+from .artifacts import ArtifactsHook
 from .base import Hook
 from .checkpoint import CheckpointHook
 from .early_stop import EarlyStopHook
@@ -12,6 +13,7 @@ from .writers import WritersHook
 
 __all__ = [
     "WORKFLOW_KEYS",
+    "ArtifactsHook",
     "CheckpointHook",
     "EarlyStopHook",
     "EvaluateHook",

@@ -11,14 +11,14 @@ from .base import Hook
 
 @HOOKS.register_module()
 class LogHook(Hook):
-    """Log the running averages of the losses over the epoch every `interval` iterations and at its end.
+    """Log means over the epoch so far, of losses and all that is watched, every `interval` iterations and at its end.
 
     Args:
         interval: iterations between lines.
     """
 
     def __init__(self, interval=50):
-        self.interval, self.sums, self.count, self.bar = interval, {}, 0, None
+        self.interval, self.bar = interval, None
 
     def before_train(self, runner):
         """Open the progress bar."""
@@ -29,17 +29,10 @@ class LogHook(Hook):
                     runner.work_dir)  # fmt: skip
 
     def after_iter(self, runner):
-        """Add to the averages; write a line if it is time."""
+        """Write a line if it is time."""
         self.bar.update()
-        self.count += 1
-        for name, value in runner.losses.items():
-            self.sums[name] = self.sums.get(name, 0.0) + value
         if runner.iteration % self.interval == 0 or runner.iteration == runner.iters_per_epoch:
             LOGGER.info(self._line(runner))
-
-    def after_epoch(self, runner):
-        """Start new averages."""
-        self.sums, self.count = {}, 0
 
     def after_train(self, runner):
         """Close the bar."""
@@ -47,11 +40,11 @@ class LogHook(Hook):
             self.bar.close()
 
     def _line(self, runner):
-        means = {name: value / self.count for name, value in self.sums.items()}
+        means = runner.means["losses"].values()
         parts = [f"[Train]: [{runner.epoch:03d}][{runner.iteration:05d}/{runner.iters_per_epoch:05d}]"]
         parts += [
             f"Loss={sum(means.values()):.4f}",
-            *(f"{name}={value:.4f}" for name, value in means.items()),
+            *(f"{name}={value:.4f}" for name, value in (*means.items(), *runner.means["watched"].values().items())),
         ]
         for name, lrs in runner.lrs.items():
             rates = [f"{lr:.1e}" for lr in dict.fromkeys(lrs)]

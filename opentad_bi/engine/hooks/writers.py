@@ -7,15 +7,16 @@ from ...registry import HOOKS
 from ...utils.distributed import is_main
 from ...utils.optional import require
 from .base import Hook
+from .weights_and_biases import start_wandb
 
 
 @HOOKS.register_module()
 class WritersHook(Hook):
-    """Write losses and learning rates of every iteration, and every evaluation, to the work folder.
+    """Write losses, watched numbers and learning rates of every iteration, and every evaluation, to the work folder.
 
     Args:
         tensorboard: also write TensorBoard event files (folder `tensorboard`).
-        wandb: arguments of `wandb.init`, such as dict(project="tad"); None: no Weights & Biases.
+        wandb: arguments of `wandb.init`, such as dict(project="tad"); None: no Weights & Biases. See `start_wandb`.
     """
 
     def __init__(self, tensorboard=True, wandb=None):
@@ -32,13 +33,14 @@ class WritersHook(Hook):
                 runner.work_dir / "tensorboard"
             )
         if self.wandb_args is not None:
-            self.wandb = require("wandb").init(**{"dir": str(runner.work_dir), **self.wandb_args})
+            self.wandb = start_wandb(self.wandb_args, runner.work_dir)
 
     def after_iter(self, runner):
         """One record per iteration."""
         if self.file is None:
             return
         numbers = {f"loss/{name}": value for name, value in runner.losses.items()}
+        numbers.update({f"watched/{name}": value for name, value in runner.watched.items()})
         for name, lrs in runner.lrs.items():
             numbers.update({f"lr/{name}/{i}": lr for i, lr in enumerate(lrs)})
         self._write(runner, numbers)

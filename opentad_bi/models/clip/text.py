@@ -2,8 +2,9 @@
 
 import torch
 from torch import nn
+from torch.utils.checkpoint import checkpoint as recomputed
 
-# N texts, L positions, D width of the tower, E width of the joint space
+# N texts, L positions, n vectors of a deep prompt, D width of the tower, E width of the joint space
 
 PARTS = ("token_embedding", "positional_embedding", "transformer", "ln_final")
 POOLINGS = ("eot", "mean")
@@ -65,21 +66,39 @@ class TextEncoder(nn.Module):
         """
         return last + 1 if self.causal and self.pool_type != "last" else self.context_length
 
-    def forward(self, embeddings, eot):
+    @property
+    def layers(self):
+        """Number of residual blocks."""
+        return len(self.transformer.resblocks)
+
+    def forward(self, embeddings, eot, deep=None, checkpoint=False):
         """Text features, not normalised.
 
         Args:
             embeddings: (N, L, D) float, L at most the context length; positions are added here.
             eot: (N,) int64, position of the end-of-text token of each text.
+            deep: {layer: (n, D) for all texts or (N, n, D) for each}, deep prompts (MaPLe, Khattak et al., CVPR 2023):
+                before that layer these vectors stand right after the start token, in the place of those of a layer
+                before. They come without positions, and no word changes its own.
+            checkpoint: forget what lies inside the blocks and compute it again for the gradient.
         Returns:
             (N, E)
+        Raises:
+            ValueError: a layer that the tower does not have.
         """
-        length = embeddings.shape[1]
+        length, deep = embeddings.shape[1], deep or {}
+        if unknown := set(deep) - set(range(self.layers)):
+            raise ValueError(f"deep prompts for layers {sorted(unknown)} of a text tower of {self.layers} layers")
         dtype = self.transformer.get_cast_dtype()
         x = embeddings.to(dtype) + self.positional_embedding[:length].to(dtype)
-        mask = self.attn_mask[:length, :length] if self.causal else None
-        x = self.ln_final(self.transformer(x, attn_mask=mask))
-        x = self._pool(x, eot)
+        mask, count = self._mask(length), 0
+        for layer, block in enumerate(self.transformer.resblocks):
+            if layer in deep:
+                vectors = deep[layer].to(x.dtype).expand(len(x), -1, -1)
+                x, count = torch.cat([x[:, :1], vectors, x[:, 1 + count :]], dim=1), vectors.shape[1]
+                mask = self._mask(length + count)
+            x = recomputed(block, x, None, None, mask, use_reentrant=False) if checkpoint else block(x, attn_mask=mask)
+        x = self._pool(self.ln_final(x), eot + count)
         if self.text_projection is None:
             return x
         return self.text_projection(x) if isinstance(self.text_projection, nn.Linear) else x @ self.text_projection
@@ -88,6 +107,12 @@ class TextEncoder(nn.Module):
         """Features of plain texts: (N, L) int64 token ids, padded as the tokenizer does -> (N, E)."""
         eot = (ids == self.eos_id).int().argmax(1) if self.pool_type == "eos" else ids.argmax(1)
         return self(self.token_embedding(ids[:, : self.length(int(eot.max()))]), eot)
+
+    def _mask(self, length):
+        """Additive mask of that many positions, (length, length), or None."""
+        if not self.causal or length <= len(self.attn_mask):
+            return self.attn_mask[:length, :length] if self.causal else None
+        return self.attn_mask.new_full((length, length), float("-inf")).triu_(1)  # deep prompts beyond the tower's own
 
     def _pool(self, x, eot):
         """(N, L, D), (N,) -> (N, D)"""

@@ -2,8 +2,10 @@
 
 import torch
 from torch import nn
+from torch.utils.checkpoint import checkpoint as recomputed
 
-# N images, S side in pixels, L tokens, D width of the tower, E width of the joint space
+# N images, M videos, T frames, S side in pixels, L tokens, P more tokens, D width of the tower, E width of the joint
+# space
 
 
 class ImageEncoder(nn.Module):
@@ -13,15 +15,23 @@ class ImageEncoder(nn.Module):
 
     Args:
         clip: the open_clip model; its visual tower is shared, not copied.
+    Attributes:
+        promptable: can more tokens be put between the steps?
+        width, layers, patch: D, number of blocks and side of a patch in pixels; None where it is not.
     """
 
     def __init__(self, clip):
         super().__init__()
-        from open_clip.transformer import VisionTransformer
+        from open_clip.transformer import ResidualAttentionBlock, VisionTransformer
 
         self.visual = clip.visual
         plain = isinstance(self.visual, VisionTransformer) and self.visual.attn_pool is None
         self.stepwise = plain and self.visual.pool_type in ("tok", "avg")
+        blocks = self.visual.transformer.resblocks if self.stepwise else []
+        self.promptable = self.stepwise and all(type(block) is ResidualAttentionBlock for block in blocks)
+        self.width = self.layers = self.patch = None
+        if self.promptable:
+            self.width, self.layers, self.patch = self.visual.transformer.width, len(blocks), self.visual.patch_size[0]
 
     def forward(self, images):
         """(N, 3, S, S) float32, normalised -> (N, E), not normalised"""
@@ -47,3 +57,50 @@ class ImageEncoder(nn.Module):
         x = x[:, 0] if self.visual.pool_type == "tok" else x[:, 1:].mean(1)
         x = self.visual.ln_post(x) if late else x
         return x if self.visual.proj is None else x @ self.visual.proj
+
+    def prompted(self, frames, parts, checkpoint=False):
+        """Features of frames that see more tokens than their own.
+
+        Args:
+            frames: (M, T, 3, S, S) float32, normalised.
+            parts: list of `VisualPrompt`.
+            checkpoint: forget what lies inside the blocks and compute it again for the gradient.
+        Returns:
+            features (M, T, E), not normalised, and what the parts say of the frames: a list over layers of (M, T, D) or
+            None.
+        Raises:
+            ValueError: a tower in which nothing can be put between the steps.
+        """
+        if not self.promptable:
+            raise ValueError(
+                f"visual prompts need a VisionTransformer of open_clip with plain blocks and a class token or a mean "
+                f"as its output, not this {type(self.visual).__name__}; take a model such as ViT-B-16, or no visual "
+                "prompt"
+            )
+        shape = frames.shape[:2]
+        x = self.embed(frames.flatten(0, 1)).unflatten(0, shape)
+        own, summaries = x.shape[2], []
+        for part in parts:
+            x = part.enter(x)
+        x = self.visual.ln_pre(x)
+        more = [self.visual.ln_pre(tokens) for part in parts if (tokens := part.shallow()) is not None]
+        for layer, block in enumerate(self.visual.transformer.resblocks):
+            said = [part.beside(layer, x) for part in parts]
+            more += [tokens for tokens, _ in said if tokens is not None]
+            summaries.append(next((summary for _, summary in said if summary is not None), None))
+            step = (block, x, *more)
+            x, more = recomputed(_attend, *step, use_reentrant=False) if checkpoint else _attend(*step), []
+        return self.readout(x[:, :, :own].flatten(0, 1)).unflatten(0, shape), summaries
+
+
+def _attend(block, x, *more):
+    """A residual block whose attention sees more keys and values: (M, T, L, D), (P, D) or (M, T, P, D) each -> x.
+
+    The same as to append the tokens, run the block and drop them: they change nothing but what others read from them.
+    """
+    shape, x = x.shape[:2], x.flatten(0, 1)
+    queries = block.ln_1(x)
+    keys = [block.ln_1(tokens).to(queries.dtype).expand(*shape, -1, -1).flatten(0, 1) for tokens in more]
+    keys = torch.cat([queries, *keys], dim=1) if more else queries
+    x = x + block.ls_1(block.attention(queries, keys, keys))
+    return (x + block.ls_2(block.mlp(block.ln_2(x)))).unflatten(0, shape)

@@ -3,3 +3,4 @@
 from . import attention as attention
 from . import maximum as maximum
 from . import mean as mean
+from . import transformer as transformer

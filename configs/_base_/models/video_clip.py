@@ -1,0 +1,28 @@
+# A frozen CLIP model whose slots a method fills: text prompt, visual prompt, coupling, temporal pooling, data mix.
+clip_model = "ViT-B-16-quickgelu"  # a name of open_clip, or a JSON file with a configuration
+clip_pretrained = "openai"  # a file of weights, or a name that open_clip downloads
+clip_quick_gelu = None  # True: the activation of OpenAI's models, whatever the configuration says
+ctx_len = 8  # learned vectors of the text
+temporal_pooling = dict(type="MeanPooling")
+videomix = None  # or dict(type="VideoMix", kind="spatial")
+use_augmentation = False
+checkpointing = False  # of the towers: less memory, a third more time
+
+model = dict(
+    type="VideoCLIP",
+    clip=dict(model="${clip_model}", pretrained="${clip_pretrained}", quick_gelu="${clip_quick_gelu}"),
+    prompt=dict(
+        type="PromptLearner",
+        ctx_mode="random",
+        n_ctx="${ctx_len}",
+        ctx_init=None,
+        csc=False,
+        class_token_position="end",
+    ),
+    temporal="${temporal_pooling}",
+    frames="${num_frames}",
+    normalise_frames=False,
+    loss="cross_entropy",
+    text_chunk=None,
+    checkpoint="${checkpointing}",
+)

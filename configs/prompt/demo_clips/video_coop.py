@@ -1,0 +1,8 @@
+# Video-CoOp on generated clips with a tiny random tower (tools/make_demo_clips.py): minutes on two cores.
+_base_ = ["../../_base_/datasets/demo_clips.py", "../../_base_/prompts/video_coop.py"]
+
+clip_model = "${data_root}/tower.json"
+clip_pretrained = "${data_root}/tower.safetensors"
+lr = 0.01
+end_epoch = 60
+patience = 60

@@ -1,0 +1,2 @@
+# ViTA on HMDB51, 16 videos per class; ViT-B/16 of OpenAI.
+_base_ = ["../../_base_/datasets/hmdb51.py", "../../_base_/prompts/vita.py"]

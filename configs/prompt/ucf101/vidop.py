@@ -1,0 +1,2 @@
+# ViDOP on UCF101; ViT-B/16 of OpenAI.
+_base_ = ["../../_base_/datasets/ucf101.py", "../../_base_/prompts/vidop.py"]

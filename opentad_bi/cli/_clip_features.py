@@ -1,0 +1,164 @@
+"""CLIP features of the clips that the datasets of a config give: DIR/<name>.npy, (views, frames, channels).
+
+V views, T frames of a view, S side in pixels, E width
+"""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch.utils.data import DataLoader, Dataset
+from tqdm import tqdm
+
+from ..config import load_config, parse_overrides
+from ..datasets.clip_features import NoDraws, difference, feature_path, pipeline_settings
+from ..datasets.readers import VideoError
+from ..datasets.video_folder import VideoFolder
+from ..engine.extract import in_dtype
+from ..engine.loaders import build_dataset
+from ..engine.precision import autocast, precision
+from ..models.clip.frame_encoder import FrameEncoder
+from ..models.clip.loading import load_clip
+from ..registry import nearest
+from ..utils.distributed import close_distributed, gather_objects, is_main, setup_distributed
+from ..utils.files import atomic
+from ..utils.logging import LOGGER, setup_logging
+from ..utils.records import FEATURE_RECORD, check_record, write_records
+from ._feature_files import check_out, describe_clip, names_of, unfinished
+from .common import make_writable
+
+ALL = "all"
+
+
+class Clips(Dataset):
+    """Clips of datasets, as (name, uint8 (V, T, 3, S, S), "") or (name, None, what is wrong with the video).
+
+    Args:
+        places: {name: (dataset, index)}.
+    """
+
+    def __init__(self, places):
+        self.places = list(places.items())
+
+    def __len__(self):
+        return len(self.places)
+
+    def __getitem__(self, number):
+        name, (dataset, index) = self.places[number]
+        try:
+            return name, dataset.clip(index, NoDraws())["inputs"], ""
+        except (VideoError, OSError) as error:
+            return name, None, str(error)
+
+
+def datasets_of(cfg, split):
+    """{split: dataset} of one split of a config, or of all, without mixes and features.
+
+    Raises:
+        KeyError: no such split.
+        ValueError: one that is no `VideoFolder`, augments, or has another pipeline than the first.
+    """
+    names = [name for name in cfg.dataset if name != "wrap"]
+    if split != ALL and split not in names:
+        raise KeyError(f"--split {split!r}: the config has no such split; {nearest(split, [*names, ALL], every=True)}")
+    plain, found, first = cfg.dataset.to_dict(), {}, None
+    for name in names if split == ALL else [split]:
+        if plain[name].get("type") != VideoFolder.__name__ or "wrap" in plain:
+            kind = plain.get("wrap", plain[name]).get("type")
+            raise ValueError(f"dataset.{name} is a {kind}; features of clips are made of a {VideoFolder.__name__}")
+        plain[name] |= {"mix": None, "features": None}
+        found[name] = build_dataset(plain, name)
+        settings = pipeline_settings(found[name].pipeline)
+        first = first or (name, settings)
+        if differ := difference(first[1], settings):
+            raise ValueError(
+                f"dataset.{first[0]} has {differ[0]}, but dataset.{name} has {differ[1]}; choose one --split, or give "
+                "them one pipeline"
+            )
+    return found
+
+
+def places_of(datasets):
+    """{name: (dataset, index)} of all videos, each once; ValueError for two files of one name."""
+    places = {}
+    for dataset in datasets:
+        for index, (name, video) in enumerate(zip(dataset.videos, dataset.listed.videos, strict=True)):
+            other, number = places.setdefault(name, (dataset, index))
+            if other.root / other.listed.videos[number].path != dataset.root / video.path:
+                raise ValueError(f"the videos {name!r} of {other.root} and {dataset.root} would have the same features")
+    return places
+
+
+def extract(encode, clips, save, *, batch_size, workers):
+    """Encode every clip and `save(name, features)`.
+
+    Args:
+        encode: a `FrameEncoder`.
+        clips: `Clips`.
+        save: called with a name and float32 (V, T, E).
+        batch_size: frames per pass.
+        workers: processes that decode.
+    Returns:
+        {name: what is wrong} of the videos that could not be read.
+    """
+    failed = {}
+    loader = DataLoader(clips, batch_size=None, num_workers=min(workers, len(clips)), generator=torch.Generator())
+    for name, inputs, error in tqdm(loader, desc="extract", unit="video", disable=not is_main()):
+        if error:
+            failed[name] = error
+            LOGGER.warning("%s", error)
+            continue
+        if inputs.shape[-2:] != encode.prepare.size:
+            raise ValueError(
+                f"the pipeline makes frames of {tuple(inputs.shape[-2:])} pixels, the image tower takes "
+                f"{encode.prepare.size}; give image_size that of the tower"
+            )
+        parts = [encode(frames) for frames in inputs.flatten(0, 1).split(batch_size)]
+        save(name, np.concatenate(parts).reshape(*inputs.shape[:2], -1))
+    return failed
+
+
+def save_into(out, dtype):
+    """A function that writes the features of a video."""
+
+    def save(name, features):
+        rows = in_dtype(features, dtype, name)
+        with atomic(feature_path(out, name)) as temporary:
+            np.save(temporary, rows)
+
+    return save
+
+
+def run_config(args):
+    """Extract the features of the clips of a config; returns 0, or 1 if a video could not be read."""
+    cfg, out = load_config(args.config, parse_overrides(args.cfg_options)), Path(args.out)
+    if "clip" not in cfg.model:
+        raise ValueError(f"model {cfg.model.get('type')!r} of {args.config} names no `clip`, whose features are made")
+    device = setup_distributed(args.device)
+    try:
+        setup_logging()
+        datasets = datasets_of(cfg, args.split or ALL)
+        places = places_of(datasets.values())
+        for dataset in datasets.values():
+            check_out(places, dataset.root, out, args.overwrite)
+        make_writable(out, "--out")
+        torch.manual_seed(args.seed)
+        clip = load_clip(**cfg.model.clip)
+        amp, dtype = args.precision or "fp32", args.dtype or "float32"
+        pipeline = pipeline_settings(next(iter(datasets.values())).pipeline)
+        settings = describe_clip(clip, precision=amp, dtype=dtype, pipeline=pipeline)
+        check_record(out / FEATURE_RECORD, settings, overwrite=args.overwrite)
+        record = {out / FEATURE_RECORD: {**names_of(clip), **settings}}
+        clips = Clips(unfinished(places, out, args.overwrite))
+        write_records(record, complete=False, overwrites=args.overwrite)
+        cast = autocast(device, precision(None if amp == "fp32" else amp))
+        encode, save = FrameEncoder(clip, device, cast, normalised=False), save_into(out, dtype)
+        failed = extract(encode, clips, save, batch_size=args.batch_size, workers=args.num_workers)
+        failed = {name: text for part in gather_objects(failed) for name, text in part.items()}
+        write_records(record, complete=not failed, overwrites=False, failed=failed)
+        LOGGER.info("%s: %d videos, %d of them could not be read", out, len(places), len(failed))
+        for name, text in failed.items():
+            LOGGER.error("%s: %s", name, text)
+        return 1 if failed else 0
+    finally:
+        close_distributed()

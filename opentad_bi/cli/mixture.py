@@ -1,0 +1,203 @@
+"""Mix several trained models: the weighted mean of the probabilities that they give the classes of every video.
+
+A member is a folder models/METHOD/DATASET/RUN, the folder of a run (resolved_config.py and checkpoint/best.pth), or
+CONFIG=CHECKPOINT. All must see the same videos and classes.
+"""
+
+import math
+from collections import namedtuple
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from ..config import load_config, parse_overrides
+from ..engine import Runner
+from ..engine.classes import check_same_classes, file_classes
+from ..engine.weights import fill
+from ..evaluation.tables import aligned, percent
+from ..registry import METRICS
+from ..utils.distributed import close_distributed, is_main, setup_distributed
+from ..utils.files import write_json, write_text
+from ..utils.logging import LOGGER, setup_logging
+from ..utils.weight_files import load_checkpoint
+from . import test, train
+from .common import Parser, add_device_arguments, command, make_writable
+
+MIXTURE = "mixture"
+SHOWN = ("top1", "top5", "macro", "ece")
+ARTIFACT = "checkpoint.pth"  # of a folder below models/; the weights and, as text, their config
+Member = namedtuple("Member", "name config checkpoint")
+
+
+def parser():
+    """The arguments of the command."""
+    cli = Parser(__doc__)
+    cli.add_argument("--member", nargs="+", required=True, metavar="RUN", help="folders, or CONFIG=CHECKPOINT")
+    cli.add_argument("--weights", nargs="+", type=float, metavar="W", help="one each, in any unit (default: all equal)")
+    cli.add_argument("--split", default="test", metavar="S", help="which videos")
+    cli.add_argument(
+        "--out", default="exps/mixture", metavar="DIR", help="folder of mixture.json and the metric's files"
+    )
+    cli.add_argument(
+        "--cfg-options", nargs="+", default=[], metavar="a.b=v", help="overrides of existing keys of all configs"
+    )
+    add_device_arguments(cli)
+    return cli
+
+
+def run(args):
+    """Let every member predict, mix, and write the numbers; returns 0."""
+    weights = normalised(args.weights, len(args.member))
+    members = [read_member(word) for word in args.member]
+    out = Path(args.out)
+    make_writable(out, "--out")
+    device = setup_distributed(args.device)
+    try:
+        setup_logging(out / "log.txt")
+        heard = {}
+        for i, member in enumerate(members):
+            LOGGER.info("member %d: %s, %s", i, member.name, member.checkpoint)
+            heard[f"{i}: {member.name}"] = listen(member, out / f"member_{i}.py", args, device)
+        if is_main():
+            tell(out, heard, weights)
+        return 0
+    finally:
+        close_distributed()
+
+
+def main(argv=None):
+    """Run the command; returns its exit code."""
+    return command(parser(), run, argv)
+
+
+class Heard:
+    """A metric that keeps the results of a network and computes nothing.
+
+    Args:
+        cfg: config of the metric that the network is evaluated by.
+        classes: names by label, or None.
+    """
+
+    def __init__(self, cfg, classes):
+        self.cfg, self.classes, self.results = cfg, classes, []
+
+    def update(self, results):
+        """Keep a list of results."""
+        self.results += results
+
+    def compute(self):
+        """No numbers."""
+        return {}
+
+    def metric(self, results):
+        """The metric that `cfg` describes, of these results."""
+        metric = METRICS.build(self.cfg, **({"classes": self.classes} if self.classes else {}))
+        metric.update(results)
+        return metric
+
+
+def normalised(weights, count):
+    """`count` weights whose sum is 1; equal ones for None.
+
+    Raises:
+        ValueError: another number of them, one that is negative or not finite, or all are 0.
+    """
+    weights = [1.0] * count if weights is None else weights
+    if len(weights) != count:
+        raise ValueError(f"--weights: {len(weights)} of them for {count} members; give one each")
+    if not all(math.isfinite(weight) and weight >= 0 for weight in weights) or not sum(weights):
+        raise ValueError(
+            f"--weights {' '.join(map(str, weights))}: shares of at least 0 are expected, not all of them 0"
+        )
+    return [weight / sum(weights) for weight in weights]
+
+
+def read_member(word):
+    """The `Member` that a word of the command line names; FileNotFoundError for one that is not there."""
+    folder = Path(word)
+    if (folder / ARTIFACT).is_file():
+        return Member(word, None, folder / ARTIFACT)
+    if (folder / train.RESOLVED).is_file():
+        return Member(word, folder / train.RESOLVED, test.find_checkpoint(folder))
+    config, sep, checkpoint = word.rpartition("=")
+    if not sep:
+        raise FileNotFoundError(
+            f"--member {word}: no folder with {ARTIFACT}, nor one with {train.RESOLVED}; a config goes "
+            "with its checkpoint, CONFIG=CHECKPOINT"
+        )
+    return Member(config, Path(config), Path(checkpoint))
+
+
+def listen(member, record, args, device):
+    """What a member says of every video: a `Heard`, with its results on the main process.
+
+    Args:
+        member: the `Member`.
+        record: path for its config, where the checkpoint alone has that.
+        args: parsed arguments.
+        device: where to run.
+    """
+    if member.config is None:
+        write_text(record, load_checkpoint(member.checkpoint)["config"])
+    cfg = load_config(member.config or record, parse_overrides(args.cfg_options))
+    cfg.solver.ema = {"type": "NoAverage"}
+    runner = Runner(cfg, work_dir=Path(args.out), device=device, seed=args.seed, training=False, split=args.split)
+    content, checkpoint = fill(runner.model, member.checkpoint), str(member.checkpoint)
+    check_same_classes({"the config": runner.classes, checkpoint: file_classes(content, runner.model)})
+    heard = Heard(cfg.evaluation, runner.classes)
+    runner.evaluate(metric=heard)
+    return heard
+
+
+def mix(heard, weights):
+    """Weighted means of probabilities.
+
+    Args:
+        heard: {name: Heard} of members.
+        weights: one each, their sum is 1.
+    Returns:
+        list of `ops.scores.ClassScores`, in the order of the first member's.
+    Raises:
+        ValueError: members differ in classes, videos, their order or labels.
+    """
+    lists = [member.results for member in heard.values()]
+    (first, *others), (own, *names) = lists, heard
+    for name, other in zip(names, others, strict=True):
+        if heard[name].classes != heard[own].classes:
+            raise ValueError(
+                f"member {own} tells {heard[own].classes} apart, but {name} {heard[name].classes}; members must have "
+                "the same classes in the same order"
+            )
+        if len(other) != len(first):
+            raise ValueError(f"member {own} saw {len(first)} videos, but {name} {len(other)}; evaluate the same set")
+        for a, b in zip(first, other, strict=True):
+            if (a.meta.video, a.meta.start, a.label) != (b.meta.video, b.meta.start, b.label):
+                raise ValueError(
+                    f"member {own} saw {a.meta.video!r} with label {a.label} where {name} saw {b.meta.video!r} "
+                    f"with label {b.label}; evaluate the same videos in the same order"
+                )
+    share = np.asarray(weights)
+    return [
+        replace(
+            row[0], probabilities=np.einsum("m,mc->c", share, np.stack([r.probabilities for r in row]).astype(float))
+        )
+        for row in zip(*lists, strict=True)
+    ]
+
+
+def tell(out, heard, weights):
+    """Write mixture.json and the files of the mixture's metric, and show the numbers of all."""
+    first = next(iter(heard.values()))
+    metrics = {name: member.metric(member.results) for name, member in heard.items()}
+    metrics[MIXTURE] = first.metric(mix(heard, weights))
+    numbers = {name: metric.compute() for name, metric in metrics.items()}
+    mixed = numbers.pop(MIXTURE)
+    members = [{"member": n, "weight": w, "numbers": numbers[n]} for n, w in zip(heard, weights, strict=True)]
+    metrics[MIXTURE].save(out)
+    write_json(out / "mixture.json", {"members": members, MIXTURE: mixed})
+    rows = [(name, f"{weight:.3f}", numbers[name]) for name, weight in zip(heard, weights, strict=True)]
+    rows.append((MIXTURE, "", mixed))
+    shown = [name for name in SHOWN if name in next(iter(mixed.values()))]
+    cells = [[name, weight, *(percent(next(iter(own.values())).get(n)) for n in shown)] for name, weight, own in rows]
+    LOGGER.info("%s\n%s", out / "mixture.json", aligned([["member", "weight", *shown], *cells]))

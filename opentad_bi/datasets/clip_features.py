@@ -1,0 +1,127 @@
+"""Features of the frames of clips, made once: DIR/<name>.npy, (V, T, E), and the record of what made them.
+
+V views, T frames of a view, E width
+"""
+
+import inspect
+import json
+from pathlib import Path, PurePosixPath
+from random import Random
+
+import numpy as np
+import torch
+
+from ..registry import TRANSFORMS
+from ..utils.records import FEATURE_RECORD, read_feature_record
+from ..utils.wording import some
+
+CURE = "make them by tools/extract_clip_features.py --config"
+_FREE = ("cache", "num_threads")  # arguments of steps that do not change a frame
+
+
+class NoDraws(Random):
+    """The draws of a pipeline whose output is kept: there must be none."""
+
+    def random(self):
+        """Refuse."""
+        raise ValueError("features are made once, but a step of the pipeline draws; leave it out or disable it")
+
+    def getrandbits(self, k):
+        """Refuse."""
+        return self.random()
+
+
+def pipeline_settings(pipeline):
+    """What the frames of a pipeline depend on: its steps with all their arguments, as JSON reads them back.
+
+    Args:
+        pipeline: list of configs of TRANSFORMS.
+    Returns:
+        list of dicts with the key "type".
+    Raises:
+        ValueError: the pipeline augments.
+    """
+    settings = []
+    for step in pipeline:
+        parameters = inspect.signature(TRANSFORMS.find(step["type"])).parameters
+        defaults = {key: p.default for key, p in parameters.items() if p.default is not p.empty}
+        step = {**defaults, **step}
+        if step["type"] == "Augment":
+            if step["enabled"] and step["steps"]:
+                raise ValueError(
+                    "features of frames are made once, so clips cannot be augmented anew in every epoch; set "
+                    "enabled=False in Augment, or leave the features out"
+                )
+            continue
+        settings.append({key: value for key, value in step.items() if key not in _FREE})
+    return json.loads(json.dumps(settings))
+
+
+def feature_path(folder, name):
+    """The file of the features of a video; ValueError if its name leads out of the folder."""
+    path = PurePosixPath(name)
+    if path.is_absolute() or ".." in path.parts:
+        raise ValueError(
+            f"video {name!r} does not lie below the folder of videos, so its features cannot have its name"
+        )
+    if f"{name}.json" == FEATURE_RECORD:
+        raise ValueError(f"video {name!r}: its name is that of the record of all features; rename it")
+    return Path(folder, f"{name}.npy")
+
+
+class ClipFeatures:
+    """Features of the frames of some videos.
+
+    Attributes: `source` (content of the record), `width` E.
+
+    Args:
+        folder: of the files and of features.json.
+        pipeline: that of the dataset; the features must have been made by it.
+        names: of the videos.
+    Raises:
+        FileNotFoundError: no record, or features that are missing.
+        ValueError: they were made by another pipeline.
+    """
+
+    def __init__(self, folder, pipeline, names):
+        self.folder = Path(folder)
+        wanted, self.source = pipeline_settings(pipeline), read_feature_record(self.folder)
+        if self.source is None:
+            raise FileNotFoundError(f"folder of features {self.folder} has no {FEATURE_RECORD}; {CURE}")
+        if "pipeline" not in self.source:
+            raise ValueError(f"the features in {self.folder} are not those of clips; {CURE}")
+        if differ := difference(self.source["pipeline"], wanted):
+            raise ValueError(
+                f"the features in {self.folder} were made with {differ[0]}, but the pipeline has {differ[1]}; {CURE}, "
+                "in another folder"
+            )
+        self.width = int(self.source["embed_dim"])
+        if missing := [name for name in names if not feature_path(self.folder, name).is_file()]:
+            raise FileNotFoundError(
+                f"{len(missing)} of {len(names)} videos have no features in {self.folder}: {some(missing)}; {CURE}"
+            )
+
+    def read(self, name):
+        """The features of one video: float32 tensor (V, T, E)."""
+        path = feature_path(self.folder, name)
+        try:
+            array = np.load(path, allow_pickle=False)
+        except (ValueError, EOFError) as error:
+            raise ValueError(f"features {path} cannot be read: {error}") from error
+        if array.ndim != 3 or array.shape[2] != self.width or array.dtype.kind != "f":
+            raise ValueError(
+                f"features {path} are {array.dtype} {array.shape}; (views, frames, {self.width}) are expected"
+            )
+        return torch.from_numpy(array.astype(np.float32))
+
+
+def difference(one, other):
+    """What two settings of pipelines differ in first, in words: (of the one, of the other), or None."""
+    types = [", ".join(step["type"] for step in steps) for steps in (one, other)]
+    if types[0] != types[1]:
+        return f"the steps {types[0]}", f"the steps {types[1]}"
+    for a, b in zip(one, other, strict=True):
+        for key in {**a, **b}:
+            if a.get(key) != b.get(key):
+                return tuple(f"{a['type']}.{key}={step.get(key)!r}" for step in (a, b))
+    return None

@@ -1,0 +1,82 @@
+"""Resized frames of videos kept as files, read by memory map."""
+
+import hashlib
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+
+from ..utils.files import atomic
+from ..utils.logging import LOGGER
+
+
+class FrameCache:
+    """A folder of arrays of frames, one .npy file for each thing they were made from.
+
+    A file is whole or absent, so several processes may share a folder; two that make the same frames at once write the
+    same bytes. Frames made from something that has changed get another file; the old one stays until it is deleted by
+    hand, as the whole folder may be at any time.
+
+    Args:
+        folder: made when the first file is written.
+    Raises:
+        NotADirectoryError: it is a file.
+    """
+
+    def __init__(self, folder):
+        self.folder = Path(folder)
+        self._writes = True
+        if self.folder.is_file():
+            raise NotADirectoryError(f"frame cache {self.folder} is a file, not a folder")
+
+    def get(self, origin, make):
+        """The frames kept for `origin`, or else those that `make()` gives, which are then kept.
+
+        A damaged file is made anew, with a warning; where nothing can be written, one warning says so and nothing is
+        kept from then on.
+
+        Args:
+            origin: dict of text, numbers and truth values: all that the frames depend on.
+            make: function without arguments.
+        Returns:
+            uint8 (N, H, W, 3), read-only where they come from the file.
+        """
+        path = self.path(origin)
+        frames = _read(path)
+        if frames is None:
+            frames = make()
+            self._write(path, frames)
+        return frames
+
+    def path(self, origin):
+        """The file of `origin`."""
+        text = json.dumps(origin, sort_keys=True)
+        return self.folder / f"{hashlib.sha256(text.encode()).hexdigest()[:32]}.npy"
+
+    def _write(self, path, frames):
+        if not self._writes:
+            return
+        try:
+            with atomic(path) as temporary, open(temporary, "wb") as file:
+                np.save(file, frames)
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError as error:
+            self._writes = False
+            LOGGER.warning("frame cache: %s; frames are decoded again each time from now on", error)
+
+
+def _read(path):
+    """The array in a file, or None if the file is absent or damaged."""
+    try:
+        frames = np.lib.format.open_memmap(path, mode="r")
+        if frames.dtype == np.uint8 and frames.ndim == 4:
+            return np.asarray(frames)
+        reason = f"it holds {frames.dtype} {frames.shape}"
+    except FileNotFoundError:
+        return None
+    except ValueError as error:
+        reason = error
+    LOGGER.warning("frame cache: %s is damaged (%s) and made anew", path, reason)
+    return None

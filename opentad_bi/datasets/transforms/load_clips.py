@@ -1,0 +1,108 @@
+"""Frames spread over a whole video, at the size that the network takes.
+
+T frames of a temporal view, V_t temporal views, N frames of the video, H height, W width, h, w the same when resized
+"""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from torchvision.transforms.v2 import InterpolationMode
+from torchvision.transforms.v2 import functional as F
+
+from ...registry import READERS, TRANSFORMS
+from ...utils.arguments import check_choice, check_count
+from ..frame_cache import FrameCache
+from ..readers import open_video
+from .trim_black import picture_rows
+
+INTERPOLATIONS = {"bilinear": InterpolationMode.BILINEAR, "bicubic": InterpolationMode.BICUBIC}
+
+
+@TRANSFORMS.register_module()
+class LoadClips:
+    """Decode V_t * T frames at even distances from the first to the last of a video, and resize them.
+
+    Temporal view k is made of the frames k * T to (k + 1) * T - 1 of these. A video with fewer frames repeats some.
+
+    Args:
+        frames: T.
+        views: V_t.
+        size: pixels that the short side is resized to, with antialiasing; the long side keeps the ratio, rounded down.
+        trim_black: first cut off black strips at the top and at the bottom.
+        interpolation: "bilinear" or "bicubic".
+        cache: folder in which the resized frames are kept, or None.
+        reader: name of the video reader.
+        num_threads: its decoding threads.
+    Reads `path`, of the video file. Adds `imgs` uint8 (V_t * T, h, w, 3), maybe read-only, and `clips`, (V_t, T).
+
+    Raises:
+        FileNotFoundError, VideoError: naming a file that is not there, or that cannot be decoded.
+    """
+
+    def __init__(
+        self,
+        frames,
+        views=1,
+        size=224,
+        *,
+        trim_black=False,
+        interpolation="bilinear",
+        cache=None,
+        reader="pyav",
+        num_threads=1,
+    ):
+        READERS.find(reader)
+        self.clips = (check_count("LoadClips views", views), check_count("LoadClips frames", frames))
+        self.size = check_count("LoadClips size", size)
+        self.trim_black = trim_black
+        self.interpolation = check_choice("LoadClips interpolation", interpolation, INTERPOLATIONS)
+        self.cache = None if cache is None else FrameCache(cache)
+        self.reader = reader
+        self.num_threads = num_threads
+
+    def __call__(self, results):
+        path = Path(results["path"])
+        if self.cache is None or not path.is_file():
+            imgs = self.load(path)
+        else:
+            imgs = self.cache.get(self._origin(path), lambda: self.load(path))
+        results["imgs"], results["clips"] = imgs, self.clips
+        return results
+
+    def load(self, path):
+        """Decode and resize, whatever is cached: uint8 (V_t * T, h, w, 3)"""
+        return self.resize(self.decode(path))
+
+    def decode(self, path):
+        """The frames as the file has them: uint8 (V_t * T, H, W, 3)"""
+        with open_video(path, self.reader, self.num_threads) as video:
+            return video.frames(spread(len(video), self.clips[0] * self.clips[1]))
+
+    def resize(self, imgs):
+        """uint8 (V_t * T, H, W, 3) -> (V_t * T, h, w, 3), with black strips cut off before if asked for."""
+        if self.trim_black:
+            top, bottom = picture_rows(imgs)
+            imgs = imgs[:, top:bottom]
+        images = torch.from_numpy(imgs).permute(0, 3, 1, 2)
+        images = F.resize(images, [self.size], INTERPOLATIONS[self.interpolation], antialias=True)
+        return np.ascontiguousarray(images.permute(0, 2, 3, 1).numpy())
+
+    def _origin(self, path):
+        """All that the frames depend on."""
+        stat = path.stat()
+        return {
+            "path": str(path),
+            "bytes": stat.st_size,
+            "changed_ns": stat.st_mtime_ns,
+            "frames": self.clips[0] * self.clips[1],
+            "size": self.size,
+            "trim_black": self.trim_black,
+            "interpolation": self.interpolation,
+            "reader": self.reader,
+        }
+
+
+def spread(length, count):
+    """Numbers of `count` frames at even distances, the first and the last of `length` among them: int64 (count,)"""
+    return np.linspace(0, length - 1, count).astype(np.int64)

@@ -1,0 +1,139 @@
+"""Which videos a data set has: the classes of a protocol, the files that are there, a draw of a few of them.
+
+C classes
+"""
+
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+
+from ..ops.video_names import class_key
+from ..registry import VIDEO_LISTS, nearest
+from ..utils.arguments import check_choice
+from ..utils.files import read_json
+from ..utils.wording import some
+from .class_lists import class_prompt_name
+from .few_shot import choose_labels, draw_few_shot, keep_labels
+from .video_lists import VideoList, check_files, rename_classes
+
+logger = logging.getLogger(__name__)
+PARTS = ("all", "train", "val")
+
+
+def select_videos(
+    videos,
+    root,
+    *,
+    part="all",
+    shots=None,
+    val_shots=0,
+    val_share=0.0,
+    group=None,
+    draw_seed=0,
+    protocol="all",
+    protocol_count=None,
+    protocol_videos=None,
+    class_names=None,
+    reference=None,
+    tolerate=0.0,
+):
+    """Read a list, keep some classes, leave out what is missing, and draw; the arguments are those of `VideoFolder`.
+
+    Returns:
+        VideoList with paths relative to `root` as the disk spells them, and a list of C names as prompts spell them.
+    Raises:
+        FileNotFoundError, KeyError, ValueError: naming the option, list, class or file.
+    """
+    check_choice("part", part, PARTS)
+    if part == "all" and (shots is not None or val_shots or val_share):
+        raise ValueError(
+            f"shots={shots}, val_shots={val_shots}, val_share={val_share}: part 'all' takes every video; "
+            "they are of the parts 'train' and 'val'"
+        )
+    if part == "val" and not (val_shots or val_share):
+        raise ValueError("part 'val' is empty without val_shots or val_share")
+    listed = read_videos(videos, root, reference)
+    counted = listed if protocol == "all" or protocol_videos is None else read_videos(protocol_videos, root, reference)
+    labels = _same_classes(counted, choose_labels(counted, protocol, count=protocol_count, seed=draw_seed), listed)
+    names = prompt_names(listed.classes, class_names)
+    found = check_files(keep_labels(listed, labels), root, tolerate=tolerate)
+    if part != "all":
+        drawn = draw_few_shot(found, shots, seed=draw_seed, group=group, val_shots=val_shots, val_share=val_share)
+        found = drawn[PARTS.index(part) - 1]
+    counts = found.counts()
+    if empty := [name for name, count in zip(found.classes, counts, strict=True) if not count]:
+        logger.warning("%d of %d classes have no video below %s: %s", len(empty), len(counts), root, some(empty))
+    text = "part %s of %s: %d videos of %d classes, %d to %d of each"
+    logger.info(text, part, root, len(found.videos), len(counts), min(counts), max(counts))
+    return found, [names[label] for label in labels]
+
+
+def read_videos(videos, root, reference=None):
+    """The list that a config of VIDEO_LISTS names, or a VideoList as it is.
+
+    Args:
+        videos: config or VideoList; `root` is given to a reader that asks for it.
+        root: folder of the videos.
+        reference: the same, or a list of them: their names of classes are right, see `rename_classes`.
+    """
+    found = videos if isinstance(videos, VideoList) else VIDEO_LISTS.build(videos, root=root)
+    several = reference if isinstance(reference, (list, tuple)) else [reference]
+    for other in several:
+        if other is not None:
+            found = rename_classes(found, read_videos(other, root))
+    return found
+
+
+def prompt_names(classes, class_names=None):
+    """How prompts spell the classes.
+
+    Args:
+        classes: C names by label.
+        class_names: {class, however spelt: how a prompt says it}, or a JSON file of that; others are split into words
+            by `class_prompt_name`.
+    Returns:
+        list of C names.
+    Raises:
+        KeyError: a name that is no class.
+        ValueError: two classes would have one name.
+    """
+    from_file = isinstance(class_names, (str, Path))
+    given = read_json(class_names, "names of classes", unique=True) if from_file else class_names or {}
+    if not isinstance(given, Mapping):
+        raise ValueError(f"class_names {given!r} is no dict of a class and how a prompt says it")
+    keys = {class_key(name): name for name in classes}
+    for name in given:
+        if class_key(name) not in keys:
+            raise KeyError(f"class_names: {name!r} is no class; {nearest(name, classes)}")
+    said = {class_key(name): str(text) for name, text in given.items()}
+    names = [said.get(class_key(name)) or class_prompt_name(name) for name in classes]
+    for label, name in enumerate(names):
+        if (first := names.index(name)) != label:
+            raise ValueError(f"classes {classes[first]!r} and {classes[label]!r} would both be {name!r} in prompts")
+    return names
+
+
+def _same_classes(counted, labels, listed):
+    """The labels in `listed` of the classes that have `labels` in `counted`; ValueError if there is none."""
+    if not labels:
+        raise ValueError(f"the protocol keeps none of {len(counted.classes)} classes")
+    if counted is listed:
+        return labels
+    places = {class_key(name): label for label, name in enumerate(listed.classes)}
+    names = [counted.classes[label] for label in labels]
+    if lacking := [name for name in names if class_key(name) not in places]:
+        raise KeyError(
+            f"protocol_videos: class {lacking[0]!r} is not in the list; {nearest(lacking[0], listed.classes)}"
+        )
+    return tuple(sorted(places[class_key(name)] for name in names))
+
+
+def video_names(videos):
+    """Names of the videos of a VideoList: their paths without suffix; ValueError if two are the same."""
+    paths = {}
+    for video in videos.videos:
+        name = video.path.with_suffix("").as_posix()
+        twin = paths.setdefault(name, video.path)
+        if twin != video.path:
+            raise ValueError(f"videos {twin.as_posix()!r} and {video.path.as_posix()!r} have one name; rename one")
+    return list(paths)

@@ -1,0 +1,118 @@
+"""Go on from another run, which need not be of the same model: what fits is taken, and a table tells what was not."""
+
+from pathlib import Path
+
+import torch
+
+from ..registry import nearest
+from ..utils.logging import LOGGER
+from ..utils.weight_files import listing, read_file, shape_of, split_spec
+from .classes import file_classes
+from .weights import branch_part
+
+ROOT, FILE = Path("models"), "checkpoint.pth"  # where runs leave what others may go on from
+
+
+def find_checkpoint(spec, root=ROOT):
+    """The file behind `continue_from`: a path of a checkpoint, or the key of a run, its folder below `root`.
+
+    Args:
+        spec: "PATH", "KEY", or one of them with the place of the weights in the file: "PATH:state_dict".
+    Returns:
+        what `utils.weight_files.read_file` takes.
+    Raises:
+        FileNotFoundError: neither; it tells the runs that there are.
+    """
+    path, key = split_spec(spec)
+    found = [file for file in (Path(path), root / path / FILE) if file.is_file()]
+    if not found:
+        runs = [file.parent.relative_to(root).as_posix() for file in root.rglob(FILE)]
+        raise FileNotFoundError(
+            f"continue_from {path!r} is neither a file nor a run below {root}; {nearest(path, runs, every=True)}"
+        )
+    return f"{found[0]}:{key}" if key else str(found[0])
+
+
+def continue_from(name, module, spec):
+    """Fill the network of branch `name` with those tensors of `spec` that match by name and shape; log the others too.
+
+    A network with `partial_state(state, classes)` brings the file's names to its own and leaves out what belongs to
+    other classes (`classes`: those of the file, or None); else `adapt_state_dict` does, if there is one.
+
+    Returns:
+        all that the file holds.
+    Raises:
+        FileNotFoundError: see `find_checkpoint`.
+        ValueError: no parameter of more than one number fits, or the network refuses the file.
+    """
+    file = find_checkpoint(spec)
+    given, key, content = read_file(file)
+    given = branch_part(given, name)
+    if hasattr(module, "partial_state"):
+        state = module.partial_state(given, file_classes(content))
+    else:
+        state = getattr(module, "adapt_state_dict", dict)(given)
+    groups, taken = compare(module.state_dict(), given, state)
+    table = "\n".join(f"  {title:<12}{len(names):>5}  {listing(names)}".rstrip() for title, names in groups.items())
+    epoch = f", epoch {content['epoch']}" if isinstance(content.get("epoch"), int) else ""
+    title = f"{name}: continue_from {file} ({key or 'plain state dict'}{epoch})"
+    if not any(parameter in taken and value.numel() > 1 for parameter, value in module.named_parameters()):
+        raise ValueError(f"{title}: no parameter fits, scales aside, so it would be a fresh start\n{table}")
+    LOGGER.info("%s\n%s", title, table)
+    module.load_state_dict(taken, strict=False)
+    return content
+
+
+def compare(own, given, state):
+    """What of a file fits a network.
+
+    Args:
+        own: {name: tensor} of the network.
+        given: {name: tensor} of the file.
+        state: the same as the network sees them; it may have left some out and added some of its own.
+    Returns:
+        ({title: names}, {name: tensor} of those taken).
+    """
+    added = [n for n in state if n not in given and n in own and _equal(own[n], state[n])]
+    state = {n: value for n, value in state.items() if n not in added}
+    taken = {n: value for n, value in state.items() if n in own and shape_of(value) == shape_of(own[n])}
+    groups = {
+        "taken": list(taken),
+        "other shape": [
+            f"{n}: file {shape_of(value)}, network {shape_of(own[n])}"
+            for n, value in state.items()
+            if n in own and n not in taken
+        ],
+        "left out": [n for n in given if n in own and n not in state],
+        "only here": [n for n in own if n not in state and n not in given],
+        "only there": [n for n in state if n not in own],
+    }
+    return groups, taken
+
+
+def continue_schedule(branch, content, spec):
+    """Put the schedule of `branch` where that of the file is, of which `content` is all that it holds.
+
+    Raises:
+        ValueError: the branch or the file has none, or they are of different kinds.
+    """
+    branches = content.get("branches")
+    state = branches.get(branch.name, {}).get("scheduler") if isinstance(branches, dict) else None
+    where = f"branches.{branch.name}: use_fresh_lr_scheduler=False"
+    if branch.scheduler is None:
+        raise ValueError(f"{where}, but the branch has no scheduler")
+    if state is None:
+        raise ValueError(
+            f"{where}, but {spec} holds no schedule of {branch.name}: an epoch_*.pth or a {FILE} below {ROOT} does"
+        )
+    rates, groups = state.get("_last_lr", []), branch.optimizer.param_groups
+    if set(branch.scheduler.state_dict()) - set(state) or len(rates) != len(groups):
+        kind = type(branch.scheduler).__name__
+        raise ValueError(f"{where}, but the schedule in {spec} is no {kind} over {len(groups)} groups of parameters")
+    branch.load_schedule(state)
+    for group, rate in zip(groups, rates, strict=True):
+        group["lr"] = rate
+
+
+def _equal(own, other):
+    return isinstance(other, torch.Tensor) and own.shape == other.shape and torch.equal(own.cpu(), other.cpu())

@@ -1,0 +1,122 @@
+"""What a run leaves for others: its best weights, its config, its log and its best numbers, in a folder by its key."""
+
+import json
+import os
+import re
+import time
+from pathlib import Path
+
+from ...registry import HOOKS
+from ...utils.distributed import gather_objects, is_main
+from ...utils.files import read_json, write_text
+from ...utils.logging import LOGGER
+from ..checkpoint import save_checkpoint
+from ..continuing import FILE, ROOT
+from ..state import class_names
+from .base import Hook
+
+CONFIG, LOG, RESULTS = "config.json", "training_log.json", "validation_results.json"
+
+
+@HOOKS.register_module()
+class ArtifactsHook(Hook):
+    """Keep `root/folder/run_id/` up to date after every epoch; the key "folder/run_id" is what `continue_from` takes.
+
+    * `checkpoint.pth`: the best weights so far, or the newest where nothing has been evaluated; with the epoch, its
+      score, the names of the classes, the config, and optimizer and schedule of every branch.
+    * `config.json`: the resolved config, the seed, and as "run" the work folder that the artifacts belong to.
+    * `training_log.json`: of every epoch the mean losses, what else is watched, the rates of its last iteration, the
+      seconds it trained (after a resume, those since then), its evaluation and its score.
+    * `validation_results.json`: the numbers of the best evaluation, its epoch, score and split.
+
+    Args:
+        folder: such as "method/dataset".
+        run_id: name of the run; None: that of its work folder, without the number of processes ("id0" of "gpu1_id0").
+        root: the folder of all artifacts.
+    Raises:
+        ValueError: before training, if the folder holds what another run left.
+    """
+
+    def __init__(self, folder, run_id=None, root=ROOT):
+        self.parent, self.run_id = Path(root) / folder, run_id
+        self.root, self.folder, self.log = Path(root), None, []
+        self.started = self.seconds = None
+
+    def before_train(self, runner):
+        """Refuse the folder of another run; take up the log of this one, and make up for an epoch it lacks."""
+        name = str(self.run_id or re.sub(r"^gpu\d+_", "", runner.work_dir.name))
+        folder = self.parent / name
+        run = os.path.relpath(runner.work_dir.resolve(), self.root.resolve().parent)
+        resumed = bool(runner.epoch or runner.iteration)
+        problem = gather_objects(_problem(folder, run, resumed) if is_main() else None)[0]
+        if problem:
+            raise ValueError(problem)
+        self.folder = folder
+        if is_main():
+            log = read_json(folder / LOG, "training log") if (folder / LOG).is_file() else []
+            self.log = [entry for entry in log if entry["epoch"] < runner.epoch]
+            _write(folder / CONFIG, {"run": run, "seed": runner.seed, **runner.cfg.to_dict()})
+            if runner.iteration == 0 < runner.epoch and runner.epoch - 1 not in [entry["epoch"] for entry in self.log]:
+                self.after_epoch(runner)
+        self.started = time.perf_counter()
+
+    def after_iter(self, runner):
+        """Look at the clock."""
+        self.seconds = time.perf_counter() - self.started
+
+    def after_epoch(self, runner):
+        """Write the log and, if the epoch is the best, its weights and numbers."""
+        if is_main():
+            done = runner.epoch - 1
+            score = runner.scores.get(done)
+            others = [other for epoch, other in runner.scores.items() if epoch != done]
+            if not runner.scores or (score is not None and all(score > other for other in others)):
+                self._keep(runner, done, score)
+            self.log.append(self._entry(runner, done, score))
+            _write(self.folder / LOG, self.log)
+        self.started, self.seconds = time.perf_counter(), None
+
+    def _keep(self, runner, done, score):
+        state = {
+            "epoch": done,
+            "score": score,
+            "state_dict": runner.model.state_dict(),
+            "state_dict_ema": runner.ema.module.state_dict(),
+            "branches": {name: branch.state_dict() for name, branch in runner.branches.items()},
+            "config": runner.config_text,
+            **class_names(runner.dataset("train")),
+        }
+        save_checkpoint(self.folder / FILE, state)
+        if score is not None:
+            best = {"epoch": done, "split": runner.split, "score": score, "results": runner.metrics}
+            _write(self.folder / RESULTS, best)
+        LOGGER.info("artifacts: %s", self.folder)
+
+    def _entry(self, runner, done, score):
+        return {
+            "epoch": done,
+            "losses": runner.means["losses"].values(),
+            "watched": runner.means["watched"].values(),
+            "rates": runner.lrs,
+            "seconds": None if self.seconds is None else round(self.seconds, 3),
+            "evaluation": None if score is None else runner.metrics,
+            "score": score,
+        }
+
+
+def _problem(folder, run, resumed):
+    """Why a run must not write to `folder`, or None."""
+    if not folder.is_dir() or not any(folder.iterdir()):
+        return None
+    owner = read_json(folder / CONFIG, "config").get("run") if (folder / CONFIG).is_file() else "one that is not known"
+    if owner == run and (resumed or not (folder / FILE).is_file()):
+        return None
+    other = f"a former run in {run}" if owner == run else f"another run ({owner})"
+    return (
+        f"{folder} holds the artifacts of {other}; take another number of the run (--id) or another run_id, go on with "
+        "that run (--resume auto), or move them away"
+    )
+
+
+def _write(path, value):
+    write_text(path, json.dumps(value, indent=2, default=str))

@@ -1,0 +1,44 @@
+"""A run of Weights & Biases: with a key where one is found, else without the network."""
+
+import netrc
+import os
+from pathlib import Path
+
+from ...utils.logging import LOGGER
+from ...utils.optional import require
+
+TOKEN = Path("tokens") / "wandb.txt"
+HOST = "api.wandb.ai"  # under which `wandb login` leaves its key
+
+
+def start_wandb(args, folder):
+    """Start a run.
+
+    The key is that of the environment (WANDB_API_KEY), else the content of `tokens/wandb.txt`, else what `wandb login`
+    left; it is never logged. Without one the run stays on this machine (mode "offline"), unless the mode is given.
+
+    Args:
+        args: arguments of `wandb.init`.
+        folder: where its files go.
+    Returns:
+        the run.
+    """
+    wandb, args = require("wandb"), {"dir": str(folder), **args}
+    token = TOKEN.read_text(encoding="utf-8").strip() if TOKEN.is_file() else ""
+    if token and not os.environ.get("WANDB_API_KEY"):
+        os.environ["WANDB_API_KEY"] = token
+    if not (os.environ.get("WANDB_API_KEY") or os.environ.get("WANDB_MODE") or args.get("mode") or _logged_in()):
+        args["mode"] = "offline"
+        LOGGER.warning(
+            "wandb: no key in WANDB_API_KEY or %s, so the run stays in %s (mode offline; send it by `wandb sync`)",
+            TOKEN, folder / "wandb"
+        )  # fmt: skip
+    return wandb.init(**args)
+
+
+def _logged_in():
+    """Has `wandb login` left a key in the user's netrc file?"""
+    try:
+        return netrc.netrc(os.environ.get("NETRC")).authenticators(HOST) is not None
+    except (OSError, netrc.NetrcParseError):
+        return False

@@ -1,0 +1,181 @@
+"""What classifiers by the texts of a frozen CLIP model have in common."""
+
+import torch
+from torch import nn
+
+from ...registry import POOLINGS, PROMPTS
+from ...utils.files import write_json
+from ...utils.logging import LOGGER
+from ..clip.frozen import leave_out_of_state
+from ..clip.text import TextEncoder
+from ..clip.tokens import Tokens
+from .guards import check_first_loss, off_diagonal
+
+# B batch, K classes, R texts, E width of the joint space
+
+TOWERS = ("text_encoder", "image_encoder")
+
+
+class CLIPClassifier(nn.Module):
+    """The frozen text tower, the prompts in it and the pooling of features; state, checks and exports.
+
+    The towers are not in the state dict, which holds what is learned and a digest of the weights it belongs to.
+
+    Args:
+        classes: names by label.
+        clip: a `CLIPModel`.
+        prompt: config of the prompts.
+        text_pooling: "eot" or "mean", see `TextEncoder`.
+        temporal: config of the pooling over time, or None for the mean.
+        frames: most steps of a sequence, for poolings that need to know.
+    """
+
+    def __init__(self, classes, clip, prompt, *, text_pooling="eot", temporal=None, frames=None):
+        super().__init__()
+        self.classes = [str(name) for name in classes]
+        self.clip_name, self.comes_trained, self.quick_gelu = clip.name, clip.trained, clip.quick_gelu
+        self.text_encoder = TextEncoder(clip.module, text_pooling).requires_grad_(False).eval()
+        self.tokens = Tokens(clip.tokenizer)
+        self.prompt_learner = PROMPTS.build(prompt, classes=self.classes, tower=self.text_encoder, tokens=self.tokens)
+        sizes = {"width": clip.embed_dim} | ({} if frames is None else {"frames": frames})
+        self.pooling = POOLINGS.build(temporal or {"type": "MeanPooling"}, **sizes)
+        self.register_buffer("tower_digest", torch.tensor(list(bytes.fromhex(clip.digest)), dtype=torch.uint8))
+        for tower in TOWERS:
+            leave_out_of_state(self, tower)
+        self._kept = self._checked = None
+
+    def train(self, mode=True):
+        """As of any module, but the towers stay in eval mode."""
+        super().train(mode)
+        for tower in TOWERS:
+            if hasattr(self, tower):
+                getattr(self, tower).eval()
+        return self
+
+    def branches(self):
+        """What steps with its own optimizer."""
+        return {"model": self}
+
+    @property
+    def open_vocabulary(self):
+        """May the weights be used for other classes?  A context that all classes share may."""
+        return not getattr(self.prompt_learner, "class_specific", True)
+
+    def check_dataset(self, dataset):
+        """Raise a ValueError if the rows of `dataset` are not features of the image tower of this model.
+
+        Args:
+            dataset: has `feature_dim`, and may have `source`, the record of whoever made the features.
+        """
+        width, own = getattr(dataset, "feature_dim", None), self.text_encoder.embed_dim
+        if width is not None and width != own:
+            raise ValueError(
+                f"the features have {width} numbers a row, but {self.clip_name} compares {own}; take the model that "
+                "made them (clip.model), or make them anew with tools/extract_clip_features.py"
+            )
+        source = getattr(dataset, "source", None) or {}
+        made, digest = source.get("weights_sha256"), bytes(self.tower_digest.tolist()).hex()
+        if made is None:
+            LOGGER.info("features: nothing tells which model made them; it has to be %s", self.clip_name)
+        elif made != digest:
+            raise ValueError(
+                f"the features were made by {source.get('model')} with the weights {source.get('pretrained')} "
+                f"({made[:12]}), but the prompts are learned with {self.clip_name} ({digest[:12]}); both have to be "
+                "one model"
+            )
+        elif source.get("quick_gelu", self.quick_gelu) != self.quick_gelu:
+            raise ValueError(
+                f"the features were made with quick_gelu={source['quick_gelu']}, but {self.clip_name} runs with "
+                f"quick_gelu={self.quick_gelu}; give clip.quick_gelu={source['quick_gelu']}"
+            )
+
+    def export(self, folder, stage):
+        """Write `<stage>_prompts.json`, what the prompt learner's `describe` gives, if it has one."""
+        describe = getattr(self.prompt_learner, "describe", None)
+        if describe is not None:
+            told = describe(self.text_encoder.token_embedding, self.tokens)
+            write_json(folder / f"{stage}_prompts.json", told)
+
+    def adapt_state_dict(self, state):
+        """Accept CoOp's forms; ValueError for prompts that were learned with another tower."""
+        state, own = dict(state), self.tower_digest.cpu()
+        prefix = "prompt_learner."
+        if isinstance(prompts := state.get("prompt_learner_state_dict"), dict):  # what the command of its own leaves
+            rest = {name: value for name, value in state.items() if isinstance(value, torch.Tensor)}
+            state = {prefix + name: tensor for name, tensor in prompts.items()} | rest
+        if not any(name.startswith(prefix) for name in state) and "ctx" in state:
+            state = {prefix + name: tensor for name, tensor in state.items()}
+        inner = {name.removeprefix(prefix): t for name, t in state.items() if name.startswith(prefix)}
+        rest = {name: t for name, t in state.items() if not name.startswith(prefix)}
+        adapt = getattr(self.prompt_learner, "adapt_state_dict", dict)
+        state = rest | {prefix + name: tensor for name, tensor in adapt(inner).items()}
+        if "tower_digest" not in state:
+            LOGGER.warning("the weights do not tell the tower they belong to; %s is assumed", self.clip_name)
+        elif not torch.equal(state["tower_digest"].cpu(), own):
+            raise ValueError(
+                f"the prompts were learned with another text tower than {self.clip_name} (its weights differ); give "
+                "the model and the weights that they were learned with (clip.model, clip.pretrained)"
+            )
+        return {"logit_scale": self.logit_scale.detach(), **state, "tower_digest": own}
+
+    def partial_state(self, state, classes):
+        """What of the `state` of another model is of use here, under the names of this one, see `adapt_state_dict`.
+
+        Prompts that belong to other classes, or were learned at other places of the text, are left out.
+
+        Args:
+            state: {name: tensor}.
+            classes: names by label that it belongs to, or None where they are not known.
+        Raises:
+            ValueError: it belongs to another tower.
+        """
+        rest = self.adapt_state_dict({n: t for n, t in state.items() if not n.startswith("prompt_learner.")})
+        if not self.open_vocabulary and classes is not None and classes != self.classes:
+            return rest
+        try:
+            return self.adapt_state_dict(state)
+        except ValueError as error:
+            LOGGER.warning("the prompts of the text are left out: %s", error)
+            return rest
+
+    @torch.no_grad()
+    def kept_texts(self):
+        """`text_features()` without a gradient, made anew only after the parameters behind it have changed."""
+        device = self.tower_digest.device
+        key = [device, *((p.data_ptr(), p._version) for p in self.text_parameters())]
+        if self._kept is None or self._kept[0] != key:
+            with torch.autocast(device.type, enabled=False):  # the same, whoever asks first
+                self._kept = key, self.text_features()
+        return self._kept[1]
+
+    def text_parameters(self):
+        """Parameters that the text features hang on."""
+        return self.prompt_learner.parameters()
+
+    def of_classes(self, logits):
+        """Scores of classes by those of their texts, where a class has several: (..., R) -> (..., K)"""
+        reduce = getattr(self.prompt_learner, "reduce", None)
+        return logits if reduce is None else reduce(logits)
+
+    def look_at_first(self, loss, text, pooled):
+        """At the first loss that has a gradient, tell whether the model can learn.
+
+        Args:
+            loss: 0-d.
+            text: (R, E).
+            pooled: (B, E).
+        """
+        if self._checked or not loss.requires_grad:
+            return
+        self._checked = True
+        if len(text) > 1:
+            LOGGER.info("largest cosine of two texts' features: %.4f", float(off_diagonal(text.detach()).max()))
+        check_first_loss(loss, [p for p in self.parameters() if p.requires_grad], text, pooled)
+
+    def _check_width(self, pooled):
+        """ValueError unless the features are as wide as the joint space."""
+        if pooled.shape[-1] != self.text_encoder.embed_dim:
+            raise ValueError(
+                f"features of {pooled.shape[-1]} numbers cannot be compared with text features of "
+                f"{self.text_encoder.embed_dim}: they are not those of {self.clip_name}"
+            )

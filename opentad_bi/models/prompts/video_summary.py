@@ -1,0 +1,121 @@
+"""Visual prompts that let the frames of a view see each other (Vita-CLIP, Wasim et al., CVPR 2023)."""
+
+import torch
+from torch import nn
+
+from ...registry import VISUAL_PROMPTS
+from ...utils.arguments import check_count
+from .visual_prompt import VisualPrompt
+
+# M views, T frames of a view, L tokens of a frame, G global prompts, P tokens beside them, D width of the tower
+
+
+@VISUAL_PROMPTS.register_module()
+class VideoSummary(VisualPrompt):
+    """Summary, local and global tokens of every layer, and an embedding of time.
+
+    In each layer a linear map of the class tokens of all T frames gives c (T, D). The summary is c plus what attention
+    over the frames gives; frame t gets token t of it. A local token is one learned per frame plus that frame's c; all T
+    of them are given to every frame, as are the G global ones. Every layer has its own parameters. The embedding of
+    time is added to all tokens of a frame before the first norm; it starts at zero, so that frames enter as the tower
+    knows them. Learned tokens start uniform in +-sqrt(6 / (3 * patch^2 + D)).
+
+    Args:
+        width: D.
+        layers: of the tower.
+        frames: T.
+        patch: side of a patch in pixels.
+        n_global: G, may be 0.
+        heads: of the attention over the frames; they divide D.
+        summary: give summary tokens.
+        local: give local tokens.
+        conditioning: add c to the local tokens.
+        time: add the embedding of time.
+    Raises:
+        ValueError: heads that do not divide the width; nothing to learn.
+    """
+
+    def __init__(
+        self,
+        width,
+        layers,
+        frames,
+        patch,
+        *,
+        n_global=8,
+        heads=12,
+        summary=True,
+        local=True,
+        conditioning=True,
+        time=True,
+    ):
+        super().__init__()
+        check_count("n_global", n_global, lowest=0)
+        if summary and width % check_count("heads", heads):
+            raise ValueError(f"VideoSummary: {heads} heads do not divide the width {width} of the visual tower")
+        if not (n_global or summary or local or time):
+            raise ValueError("VideoSummary has nothing to learn: n_global=0, and summary, local and time are off")
+        self.frames = frames if local or time else None  # any number, if no parameter belongs to one of them
+        options = {"n_global": n_global, "heads": heads if summary else 0, "conditioning": local and conditioning}
+        bound = (6 / (3 * patch**2 + width)) ** 0.5
+        self.layers = nn.ModuleList(
+            _Layer(width, bound, local=frames if local else 0, **options) for _ in range(layers)
+        )
+        self.time = nn.Parameter(torch.zeros(frames, 1, width)) if time else None
+
+    def enter(self, x):
+        """Add the embedding of time: (M, T, L, D) -> (M, T, L, D)
+
+        Raises:
+            ValueError: another number of frames than this was built for.
+        """
+        if self.frames not in (None, x.shape[1]):
+            raise ValueError(
+                f"VideoSummary was built for {self.frames} frames, but a view has {x.shape[1]}; the pipeline and "
+                "the model need one number of frames"
+            )
+        return x if self.time is None else x + self.time.to(x.dtype)
+
+    def beside(self, layer, x):
+        """What is put beside the tokens of every frame in a layer.
+
+        Args:
+            layer: index.
+            x: (M, T, L, D), the class token first.
+        Returns:
+            tokens (M, T, P, D) or None, P = G + T + 1 if all kinds are on; summary (M, T, D) or None
+        """
+        return self.layers[layer](x[:, :, 0])
+
+
+class _Layer(nn.Module):
+    """Tokens of one layer, out of its class tokens; `local` and `heads` are 0 if there are none of that kind."""
+
+    def __init__(self, width, bound, *, n_global, local, heads, conditioning):
+        super().__init__()
+        self.conditioning = conditioning
+        self.global_tokens = _uniform(n_global, width, bound) if n_global else None
+        self.local_tokens = _uniform(local, width, bound) if local else None
+        self.project = nn.Linear(width, width) if heads or conditioning else None
+        self.norm = nn.LayerNorm(width) if heads else None
+        self.attention = nn.MultiheadAttention(width, heads, batch_first=True) if heads else None
+
+    def forward(self, first):
+        """Class tokens (M, T, D) -> tokens (M, T, P, D) or None, summary (M, T, D) or None"""
+        views, frames = first.shape[:2]
+        projected = None if self.project is None else self.project(first)
+        tokens, summary = [], None
+        if self.global_tokens is not None:
+            tokens.append(self.global_tokens.expand(views, frames, -1, -1))
+        if self.local_tokens is not None:
+            local = self.local_tokens + projected if self.conditioning else self.local_tokens.expand(views, -1, -1)
+            tokens.append(local.unsqueeze(1).expand(-1, frames, -1, -1))  # all of them beside every frame
+        if self.attention is not None:
+            normed = self.norm(projected)
+            summary = projected + self.attention(normed, normed, normed, need_weights=False)[0]
+            tokens.append(summary.unsqueeze(2))
+        return (torch.cat(tokens, dim=2) if tokens else None), summary
+
+
+def _uniform(count, width, bound):
+    return nn.Parameter(torch.empty(count, width).uniform_(-bound, bound))

@@ -1,0 +1,178 @@
+"""`tools/extract_clip_features.py --config`: features of frames that give the same losses as the frames."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from opentad_bi.cli import extract_clip_features as command
+from opentad_bi.cli import make_demo_clips
+from opentad_bi.config import load_config
+from opentad_bi.engine.loaders import build_dataset
+from opentad_bi.registry import MODELS
+
+CONFIG = Path(__file__).resolve().parents[2] / "configs" / "prompt" / "demo_clips" / "video_coop.py"
+SIZES = {"K_train": 2, "K_val": 1, "num_frames": 4, "temporal_views": 2, "spatial_views": 3}
+
+
+@pytest.fixture(scope="module")
+def data_root(tmp_path_factory):
+    """A generated set of four classes with three videos to learn from, one to test on, and its tower."""
+    folder = tmp_path_factory.mktemp("clips") / "set"
+    assert make_demo_clips.main(["--out", folder, "--train_videos", 3, "--test_videos", 1]) == 0
+    return folder
+
+
+def words(data_root, out, *more, **sizes):
+    options = {**SIZES, "data_root": data_root, **sizes}
+    overrides = [f"{key}={value}" for key, value in options.items()]
+    fixed = ["--config", CONFIG, "--out", out, "--device", "cpu", "--num-workers", 0]
+    return [*fixed, *more, "--cfg-options", *overrides]
+
+
+@pytest.fixture(scope="module")
+def features(data_root, tmp_path_factory):
+    """The features of all splits."""
+    out = tmp_path_factory.mktemp("clips") / "features"
+    assert command.main(words(data_root, out, "--batch-size", 10)) == 0
+    return out
+
+
+def config(data_root, **sizes):
+    return load_config(str(CONFIG), {**SIZES, "data_root": str(data_root), **sizes})
+
+
+def build_model(cfg, dataset):
+    torch.manual_seed(3)
+    return MODELS.build(cfg.model, classes=dataset.classes)
+
+
+def files(folder):
+    return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
+
+
+def test_every_clip_has_its_features(data_root, features):
+    cfg = config(data_root)
+    names = {name for split in ("train", "val", "test") for name in build_dataset(cfg.dataset, split).videos}
+    assert len(names) == 16 and set(files(features)) == {"features.json", *(f"{name}.npy" for name in names)}
+    record = json.loads((features / "features.json").read_text())
+    assert record["complete"] and record["trained"] and record["precision"] == "fp32" and record["dtype"] == "float32"
+    assert record["pipeline"][0]["views"] == 2 and record["pipeline"][1]["views"] == 3
+    array = np.load(features / f"{min(names)}.npy")
+    assert array.dtype == np.float32 and array.shape == (6, 4, record["embed_dim"])
+
+
+@pytest.mark.parametrize("pooling", ["MeanPooling", "AttentionPooling"])
+@pytest.mark.parametrize("normalise", [True, False])
+def test_losses_are_those_of_the_frames(pooling, normalise, data_root, features):
+    found = {}
+    for source in (None, str(features)):
+        cfg = config(data_root, feature_dir=source, temporal_pooling={"type": pooling})
+        cfg.model.normalise_frames = normalise
+        data = build_dataset(cfg.dataset, "train")
+        model = build_model(cfg, data).train()
+        model.check_dataset(data)
+        batch = data.collate([data[i] for i in (0, 2, 5, 7)])
+        losses = model(batch)
+        sum(losses.values()).backward()
+        gradient = torch.cat([p.grad.flatten() for p in model.parameters() if p.grad is not None])
+        scores = np.stack([score.probabilities for score in model.eval().predict(batch)])
+        found[source] = losses["cls_loss"].detach(), gradient, torch.from_numpy(scores)
+        assert batch["inputs"].dtype == (torch.float32 if source else torch.uint8)
+    for one, other in zip(*found.values(), strict=True):
+        torch.testing.assert_close(one, other, atol=1e-5, rtol=1e-4)
+    assert found[None][1].abs().max() > 1e-4
+
+
+def test_an_interrupted_run_goes_on_and_finished_files_stay(data_root, features, tmp_path):
+    assert command.main(words(data_root, tmp_path / "out", "--split", "test")) == 0
+    assert sum(name.endswith(".npy") for name in files(tmp_path / "out")) == 4
+    times = {p: p.stat().st_mtime_ns for p in (tmp_path / "out").rglob("*.npy")}
+    assert command.main([*words(data_root, tmp_path / "out")]) == 0
+    whole, now = files(features), files(tmp_path / "out")
+    assert whole.keys() == now.keys() and all(p.stat().st_mtime_ns == time for p, time in times.items())
+    for name in whole:
+        if name.endswith(".npy"):  # passes of other sizes round otherwise
+            parts = [np.load(folder / name) for folder in (features, tmp_path / "out")]
+            np.testing.assert_allclose(*parts, atol=1e-5)
+
+
+def test_worker_processes_change_nothing(data_root, features, tmp_path):
+    more = words(data_root, tmp_path, "--batch-size", 10, "--split", "test")
+    more[more.index("--num-workers") + 1] = 2
+    assert command.main(more) == 0
+    made = {name: data for name, data in files(tmp_path).items() if name.endswith(".npy")}
+    assert len(made) == 4 and all(files(features)[name] == data for name, data in made.items())
+
+
+def test_other_settings_are_refused(data_root, features, capsys):
+    before = files(features)
+    for sizes, differ in (({"temporal_views": 1}, "pipeline"), ({"clip_quick_gelu": True}, "quick_gelu")):
+        assert command.main(words(data_root, features, **sizes)) == 1
+        assert f"features made otherwise, in {differ}; choose another --out" in capsys.readouterr().err
+    assert files(features) == before
+    cfg = config(data_root, feature_dir=str(features), spatial_views=1)
+    with pytest.raises(
+        ValueError, match=r"made with SpatialViews\.views=3, but the pipeline has SpatialViews\.views=1"
+    ):
+        build_dataset(cfg.dataset, "test")
+
+
+def test_features_of_another_tower_are_refused_by_the_model(data_root, features):
+    cfg = config(data_root, feature_dir=str(features), clip_pretrained=None)
+    data = build_dataset(cfg.dataset, "test")
+    with pytest.raises(ValueError, match="both have to be one model"):
+        build_model(cfg, data).check_dataset(data)
+
+
+def test_damaged_videos_are_named_and_the_others_go_on(data_root, tmp_path, capsys):
+    damaged = sorted((data_root / "videos").rglob("*.mp4"))[0]
+    whole = damaged.read_bytes()
+    try:
+        damaged.write_bytes(whole[:200])
+        assert command.main(words(data_root, tmp_path / "out")) == 1
+        assert damaged.name in capsys.readouterr().err and damaged.read_bytes() == whole[:200]
+    finally:
+        damaged.write_bytes(whole)
+    name = str(damaged.relative_to(data_root / "videos").with_suffix(""))
+    record = json.loads((tmp_path / "out" / "features.json").read_text())
+    assert list(record["failed"]) == [name] and not record["complete"]
+    plain, cached = (config(data_root, feature_dir=out).dataset for out in (None, str(tmp_path / "out")))
+    split = next(split for split in ("train", "val", "test") if name in build_dataset(plain, split).videos)
+    with pytest.raises(FileNotFoundError, match=f"1 of [48] videos have no features in .*: {name}; make them by"):
+        build_dataset(cached, split)
+    assert command.main(words(data_root, tmp_path / "out")) == 0
+    assert json.loads((tmp_path / "out" / "features.json").read_text())["complete"]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"more": ["--model", "ViT-B-16", "--reader", "pyav"]}, "--model, --reader: a config says that itself"),
+        ({"more": ["--split", "vall"]}, "--split 'vall': the config has no such split; did you mean 'val'"),
+        ({"more": ["videos"]}, "give one of SRC (videos) and --config"),
+        ({"use_augmentation": True}, "features of frames are made once, so clips cannot be augmented"),
+        ({"image_size": 40}, "the pipeline makes frames of (40, 40) pixels, the image tower takes (32, 32)"),
+        ({"protocol": "basis"}, "class protocol 'basis'; did you mean 'base'"),
+    ],
+)
+def test_mistakes_are_told(change, message, data_root, tmp_path, capsys):
+    change = dict(change)
+    assert command.main(words(data_root, tmp_path / "out", *change.pop("more", []), **change)) == 1
+    assert message in capsys.readouterr().err
+    assert not list(tmp_path.rglob("*.npy"))
+
+
+def test_options_of_the_config_need_it(data_root, tmp_path, capsys):
+    for more, message in (
+        (["--split", "test", "--model", "x"], "--split: they are of --config"),
+        (["--cfg-options", "a=1", "--model", "x"], "--cfg-options: they are of --config"),
+        ([], "--model is missing"),
+    ):
+        assert command.main([data_root, "--out", tmp_path / "out", *more]) == 1
+        assert message in capsys.readouterr().err
+    config = CONFIG.parents[2] / "demo" / "single_for.py"
+    assert command.main(["--config", config, "--out", tmp_path / "out"]) == 1
+    assert "names no `clip`, whose features are made" in capsys.readouterr().err

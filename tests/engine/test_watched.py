@@ -1,0 +1,96 @@
+"""Numbers that a model watches beside its losses, and that nothing else changes for models without them."""
+
+import json
+
+import pytest
+import torch
+import toy
+
+from opentad_bi.engine.checkpoint import load_checkpoint, save_checkpoint
+from opentad_bi.registry import MODELS
+
+
+@MODELS.register_module(force=True)
+class ToyWatcher(toy.ToyNet):
+    """A toy network that watches the mean of what it says and, where it is `odd`, a number that is none."""
+
+    def __init__(self, width=8, odd=False):
+        super().__init__(width)
+        self.odd = odd
+
+    def forward(self, batch):
+        losses = super().forward(batch)
+        said = self.layers(batch["inputs"])[:, 0].detach()
+        self.watched = {"said": said.mean(), **({"none": said.sum() * float("nan")} if self.odd else {})}
+        return losses
+
+
+def test_watched_numbers_are_averaged_as_the_losses_and_no_part_of_the_total(toy_config, make_runner):
+    toy_config.solver.accumulate = 2
+    plain = make_runner(toy_config, "plain")
+    toy_config.model = {"type": "ToyWatcher", "odd": True}
+    watching = make_runner(toy_config, "watching")
+    batches = [batch for batch, _ in zip(watching.loader, range(2), strict=False)]
+    said = [watching.model.layers(batch["inputs"])[:, 0].mean().item() for batch in batches]
+    plain.train_step(batches)
+    watching.train_step(batches)
+    assert watching.watched["said"] == pytest.approx(sum(said) / 2)
+    assert plain.watched == {}
+    assert plain.losses == watching.losses  # and the NaN among the watched stops nothing
+    for a, b in zip(plain.model.parameters(), watching.model.parameters(), strict=True):
+        assert torch.equal(a, b)
+
+
+def test_watched_numbers_are_logged_beside_the_losses(toy_config, make_runner, caplog):
+    toy_config.model.type, toy_config.workflow.tensorboard = "ToyWatcher", True
+    toy_config.workflow.logging_interval = 1
+    runner = make_runner(toy_config)
+    caplog.set_level("INFO", "opentad_bi")
+    runner.train()
+    records = [json.loads(line) for line in (runner.work_dir / "log.jsonl").read_text().splitlines()]
+    said = [record["watched/said"] for record in records if "loss/loss" in record]
+    assert len(said) == 12
+    assert said[-1] == runner.watched["said"]
+    assert runner.means["watched"].values()["said"] == pytest.approx(sum(said[8:]) / 4)
+    line = next(text for text in caplog.messages if text.startswith("[Train]: [002][00004/00004]"))
+    mean = runner.means["losses"].values()["loss"]
+    assert f"Loss={mean:.4f}  loss={mean:.4f}  said={sum(said[8:]) / 4:.4f}" in line
+    events = (runner.work_dir / "tensorboard").iterdir()
+    assert any(b"watched/said" in path.read_bytes() for path in events)
+
+
+def test_a_model_without_the_new_things_is_trained_by_the_plain_loop(toy_config, make_runner):
+    """Loss by loss and bit by bit what a loop of torch alone gives; no key is in the logs that was not."""
+    runner = make_runner(toy_config)
+    model = MODELS.build(toy_config.model)
+    model.load_state_dict(runner.model.state_dict())
+    optimizer = torch.optim.AdamW(model.parameters(), lr=0.05, weight_decay=0.01)
+    losses = []
+    for epoch in range(3):
+        order = torch.randperm(16, generator=torch.Generator().manual_seed(42 + epoch)).tolist()
+        for start in range(0, 16, 4):
+            seeds = [((42 * 1_000_003 + epoch) * 1_000_003 + i, i) for i in order[start : start + 4]]
+            batch = toy.ToyData.collate([toy.ToyData()[i, seed] for seed, i in seeds])
+            i = epoch * 4 + start // 4
+            cosine = 1e-8 + 0.5 * (0.05 - 1e-8) * (1 + torch.tensor((i - 4) * torch.pi / 20, dtype=torch.float64).cos())
+            optimizer.param_groups[0]["lr"] = 0.05 * i / 3 if i < 4 else cosine.item()
+            optimizer.zero_grad()
+            loss = model(batch)["loss"]
+            loss.backward()
+            torch.nn.utils.clip_grad_norm_(model.parameters(), 0.5)
+            optimizer.step()
+            losses.append(loss.item())
+    runner.train()
+    records = [json.loads(line) for line in (runner.work_dir / "log.jsonl").read_text().splitlines()]
+    trained = [record for record in records if "loss/loss" in record]
+    assert [record["loss/loss"] for record in trained] == pytest.approx(losses, rel=1e-5)
+    assert {*trained[0]} == {"time", "epoch", "step", "loss/loss", "lr/model/0"}
+    for a, b in zip(runner.model.parameters(), model.parameters(), strict=True):
+        torch.testing.assert_close(a, b)
+    state = load_checkpoint(runner.work_dir / "checkpoint" / "epoch_1.pth")
+    del state["means"], state["lrs"]  # as they were written before there were any
+    save_checkpoint(runner.work_dir / "checkpoint" / "epoch_1.pth", state)
+    again = make_runner(toy_config)
+    again.train(runner.work_dir / "checkpoint" / "epoch_1.pth")
+    for a, b in zip(runner.model.parameters(), again.model.parameters(), strict=True):
+        assert torch.equal(a, b)
