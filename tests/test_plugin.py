@@ -18,7 +18,7 @@ PAGE = (ROOT / "docs" / "plugins.md").read_text()
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
     """A folder like the repository's, with the files of the page, as the working folder and on the Python path."""
-    names = ("my_neck", "my_config", "my_mixer", "my_fusion")
+    names = ("my_neck", "my_config", "my_prompt", "my_method", "my_mixer", "my_fusion")
     (tmp_path / "configs").symlink_to(ROOT / "configs")
     for name, text in zip(names, re.findall(r"```python\n(.*?)```", PAGE, re.S), strict=True):
         (tmp_path / f"{name}.py").write_text(text)
@@ -55,3 +55,12 @@ def test_the_documented_plugin_trains(folder, tiny_set):  # noqa: F811
     name = next(name for name in state["state_dict"] if name.endswith("neck.convs.0.weight"))
     assert state["state_dict"][name].shape[-1] == 5
     assert not torch.equal(state["state_dict"][name], state["state_dict_ema"][name])
+
+
+def test_the_documented_visual_prompt_trains(folder, tiny_set):  # noqa: F811
+    assert train.main(["my_method.py", "--cfg-options", *words(folder, "my_method.py", tiny_set)]) == 0
+    state = load_checkpoint(folder / "exps" / "gpu1_id0" / "checkpoint" / "epoch_0.pth")["state_dict"]
+    assert state["visual_prompt.vectors"].shape == (2, 8, 64)
+    assert (state["visual_prompt.share"] != 0).any()
+    (kept,) = (tiny_set / "models" / "following").rglob("checkpoint.pth")
+    assert "visual_prompt.vectors" in load_checkpoint(kept)["state_dict"]
