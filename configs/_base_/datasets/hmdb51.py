@@ -10,6 +10,6 @@ test_videos = dict(type="hmdb51", folder="${data_root}/annotations", split="${sp
 group = "hmdb51"
 K_train = 16
 K_val = 4
-batch_size = 16
-batches_per_backprop = 1
+batch_size = 4  # 96 frames each: the graph of visual prompts takes some 9 GiB a video
+batches_per_backprop = 4
 num_workers = 4

@@ -7,4 +7,4 @@ lr = 1e-3
 weight_decay = 1e-2
 end_epoch = 40
 temporal_pooling = dict(type="AttentionPooling")
-model = dict(visual=dict(type="VisualContext", n_ctx="${ctx_len_video}", depth="shallow"))
+model = dict(visual=dict(type="VisualContext", n_ctx="${ctx_len_video}", depth="shallow", init_std=0.02))

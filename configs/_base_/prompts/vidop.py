@@ -10,6 +10,13 @@ use_augmentation = True
 text_template = "{}"  # hand-crafted: "A video of a person doing {}."
 descriptors = None  # {class: [sentence, ...]}, or a JSON file of it
 model = dict(
-    prompt=dict(_delete_=True, type="FixedTexts", template="${text_template}", descriptors="${descriptors}"),
-    visual=dict(type="VisualContext", n_ctx="${ctx_len_video}", depth="shallow"),
+    prompt=dict(
+        _delete_=True,
+        type="FixedTexts",
+        template="${text_template}",
+        descriptors="${descriptors}",
+        pool="logsumexp",
+        temperature=1.0,
+    ),
+    visual=dict(type="VisualContext", n_ctx="${ctx_len_video}", depth="shallow", init_std=0.02),
 )

@@ -8,7 +8,7 @@ mapped_text_layers = [0, 1, 2, 3, 4]  # text prompts are learned, visual ones fo
 mapped_visual_layers = [5, 6, 7, 8, 9]  # the other way round
 regularisation = 0.1
 model = dict(
-    visual=dict(type="VisualContext", n_ctx="${ctx_len_video}", depth="shallow"),
+    visual=dict(type="VisualContext", n_ctx="${ctx_len_video}", depth="shallow", init_std=0.02),
     coupling=dict(
         type="MappedPrompts",
         n_ctx=4,

@@ -7,4 +7,4 @@ weight_decay = 0.2
 end_epoch = 20
 summary_heads = 12
 videomix = dict(_delete_=True, type="VideoMix", kind="spatial")
-model = dict(visual=dict(type="VideoSummary", n_global="${ctx_len_video}", heads="${summary_heads}"))
+model = dict(visual=dict(type="VideoSummary", n_global="${ctx_len_video}", heads="${summary_heads}", conditioning=True))
