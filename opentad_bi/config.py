@@ -19,6 +19,7 @@ from pathlib import Path
 from mmengine.config import Config
 
 from .registry import nearest
+from .utils.files import read_json
 
 TOP_LEVEL = (
     "dataset",
@@ -57,16 +58,47 @@ def load_config(path, overrides=None):
         KeyError: an unknown top-level key, override or name in an expression.
         ValueError: the file is no Python; an override that puts text where a number stands.
     """
+    cfg = raw_config(path)
+    tree = cfg.to_dict()
+    _refuse_unused(tree, cfg.text, path)
+    return Config(_derive(tree, overrides or {}, path), filename=str(path))
+
+
+def raw_config(path):
+    """A config file as it is written, with all its top-level keys and no number derived; raises as `load_config`."""
     if not Path(path).is_file():
         raise FileNotFoundError(f"config {path} does not exist")
     try:
-        cfg = Config.fromfile(str(path))
+        return Config.fromfile(str(path))
     except FileNotFoundError as error:
         raise FileNotFoundError(f"config {path} names a file that does not exist: {error.filename or error}") from error
     except SyntaxError as error:
         raise ValueError(f"config {path} is not valid Python: {error}") from error
-    tree, overrides = cfg.to_dict(), overrides or {}
-    _refuse_unused(tree, cfg.text, path)
+
+
+def config_of_data(path, overrides=None):
+    """A resolved config from a JSON file, of which nothing is imported or run; other keys than a config's are left out.
+
+    Args:
+        path: the file.
+        overrides: {"a.b.0.c": value}; keys must exist.
+    Returns:
+        a config of the keys `TOP_LEVEL` alone.
+    Raises:
+        FileNotFoundError: no such file.
+        KeyError: an unknown override.
+        ValueError: the file is no JSON object, or asks for modules (`custom_imports`).
+    """
+    tree = read_json(path, "config")
+    if not isinstance(tree, dict):
+        raise ValueError(f"config {path} is no JSON object, but a {type(tree).__name__}")
+    if tree.get("custom_imports"):
+        raise ValueError(f"config {path} asks for modules to import, which data may not; give a Python config instead")
+    return Config(_derive({key: value for key, value in tree.items() if key in TOP_LEVEL}, overrides or {}, path))
+
+
+def _derive(tree, overrides, path):
+    """The keys `TOP_LEVEL` of `tree`: overrides of helpers come before what follows from them, the others after."""
     for key, value in overrides.items():
         if key.split(".")[0] not in TOP_LEVEL:
             _override(tree, key, value)
@@ -74,7 +106,7 @@ def load_config(path, overrides=None):
     for key, value in overrides.items():
         if key.split(".")[0] in TOP_LEVEL:
             _override(tree, key, value)
-    return Config(tree, filename=str(path))
+    return tree
 
 
 def config_text(cfg):

@@ -1,10 +1,19 @@
 """Configs: inheritance, derived numbers, strict overrides, teaching errors."""
 
+import json
 from pathlib import Path
 
 import pytest
 
-from opentad_bi.config import config_text, dataset_config, load_config, parse_overrides, resolve
+from opentad_bi.config import (
+    config_of_data,
+    config_text,
+    dataset_config,
+    load_config,
+    parse_overrides,
+    raw_config,
+    resolve,
+)
 from opentad_bi.registry import Kind
 
 BASE = """
@@ -143,3 +152,32 @@ def test_every_config_reads_back_from_its_text(path, tmp_path):
     cfg = load_config(path)
     (tmp_path / "resolved.py").write_text(config_text(cfg), encoding="utf-8")
     assert load_config(tmp_path / "resolved.py").to_dict() == cfg.to_dict()
+
+
+def test_a_config_from_json_is_the_one_that_was_resolved(base):
+    cfg, path = load_config(base), base.with_name("config.json")
+    path.write_text(json.dumps({"run": "exps/a", "seed": 3, **cfg.to_dict()}))
+    assert config_of_data(path).to_dict() == cfg.to_dict()
+    assert config_of_data(path, {"model.length": 5}).model.length == 5
+    with pytest.raises(KeyError, match="did you mean 'length'"):
+        config_of_data(path, {"model.lenght": 5})
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[1]", "is no JSON object, but a list"),
+        ("model = 1", "is not valid JSON"),
+        ('{"custom_imports": {"imports": ["this"]}}', "asks for modules to import"),
+    ],
+)
+def test_json_that_is_no_config_is_refused(tmp_path, text, message):
+    (tmp_path / "config.json").write_text(text)
+    with pytest.raises(ValueError, match=message):
+        config_of_data(tmp_path / "config.json")
+
+
+def test_a_raw_config_has_its_helpers_as_they_are_written(base):
+    assert raw_config(base).window_size == 768 and raw_config(base).frames == "${window_size * 2}"
+    with pytest.raises(FileNotFoundError, match=r"none\.py does not exist"):
+        raw_config("none.py")

@@ -11,20 +11,19 @@ from torch.utils.data import DataLoader, Dataset
 from tqdm import tqdm
 
 from ..config import load_config, parse_overrides
-from ..datasets.clip_features import NoDraws, difference, feature_path, pipeline_settings
+from ..datasets.annotation import read_block_list
+from ..datasets.clip_features import FAILED, NoDraws, difference, feature_path, pipeline_settings
 from ..datasets.readers import VideoError
 from ..datasets.video_folder import VideoFolder
 from ..engine.extract import in_dtype
 from ..engine.loaders import build_dataset
-from ..engine.precision import autocast, precision
 from ..models.clip.frame_encoder import FrameEncoder
 from ..models.clip.loading import load_clip
 from ..registry import nearest
-from ..utils.distributed import close_distributed, gather_objects, is_main, setup_distributed
-from ..utils.files import atomic
+from ..utils.distributed import close_distributed, is_main, setup_distributed
+from ..utils.files import atomic, write_text
 from ..utils.logging import LOGGER, setup_logging
-from ..utils.records import FEATURE_RECORD, check_record, write_records
-from ._feature_files import check_out, describe_clip, names_of, unfinished
+from ._feature_files import check_out, make_features
 from .common import make_writable
 
 ALL = "all"
@@ -129,6 +128,22 @@ def save_into(out, dtype):
     return save
 
 
+def write_failed(out, places, failed):
+    """Keep the names of videos that could not be read in a block list, `out`/failed.txt, or remove it if there is none.
+
+    Args:
+        places: names of all videos of this run; of others, what the file says stays until they have features.
+        failed: names of those that could not be read.
+    """
+    path = out / FAILED
+    former = read_block_list(str(path)) if path.is_file() else ()
+    others = {name for name in former if name not in places and not feature_path(out, name).is_file()}
+    if names := sorted(others.union(failed)):
+        write_text(path, "".join(f"{name}\n" for name in names))
+    else:
+        path.unlink(missing_ok=True)
+
+
 def run_config(args):
     """Extract the features of the clips of a config; returns 0, or 1 if a video could not be read."""
     cfg, out = load_config(args.config, parse_overrides(args.cfg_options)), Path(args.out)
@@ -144,21 +159,19 @@ def run_config(args):
         make_writable(out, "--out")
         torch.manual_seed(args.seed)
         clip = load_clip(**cfg.model.clip)
-        amp, dtype = args.precision or "fp32", args.dtype or "float32"
-        pipeline = pipeline_settings(next(iter(datasets.values())).pipeline)
-        settings = describe_clip(clip, precision=amp, dtype=dtype, pipeline=pipeline)
-        check_record(out / FEATURE_RECORD, settings, overwrite=args.overwrite)
-        record = {out / FEATURE_RECORD: {**names_of(clip), **settings}}
-        clips = Clips(unfinished(places, out, args.overwrite))
-        write_records(record, complete=False, overwrites=args.overwrite)
-        cast = autocast(device, precision(None if amp == "fp32" else amp))
-        encode, save = FrameEncoder(clip, device, cast, normalised=False), save_into(out, dtype)
-        failed = extract(encode, clips, save, batch_size=args.batch_size, workers=args.num_workers)
-        failed = {name: text for part in gather_objects(failed) for name, text in part.items()}
-        write_records(record, complete=not failed, overwrites=False, failed=failed)
-        LOGGER.info("%s: %d videos, %d of them could not be read", out, len(places), len(failed))
-        for name, text in failed.items():
-            LOGGER.error("%s: %s", name, text)
+        settings = {"precision": args.precision or "fp32", "dtype": args.dtype or "float32"}
+        settings["pipeline"] = pipeline_settings(next(iter(datasets.values())).pipeline)
+
+        def work(todo, cast):
+            encode, save = FrameEncoder(clip, device, cast, normalised=False), save_into(out, settings["dtype"])
+            return extract(encode, Clips(todo), save, batch_size=args.batch_size, workers=args.num_workers)
+
+        shared = {"clip": clip, "device": device, "overwrite": args.overwrite}
+        failed = make_features(out, places, work, settings=settings, **shared)
+        if is_main():
+            write_failed(out, places, failed)
+        if failed:
+            LOGGER.error("to leave them out: --cfg-options block_list=%s", out / FAILED)
         return 1 if failed else 0
     finally:
         close_distributed()

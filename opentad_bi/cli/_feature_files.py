@@ -3,28 +3,18 @@
 import json
 from pathlib import Path
 
+from ..datasets.clip_features import feature_path
+from ..engine.precision import autocast, precision
 from ..utils.distributed import gather_objects, rank, world_size
-from ..utils.records import FEATURE_RECORD
-
-
-def feature_file(out, name):
-    """Path of the features of one video, whatever dots are in its name."""
-    return Path(out, f"{name}.npy")
-
-
-def unfinished(videos, out, overwrite):
-    """{name: path} of the videos of this process that lack their file; with `overwrite`, of all of them."""
-    names = [name for name in videos if overwrite or not feature_file(out, name).is_file()]
-    # one list for all: files appear while processes look
-    names = gather_objects(names)[0]
-    return {name: videos[name] for name in names[rank() :: world_size()]}
+from ..utils.logging import LOGGER
+from ..utils.records import FEATURE_RECORD, check_record, write_records
 
 
 def check_out(videos, src, out, overwrite):
     """Refuse features among the videos, and files that no record tells of."""
     if out.resolve() == Path(src).resolve():
         raise ValueError(f"--out {out} is the folder of the videos; choose another")
-    there = next((feature_file(out, name) for name in videos if feature_file(out, name).is_file()), None)
+    there = next((feature_path(out, name) for name in videos if feature_path(out, name).is_file()), None)
     if there and not overwrite and not (out / FEATURE_RECORD).is_file():
         raise ValueError(
             f"{there} is there, but no {FEATURE_RECORD} tells what made it; choose another --out, or make it again "
@@ -32,7 +22,44 @@ def check_out(videos, src, out, overwrite):
         )
 
 
-def describe_clip(clip, **settings):
+def make_features(out, videos, extract, *, clip, device, overwrite, settings):
+    """Extract the features of the videos that lack them, and keep the record of what made them.
+
+    Args:
+        out: folder of the features.
+        videos: {name: what they are made of}.
+        extract: (those of `videos` that this process has to do, autocast of the network) -> {name: what is wrong} of
+            those that could not be read.
+        clip: the `CLIPModel`.
+        device: where to run.
+        overwrite: make files again that are there.
+        settings: what else features depend on; "precision" is that of the network.
+    Returns:
+        {name: what is wrong} of the videos of all processes that could not be read.
+    """
+    settings = _describe(clip, **settings)
+    check_record(out / FEATURE_RECORD, settings, overwrite=overwrite)
+    record, amp = {out / FEATURE_RECORD: {**_names(clip), **settings}}, settings["precision"]
+    todo = _unfinished(videos, out, overwrite)
+    write_records(record, complete=False, overwrites=overwrite)
+    failed = extract(todo, autocast(device, precision(None if amp == "fp32" else amp)))
+    failed = {name: text for part in gather_objects(failed) for name, text in part.items()}
+    write_records(record, complete=not failed, overwrites=False, failed=failed)
+    LOGGER.info("%s: %d videos, %d of them could not be read", out, len(videos), len(failed))
+    for name, text in failed.items():
+        LOGGER.error("%s: %s", name, text)
+    return failed
+
+
+def _unfinished(videos, out, overwrite):
+    """{name: path} of the videos of this process that lack their file; with `overwrite`, of all of them."""
+    names = [name for name in videos if overwrite or not feature_path(out, name).is_file()]
+    # one list for all: files appear while processes look
+    names = gather_objects(names)[0]
+    return {name: videos[name] for name in names[rank() :: world_size()]}
+
+
+def _describe(clip, **settings):
     """What features depend on, as it reads back from JSON: the CLIP model, and further settings."""
     own = {
         "weights_sha256": clip.digest,
@@ -44,7 +71,7 @@ def describe_clip(clip, **settings):
     return json.loads(json.dumps({**own, **settings}))
 
 
-def names_of(clip):
+def _names(clip):
     """What a record says of where the CLIP model came from."""
     return {"model": _found(clip.name), "pretrained": _found(clip.pretrained), "trained": clip.trained}
 

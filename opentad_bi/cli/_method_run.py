@@ -5,10 +5,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..config import raw_config
 from ..datasets.few_shot import PROTOCOLS
 from . import train
-from ._trained_runs import raw_config
-from .common import Parser, add_device_arguments
+from .common import Parser, add_device_arguments, overriding, train_words
 
 CONFIGS = Path(__file__).resolve().parents[2] / "configs" / "prompt"
 METHODS = ("video_coop", "dual_coop", "stt", "vidop", "vilt", "vita")
@@ -89,8 +89,10 @@ class Flag:
 
 
 def _validation_shots(value, typed, base):
-    """So many videos; a share of the config's is given up for them."""
-    return {"K_val": value or 0} | ({"val_share": 0.0} if value and "val_share" not in typed else {})
+    """So many videos; a share of the config's is given up for them.  None of them only where a share is typed."""
+    if value < 1 and not typed.get("val_share"):
+        raise ValueError(f"--K-val {value}: the best epoch is that of validation, so give at least 1, or --val-share")
+    return {"K_val": value} | ({"val_share": 0.0} if "val_share" not in typed else {})
 
 
 def _validation_share(value, typed, base):
@@ -157,12 +159,13 @@ def _wandb(value, typed, base):
 FLAGS = (
     Flag("data-dir", "data_root", "folder of the data set", "DIR"),
     Flag("K-train", "K_train", "videos of a class to learn from; none: all that validation leaves", int, none=True),
-    Flag("K-val", "K_val", "videos of a class to validate on", int, none=True, to_keys=_validation_shots),
+    Flag("K-val", "K_val", "videos of a class to validate on", int, to_keys=_validation_shots),
     Flag("val-share", "val_share", "in place of --K-val: share of a class's groups", float, none=True,
          to_keys=_validation_share),
-    Flag("draw-seed", "draw_seed", "of the draw of those videos, and of random classes", int),
+    Flag("draw-seed", "draw_seed", "of the draw of those videos", int),
     Flag("class-protocol", "protocol", "which classes", PROTOCOLS),
     Flag("class-count", "protocol_count", "how many, for most_frequent, least_frequent and random", int, none=True),
+    Flag("class-seed", "protocol_seed", "of random classes", int),
     Flag("num-frames", "num_frames", "frames of a view", int),
     Flag("num-temporal-views", "temporal_views", "runs of frames that a video is cut into", int),
     Flag("num-spatial-views", "spatial_views", "1: the centre; 3: start, centre and end", int),
@@ -232,11 +235,9 @@ def method_parser(method, description):
 def run_method(method, args):
     """Train `method` as parsed `args` say; returns the exit code of the training."""
     config = CONFIGS / args.dataset / f"{method}.py"
-    words = ["--seed", str(args.seed), "--id", str(args.id)]
-    given = {"--device": args.device, "--work_dir": args.output_dir, "--resume": args.resume}
-    words += [word for option, value in given.items() if value for word in (option, value)]
-    options = [f"{key}={value!r}" for key, value in settings(method, args, config).items()] + args.cfg_options
-    return train.main([config, *words, *(["--cfg-options", *options] if options else [])])
+    given = {"--seed": args.seed, "--id": args.id, "--device": args.device}
+    given |= {"--work_dir": args.output_dir, "--resume": args.resume}
+    return train.main(train_words(config, given, [*overriding(settings(method, args, config)), *args.cfg_options]))
 
 
 def flags_of(method):

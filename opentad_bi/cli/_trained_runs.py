@@ -1,17 +1,23 @@
 """Trainings and evaluations that are parts of a greater command: each is the command `train` or `test` itself."""
 
 import os
+from fnmatch import fnmatch
 from pathlib import Path
 
-from mmengine.config import Config
-
-from ..config import load_config, parse_overrides
+from ..config import load_config, parse_overrides, raw_config
+from ..engine.checkpoint import checkpoint_files
+from ..engine.continuing import FILE, ROOT
+from ..engine.hooks.artifacts import CONFIG, ArtifactsHook
 from ..engine.loaders import build_dataset
+from ..ops.directions import SINGLE
 from ..registry import nearest
 from ..utils.files import read_json
 from . import test, train
+from .common import overriding, train_words
 
-UNCOMPARED = ("num_workers", "cache")  # keys that change no number
+# keys that change no number
+UNCOMPARED = ("*.num_workers", "*.cache", "work_dir", "workflow.logging_interval", "workflow.tensorboard")
+UNCOMPARED += ("workflow.wandb", "workflow.wandb.*", "hooks.*.root")
 
 
 class Run:
@@ -26,7 +32,7 @@ class Run:
 
     def __init__(self, args, folder, keys, seed):
         self.args, self.folder, self.seed = args, Path(folder), seed
-        self.options = [*args.cfg_options, *(f"{key}={value!r}" for key, value in keys.items())]
+        self.options = [*args.cfg_options, *overriding(keys)]
         self.numbers = self.folder / "test.json"
 
     def config(self, keys=None):
@@ -39,38 +45,49 @@ class Run:
         return build_dataset(self.config(keys).dataset, split)
 
     def refuse_another(self):
-        """ValueError if its folder holds a run of another config."""
+        """ValueError if its folder holds a run of another config, or that of its artifacts what another run left."""
+        cfg = self.config()
         for path in sorted(self.folder.glob(f"gpu*_id0/{train.RESOLVED}")):
-            here, there = (_flat(_compared(cfg.to_dict())) for cfg in (self.config(), raw_config(path)))
-            key = next((key for key in sorted({*here, *there}) if here.get(key) != there.get(key)), None)
+            here, there = _flat(cfg.to_dict()), _flat(raw_config(path).to_dict())
+            differ = [key for key in sorted({*here, *there}) if not _same(here.get(key), there.get(key))]
+            key = next((key for key in differ if not any(fnmatch(key, free) for free in UNCOMPARED)), None)
             if key:
                 raise ValueError(
                     f"{path.parent} holds a run of another config: {key} was {there.get(key)!r}, and is "
                     f"{here.get(key)!r} now; choose another --work_dir, or move the folder away"
                 )
+        for hook in cfg.get("hooks", []):
+            if hook.type == ArtifactsHook.__name__ and not self.numbers.is_file():
+                self._refuse_artifacts(Path(hook.get("root", ROOT)), hook)
+
+    def _refuse_artifacts(self, root, hook):
+        """As the hook does before it trains, but told before the trainings that come first."""
+        folder = root / hook.folder / str(hook.get("run_id") or "id0")
+        if not folder.is_dir() or not any(folder.iterdir()):
+            return
+        owner = read_json(folder / CONFIG, "config").get("run") if (folder / CONFIG).is_file() else None
+        ours = os.path.relpath(self.folder.resolve(), root.resolve().parent)
+        goes_on = any(checkpoint_files(path) for path in self.folder.glob("gpu*_id0/checkpoint"))
+        if owner and os.path.dirname(owner) == ours and (goes_on or not (folder / FILE).is_file()):
+            return
+        raise ValueError(
+            f"{folder} holds the artifacts of another run ({owner or 'one that is not known'}); give the runs of this "
+            "command a name of their own by --cfg-options run_id=NAME, or move the folder away"
+        )
 
     def train(self):
         """Train, or go on with it; returns the exit code."""
-        return train.main([*self._words(self.options), "--resume", "auto"])
+        return train.main(self._words({"--resume": "auto"}, self.options))
 
     def test(self, numbers=None, *, keys=None, checkpoint=None):
         """Evaluate its best weights, or a `checkpoint`, and write the numbers to a file; returns the exit code."""
         numbers = Path(numbers or self.numbers)
-        options = [*self.options, *(f"{key}={value!r}" for key, value in (keys or {}).items())]
-        words = ["--out", numbers, "--save_dir", numbers.with_suffix("")]
-        return test.main([*self._words(options), *words, *(["--checkpoint", checkpoint] if checkpoint else [])])
+        given = {"--out": numbers, "--save_dir": numbers.with_suffix(""), "--checkpoint": checkpoint}
+        return test.main(self._words(given, [*self.options, *overriding(keys or {})]))
 
-    def _words(self, options):
-        words = [self.args.config, "--work_dir", self.folder, "--seed", self.seed]
-        words += ["--device", self.args.device] if self.args.device else []
-        return [*words, *(["--cfg-options", *options] if options else [])]
-
-
-def raw_config(path):
-    """A config file as it is written, with all its top-level keys; FileNotFoundError if it is not there."""
-    if not Path(path).is_file():
-        raise FileNotFoundError(f"config {path} does not exist")
-    return Config.fromfile(str(path))
+    def _words(self, given, options):
+        own = {"--work_dir": self.folder, "--seed": self.seed, "--device": self.args.device}
+        return train_words(self.args.config, own | given, options)
 
 
 def needs_keys(config, keys, what):
@@ -89,9 +106,11 @@ def run_name(args, name):
 
 
 def read_numbers(path):
-    """The numbers of the network that `Run.test` wrote."""
-    (numbers,) = read_json(path, "numbers").values()
-    return numbers
+    """The numbers that `Run.test` wrote: those of the one network, or of all results as "result/number"."""
+    told = read_json(path, "numbers")
+    if SINGLE in told or len(told) == 1:
+        return told.get(SINGLE) or next(iter(told.values()))
+    return {f"{name}/{number}": value for name, numbers in told.items() for number, value in numbers.items()}
 
 
 def refuse_many_processes(instead):
@@ -100,16 +119,16 @@ def refuse_many_processes(instead):
         raise ValueError(f"this command runs several trainings or evaluations, in one process each; {instead}")
 
 
-def _compared(tree):
-    """A config without the keys that change no number."""
-    if isinstance(tree, dict):
-        return {key: _compared(value) for key, value in tree.items() if key not in UNCOMPARED}
-    return [_compared(value) for value in tree] if isinstance(tree, (list, tuple)) else tree
+def _same(one, other):
+    """Are two values of a config equal, or two spellings of one path?"""
+    texts = isinstance(one, str) and isinstance(other, str)
+    return one == other or (texts and os.path.realpath(one) == os.path.realpath(other))
 
 
 def _flat(tree, prefix=""):
     """{"a.b.0": value}"""
-    pairs = tree.items() if isinstance(tree, dict) else enumerate(tree) if isinstance(tree, list) else None
+    several = isinstance(tree, (list, tuple))
+    pairs = tree.items() if isinstance(tree, dict) else enumerate(tree) if several else None
     if not pairs:
         return {prefix.removesuffix("."): tree}
     return {key: value for name, inner in pairs for key, value in _flat(inner, f"{prefix}{name}.").items()}

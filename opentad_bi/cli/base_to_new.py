@@ -1,14 +1,15 @@
 """Train on the first half of the classes, and evaluate on those and on the other half, which training never saw.
 
 The base classes are the first half of the labels, rounded up, the new ones the rest; either is told apart among its own
-classes alone. The harmonic mean of both accuracies goes with them (CoCoOp, Zhou et al., CVPR 2022).
+classes alone. The harmonic mean of both accuracies goes with them (CoCoOp, Zhou et al., CVPR 2022). All files lie in
+WORK_DIR/base_to_new/seed<SEED>.
 """
 
 from pathlib import Path
 
 from ..config import load_config, parse_overrides
 from ..engine.classes import file_classes
-from ..evaluation.tables import aligned, percent
+from ..evaluation.tables import numbers_table
 from ..registry import MODELS
 from ..utils.files import write_json
 from ..utils.logging import LOGGER
@@ -17,7 +18,6 @@ from ._trained_runs import Run, needs_keys, read_numbers, refuse_many_processes,
 from .common import Parser, add_config_arguments, add_device_arguments, command, make_writable
 
 BASE, NEW = "base", "new"
-SHOWN = ("top1", "top5", "macro", "ece")
 
 
 def parser():
@@ -37,11 +37,12 @@ def run(args):
     """Train if need be, evaluate twice, write the numbers; returns 0, or the exit code of what ended early."""
     refuse_many_processes("train by tools/train.py with protocol=base, and give its weights as --checkpoint")
     present = needs_keys(args.config, ("protocol", "protocol_count"), "a choice of classes")
-    folder = Path(args.work_dir or load_config(args.config, parse_overrides(args.cfg_options)).work_dir) / "base_to_new"
+    folder = Path(args.work_dir or load_config(args.config, parse_overrides(args.cfg_options)).work_dir)
+    folder = folder / "base_to_new" / f"seed{args.seed}"
     out = Path(args.out or folder / "base_to_new.json")
     for place, option in ((folder, "--work_dir"), (out.parent, "--out")):
         make_writable(place, option)
-    named = {"run_id": run_name(args, BASE)} if "run_id" in present else {}
+    named = {"run_id": run_name(args, f"{BASE}_seed{args.seed}")} if "run_id" in present else {}
     both = Run(args, folder, {**named, **protocol(BASE)}, args.seed)
     check_classes(both, args.checkpoint)
     if args.checkpoint is None:
@@ -97,10 +98,8 @@ def harmonic_mean(base, new):
 
 def tell(out, numbers):
     """Write {"base", "new", "harmonic_mean"} of {name: numbers}, and show them as a table."""
-    mean = harmonic_mean(numbers[BASE]["top1"], numbers[NEW]["top1"])
+    both = [own.get("top1") for own in numbers.values()]
+    mean = None if None in both else harmonic_mean(*both)
     write_json(out, {**numbers, "harmonic_mean": mean})
-    shown = [name for name in SHOWN if any(name in own for own in numbers.values())]
-    rows = [["classes", *shown]]
-    rows += [[which, *(percent(own.get(name)) for name in shown)] for which, own in numbers.items()]
-    rows.append(["harmonic mean", percent(mean), *("" for _ in shown[1:])])
-    LOGGER.info("%s\n%s", out, aligned(rows))
+    rows = [((which,), own) for which, own in numbers.items()]
+    LOGGER.info("%s\n%s", out, numbers_table(("classes",), [*rows, (("harmonic mean",), {"top1": mean})]))

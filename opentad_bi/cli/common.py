@@ -9,6 +9,7 @@ import traceback
 from pathlib import Path
 
 from ..config import load_config, parse_overrides
+from ..utils.logging import note_in_file
 
 PACKAGE = Path(__file__).resolve().parents[1]
 _FROM_WORKER = re.compile(r"Caught \w+ in DataLoader worker process")
@@ -66,9 +67,14 @@ def add_config_arguments(parser):
     )
 
 
+def add_device_argument(parser):
+    """Where to run, for commands whose seed is another matter."""
+    parser.add_argument("--device", type=_device, help="cpu or cuda (default: cuda where there is one)")
+
+
 def add_device_arguments(parser):
     """Arguments of every command that runs a network."""
-    parser.add_argument("--device", type=_device, help="cpu or cuda (default: cuda where there is one)")
+    add_device_argument(parser)
     parser.add_argument("--seed", type=int, default=42, help="seed of all that is random")
 
 
@@ -123,6 +129,23 @@ def config_of(args):
     return cfg
 
 
+def overriding(keys):
+    """{key of a config: value} as words after --cfg-options."""
+    return [f"{key}={value!r}" for key, value in keys.items()]
+
+
+def train_words(config, given, options):
+    """Words for the commands `train` and `test`.
+
+    Args:
+        config: path of the config.
+        given: {option: its value, or None: the option is left out}.
+        options: words after --cfg-options; of one key, the last is the strongest.
+    """
+    words = [config, *(word for option, value in given.items() if value is not None for word in (option, value))]
+    return [*map(str, words), *(["--cfg-options", *options] if options else [])]
+
+
 def run_folder(cfg, processes, number):
     """Folder of one run: `<work_dir>/gpu{processes}_id{number}`."""
     return Path(cfg.work_dir) / f"gpu{processes}_id{number}"
@@ -158,9 +181,11 @@ def run_command(main):
         return main()
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
+        note_in_file("interrupted")
         return 130
     except _MISTAKES as error:
         file, message = _origin(error)
+        note_in_file(f"{type(error).__name__}: {message}")
         ours = file.is_relative_to(PACKAGE) or (isinstance(error, OSError) and error.filename is not None)
         if not ours or os.environ.get("OPENTAD_BI_TRACEBACK"):
             raise

@@ -9,8 +9,7 @@ import os
 import shutil
 from pathlib import Path
 
-from mmengine.config import Config
-
+from ..config import raw_config
 from ..datasets.feature_index import class_folders, find_classes
 from ..engine.checkpoint import load_checkpoint, save_checkpoint
 from ..evaluation.curves import draw_curves, evaluations
@@ -19,7 +18,7 @@ from ..registry import nearest
 from ..utils.logging import LOGGER
 from ..utils.records import FEATURE_RECORD, read_feature_record
 from . import train
-from .common import Parser, add_device_arguments, command
+from .common import Parser, add_device_arguments, command, overriding, train_words
 
 ROOT = Path(__file__).resolve().parents[2]
 RECIPE = ROOT / "configs" / "prompt" / "ucf_crime" / "custom_prompts_mobileclip2_s0.py"
@@ -128,11 +127,8 @@ def parser():
 
 def run(args):
     """Train, and put what is asked for most into the folder of the results; returns the exit code of the training."""
-    words = ["--work_dir", args.output_dir, "--seed", str(args.seed)]
-    words += ["--device", args.device] if args.device else []
-    words += ["--resume", args.resume] if args.resume else []
-    options = [*(f"{key}={value!r}" for key, value in recipe(args).items()), *args.cfg_options]
-    code = train.main([args.config, *words, "--cfg-options", *options])
+    given = {"--work_dir": args.output_dir, "--seed": args.seed, "--device": args.device, "--resume": args.resume}
+    code = train.main(train_words(args.config, given, [*overriding(recipe(args)), *args.cfg_options]))
     folders = sorted(Path(args.output_dir).glob("gpu*_id0"), key=lambda path: path.stat().st_mtime)
     if code == 0 and folders and os.environ.get("RANK", "0") == "0":
         publish(folders[-1], Path(args.output_dir))
@@ -153,7 +149,7 @@ def recipe(args):
     order = {"normal_class": args.normal_class or "normal", "class_order": args.class_order}
     keys["class_names"], _ = find_classes(folders, classes=None, allow_missing=False, **order)
     keys["allow_missing"] = True  # of videos to validate on, a class may lack
-    base, record = Config.fromfile(args.config), read_feature_record(args.feature_dir) or {}
+    base, record = raw_config(args.config), read_feature_record(args.feature_dir) or {}
     mode = args.ctx_mode or base.model.prompt.get("ctx_mode", "random")
     sentences = own_sentences(base.get("class_prompts"), keys["class_names"])
     keys |= tower(args, record) | prompt_keys(args, mode, sentences) | schedule_keys(args, base)
@@ -276,6 +272,6 @@ def publish(folder, out):
     content = {n: t for n, t in weights.items() if not n.startswith(prefix)} | {"prompt_learner_state_dict": prompts}
     content |= {"epoch": state["epoch"], "classnames": state["classes"], "classes": state["classes"]}
     content |= {"val_acc": numbers.get("eval/model/top1"), "val_loss": numbers.get("eval/model/loss")}
-    model = Config.fromfile(str(folder / train.RESOLVED)).model
+    model = raw_config(folder / train.RESOLVED).model
     content |= {"ctx_mode": model.prompt.get("ctx_mode"), "text_pooling": model.get("text_pooling")}
     save_checkpoint(out / "checkpoints" / BEST, content | {"clip": dict(model.clip)})

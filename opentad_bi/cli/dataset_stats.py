@@ -5,9 +5,8 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
-from mmengine.config import Config
 
-from ..config import dataset_config, load_config, parse_overrides
+from ..config import dataset_config, load_config, parse_overrides, raw_config
 from ..datasets.check import unwrap
 from ..datasets.proposal import propose
 from ..datasets.statistics import PERCENTILES, describe, level_shares, read_subset, share_inside
@@ -59,7 +58,7 @@ def run(args):
     for name, subset in subsets.items():
         report["subsets"][name] = {"name": subset.name, **describe(subset), **reach(subset, network, windows)}
     report["proposal"] = asdict(proposal) | proposed_reach(subsets["train"], network, windows, proposal)
-    report["proposal"]["config"] = snippet(proposal, Config.fromfile(args.config).to_dict(), args.config, cfg, network)
+    report["proposal"]["config"] = snippet(proposal, raw_config(args.config).to_dict(), args.config, cfg, network)
     print(text(report))
     if args.out:
         write_json(args.out, report)

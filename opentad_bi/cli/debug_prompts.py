@@ -1,4 +1,4 @@
-"""Can prompts be learned here?  Data, prompts, text features and gradients, one line and one verdict each.
+"""Can prompts be learned on these features?  Data, prompts, text features and gradients, a line and a verdict each.
 
 Give a CONFIG, or the options of custom_prompt_training.py. The exit code is 1 if a line failed. --out gets a heat map
 of the cosines between the classes' text features, and the table as JSON.
@@ -17,6 +17,8 @@ from ..engine.freeze import train_mode
 from ..engine.loaders import to_device
 from ..evaluation.heat_map import draw_heat_map
 from ..models.classifiers.guards import ALIKE, FLAT
+from ..models.classifiers.video_feature_clip import VideoFeatureCLIP
+from ..registry import MODELS
 from ..utils.distributed import setup_distributed
 from ..utils.files import write_json
 from ..utils.logging import LOGGER, setup_logging
@@ -46,6 +48,11 @@ def run(args):
     if args.steps < 1:
         raise ValueError(f"--steps {args.steps} must be at least 1")
     cfg = config_of(args)
+    if not issubclass(MODELS.find(cfg.model.type), VideoFeatureCLIP):
+        raise ValueError(
+            f"{args.config} has the model {cfg.model.type}; this check is for prompts that are learned on features "
+            "(VideoFeatureCLIP)"
+        )
     out = Path(args.out)
     make_writable(out, "--out")
     device = setup_distributed(args.device)
@@ -110,13 +117,15 @@ def look_at_prompts(model, out):
     yield Line(OK if different == len(prompts) else FAIL, "prompts that differ", f"{different} of {len(prompts)}")
     features = torch.nn.functional.normalize(model.text_features().float(), dim=1)
     cosines = (features @ features.T).cpu().numpy()
-    apart = np.where(np.eye(len(cosines), dtype=bool), -np.inf, cosines)
+    owner = getattr(learner, "owner", torch.arange(len(features))).cpu().numpy()  # a class may have several texts
+    names = [model.classes[label] for label in owner]
+    apart = np.where(owner[:, None] == owner, -np.inf, cosines)
     first, second = np.unravel_index(apart.argmax(), apart.shape)
     top = apart.max()
     verdict = FAIL if top > ALIKE else WARN if top > CLOSE else OK
-    pair = f"{model.classes[first]} and {model.classes[second]}"
+    pair = f"{names[first]} and {names[second]}"
     yield Line(verdict, "cosine of text features", f"at most {top:.4f} ({pair}), {out / 'text_cosines.png'}")
-    draw_heat_map(out / "text_cosines.png", cosines, model.classes, title="cosine of the classes' text features")
+    draw_heat_map(out / "text_cosines.png", cosines, names, title="cosine of the classes' text features")
 
 
 def look_at_steps(runner, steps):

@@ -8,21 +8,21 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
+from ..datasets.clip_features import feature_path
 from ..datasets.second_frames import SecondFrames, batches_ahead
 from ..engine.extract import in_dtype
-from ..engine.precision import autocast, precision
 from ..models.clip.frame_encoder import FrameEncoder
 from ..models.clip.loading import load_clip
 from ..models.clip.preprocess import FramePreprocess
 from ..ops.second_means import SecondMeans
 from ..prepare.reverse_folder import VIDEO_SUFFIXES
 from ..registry import READERS
-from ..utils.distributed import close_distributed, gather_objects, is_main, setup_distributed
+from ..utils.distributed import close_distributed, is_main, setup_distributed
 from ..utils.files import atomic, write_json
 from ..utils.logging import LOGGER, setup_logging
-from ..utils.records import FEATURE_RECORD, check_record, write_records
+from ..utils.records import FEATURE_RECORD
 from ._clip_features import ALL, run_config
-from ._feature_files import check_out, describe_clip, feature_file, names_of, unfinished
+from ._feature_files import check_out, make_features
 from .common import Parser, add_device_arguments, command, make_writable
 
 POOLING = "mean of the L2-normalised image embeddings of the frames that appear in each second"
@@ -40,7 +40,8 @@ end, and the exit code is then 1; all others have their files.
 
 With --config in place of SRC, the videos are those of the config's datasets, the frames those of their pipeline, and
 the network the config's CLIP: OUT/<path of the video>.npy is (views, frames, channels), not normalised. The config
-trains on them in place of frames when its dataset has features="OUT"; a pipeline that augments has none.
+trains on them in place of frames when its dataset has features="OUT"; a pipeline that augments has none. Videos that
+could not be read stand in OUT/failed.txt, which block_list=OUT/failed.txt leaves out.
 
     python tools/extract_clip_features.py --config CONFIG --out FEATURES
     python tools/train.py CONFIG --cfg-options feature_dir=FEATURES
@@ -177,7 +178,7 @@ def save_into(out, dtype):
     """A function that writes the features of a video and what they came from; the array last, as it tells of both."""
 
     def save(name, means, facts):
-        path = feature_file(out, name)
+        path = feature_path(out, name)
         rows = in_dtype(means, dtype, name)
         write_json(path.with_name(f"{path.stem}.json"), facts)
         with atomic(path) as temporary:
@@ -203,22 +204,15 @@ def run(args):
         amp = args.precision or ("fp16" if device.type == "cuda" else "fp32")
         options = {"frames_per_second": args.frames_per_second, "reader": reader}
         kept = {"precision": amp, "dtype": args.dtype or "float16", "unit_sec": 1, "pooling": POOLING}
-        settings = describe_clip(clip, **options, **kept)
-        check_record(out / FEATURE_RECORD, settings, overwrite=args.overwrite)
-        record = {out / FEATURE_RECORD: {**names_of(clip), **settings}}
-        todo = unfinished(videos, out, args.overwrite)
-        write_records(record, complete=False, overwrites=args.overwrite)
-        resize = FramePreprocess(clip.preprocess).resize
-        frames = SecondFrames(todo.values(), resize, batch_size=args.batch_size, **options)
-        cast = autocast(device, precision(None if amp == "fp32" else amp))
-        encode, save = FrameEncoder(clip, device, cast), save_into(out, kept["dtype"])
-        failed = extract(encode, frames, list(todo), save, workers=args.num_workers)
-        failed = {name: text for part in gather_objects(failed) for name, text in part.items()}
-        write_records(record, complete=not failed, overwrites=False, failed=failed)
-        LOGGER.info("%s: %d videos, %d of them could not be read", out, len(videos), len(failed))
-        for name, text in failed.items():
-            LOGGER.error("%s: %s", name, text)
-        return 1 if failed else 0
+
+        def work(todo, cast):
+            resize = FramePreprocess(clip.preprocess).resize
+            frames = SecondFrames(todo.values(), resize, batch_size=args.batch_size, **options)
+            encode, save = FrameEncoder(clip, device, cast), save_into(out, kept["dtype"])
+            return extract(encode, frames, list(todo), save, workers=args.num_workers)
+
+        shared = {"clip": clip, "device": device, "overwrite": args.overwrite}
+        return 1 if make_features(out, videos, work, settings={**options, **kept}, **shared) else 0
     finally:
         close_distributed()
 

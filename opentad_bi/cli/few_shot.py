@@ -9,13 +9,11 @@ from pathlib import Path
 import pandas as pd
 
 from ..config import load_config, parse_overrides
-from ..evaluation.tables import aligned
+from ..evaluation.tables import numbers_table
 from ..utils.files import atomic, write_json, write_text
 from ..utils.logging import LOGGER
 from ._trained_runs import Run, needs_keys, read_numbers, refuse_many_processes, run_name
-from .common import Parser, add_config_arguments, command, make_writable
-
-SHOWN = ("top1", "top5", "macro", "ece")  # of the table; the files have all
+from .common import Parser, add_config_arguments, add_device_argument, command, make_writable
 
 
 def parser():
@@ -28,7 +26,7 @@ def parser():
         "--val-shots", type=int, metavar="N", help="videos of a class to validate on (default: K, up to 4)"
     )
     cli.add_argument("--work_dir", help="folder for runs (default: the config's work_dir)")
-    cli.add_argument("--device", choices=("cpu", "cuda"), help="where to run (default: cuda where there is one)")
+    add_device_argument(cli)
     return cli
 
 
@@ -37,6 +35,7 @@ def run(args):
     refuse_many_processes("start it several times side by side, each with other --shots, and whole for the table")
     check_numbers("--shots", args.shots, lowest=1)
     check_numbers("--seeds", args.seeds, lowest=0)
+    check_numbers("--val-shots", [] if args.val_shots is None else [args.val_shots], lowest=1)
     present = needs_keys(args.config, ("K_train", "K_val", "draw_seed"), "a draw of videos")
     folder = Path(args.work_dir or load_config(args.config, parse_overrides(args.cfg_options)).work_dir) / "few_shot"
     make_writable(folder, "--work_dir")
@@ -109,13 +108,14 @@ def summarise(frame):
 
 def table(summary):
     """Text of `summarise`'s rows, in percent."""
-    shown = [name for name in SHOWN if f"{name}_mean" in summary]
-    rows = [["shots", "seeds", *shown]]
-    for row in summary.to_dict("records"):
-        cells = [_spread(row[f"{name}_mean"], row[f"{name}_std"]) for name in shown]
-        rows.append([str(row["shots"]), str(row["seeds"]), *cells])
-    return aligned(rows)
+    names = [name.removesuffix("_mean") for name in summary if name.endswith("_mean")]
+    rows = [
+        ((row["shots"], row["seeds"]), {name: (row[f"{name}_mean"], row[f"{name}_std"]) for name in names})
+        for row in summary.to_dict("records")
+    ]
+    return numbers_table(("shots", "seeds"), rows, _spread)
 
 
-def _spread(mean, std):
+def _spread(told):
+    mean, std = told
     return f"{100 * mean:.2f}" + ("" if pd.isna(std) else f" +- {100 * std:.2f}")

@@ -7,8 +7,8 @@ test_videos.txt as UCF-Crime has them, tower.json and tower.safetensors, and pro
 from pathlib import Path
 
 import torch
-from mmengine.config import Config
 
+from ..config import raw_config
 from ..models.clip.loading import load_clip
 from ..prepare.demo_features import SPLITS, make_demo_features
 from ..utils.files import atomic, write_json
@@ -45,7 +45,7 @@ def run(args):
     made = {"model": f"../{model.name}", "pretrained": f"../{weights.name}", "weights_sha256": digest}
     for split in SPLITS:
         write_json(args.out / split / FEATURE_RECORD, made | {"embed_dim": WIDTH, "unit_sec": 1, "complete": True})
-    write_json(args.out / "prompts.json", Config.fromfile(str(SENTENCES)).class_prompts.to_dict())
+    write_json(args.out / "prompts.json", raw_config(SENTENCES).class_prompts.to_dict())
     LOGGER.info("%s: %d files of features", args.out, sum(1 for _ in args.out.rglob("*.npy")))
     return 0
 

@@ -1,7 +1,7 @@
 """Mix several trained models: the weighted mean of the probabilities that they give the classes of every video.
 
-A member is a folder models/METHOD/DATASET/RUN, the folder of a run (resolved_config.py and checkpoint/best.pth), or
-CONFIG=CHECKPOINT. All must see the same videos and classes.
+A member is a folder models/METHOD/DATASET/RUN (config.json and checkpoint.pth), the folder of a run (resolved_config.py
+and checkpoint/best.pth), or CONFIG=CHECKPOINT. All must see the same videos and classes.
 """
 
 import math
@@ -11,22 +11,21 @@ from pathlib import Path
 
 import numpy as np
 
-from ..config import load_config, parse_overrides
+from ..config import config_of_data, load_config, parse_overrides
 from ..engine import Runner
 from ..engine.classes import check_same_classes, file_classes
+from ..engine.continuing import FILE
+from ..engine.hooks.artifacts import CONFIG
 from ..engine.weights import fill
-from ..evaluation.tables import aligned, percent
+from ..evaluation.tables import numbers_table
 from ..registry import METRICS
 from ..utils.distributed import close_distributed, is_main, setup_distributed
-from ..utils.files import write_json, write_text
+from ..utils.files import write_json
 from ..utils.logging import LOGGER, setup_logging
-from ..utils.weight_files import load_checkpoint
 from . import test, train
 from .common import Parser, add_device_arguments, command, make_writable
 
 MIXTURE = "mixture"
-SHOWN = ("top1", "top5", "macro", "ece")
-ARTIFACT = "checkpoint.pth"  # of a folder below models/; the weights and, as text, their config
 Member = namedtuple("Member", "name config checkpoint")
 
 
@@ -58,7 +57,7 @@ def run(args):
         heard = {}
         for i, member in enumerate(members):
             LOGGER.info("member %d: %s, %s", i, member.name, member.checkpoint)
-            heard[f"{i}: {member.name}"] = listen(member, out / f"member_{i}.py", args, device)
+            heard[f"{i}: {member.name}"] = listen(member, args, device)
         if is_main():
             tell(out, heard, weights)
         return 0
@@ -116,31 +115,29 @@ def normalised(weights, count):
 def read_member(word):
     """The `Member` that a word of the command line names; FileNotFoundError for one that is not there."""
     folder = Path(word)
-    if (folder / ARTIFACT).is_file():
-        return Member(word, None, folder / ARTIFACT)
+    if (folder / FILE).is_file() and (folder / CONFIG).is_file():
+        return Member(word, folder / CONFIG, folder / FILE)
     if (folder / train.RESOLVED).is_file():
         return Member(word, folder / train.RESOLVED, test.find_checkpoint(folder))
     config, sep, checkpoint = word.rpartition("=")
     if not sep:
         raise FileNotFoundError(
-            f"--member {word}: no folder with {ARTIFACT}, nor one with {train.RESOLVED}; a config goes "
+            f"--member {word}: no folder with {FILE} and {CONFIG}, nor one with {train.RESOLVED}; a config goes "
             "with its checkpoint, CONFIG=CHECKPOINT"
         )
     return Member(config, Path(config), Path(checkpoint))
 
 
-def listen(member, record, args, device):
+def listen(member, args, device):
     """What a member says of every video: a `Heard`, with its results on the main process.
 
     Args:
         member: the `Member`.
-        record: path for its config, where the checkpoint alone has that.
         args: parsed arguments.
         device: where to run.
     """
-    if member.config is None:
-        write_text(record, load_checkpoint(member.checkpoint)["config"])
-    cfg = load_config(member.config or record, parse_overrides(args.cfg_options))
+    read = config_of_data if member.config.name == CONFIG else load_config  # what lies beside weights is not run
+    cfg = read(member.config, parse_overrides(args.cfg_options))
     cfg.solver.ema = {"type": "NoAverage"}
     runner = Runner(cfg, work_dir=Path(args.out), device=device, seed=args.seed, training=False, split=args.split)
     content, checkpoint = fill(runner.model, member.checkpoint), str(member.checkpoint)
@@ -196,8 +193,11 @@ def tell(out, heard, weights):
     members = [{"member": n, "weight": w, "numbers": numbers[n]} for n, w in zip(heard, weights, strict=True)]
     metrics[MIXTURE].save(out)
     write_json(out / "mixture.json", {"members": members, MIXTURE: mixed})
-    rows = [(name, f"{weight:.3f}", numbers[name]) for name, weight in zip(heard, weights, strict=True)]
-    rows.append((MIXTURE, "", mixed))
-    shown = [name for name in SHOWN if name in next(iter(mixed.values()))]
-    cells = [[name, weight, *(percent(next(iter(own.values())).get(n)) for n in shown)] for name, weight, own in rows]
-    LOGGER.info("%s\n%s", out / "mixture.json", aligned([["member", "weight", *shown], *cells]))
+    rows = [((name, f"{weight:.3f}"), _first(numbers[name])) for name, weight in zip(heard, weights, strict=True)]
+    rows.append(((MIXTURE, ""), _first(mixed)))
+    LOGGER.info("%s\n%s", out / "mixture.json", numbers_table(("member", "weight"), rows))
+
+
+def _first(numbers):
+    """The numbers of the one network."""
+    return next(iter(numbers.values()))

@@ -1,4 +1,4 @@
-"""Evaluate a checkpoint: mAP per threshold and direction, and the detections as a file."""
+"""Evaluate a checkpoint: the numbers of the config's metric, and its results as files."""
 
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from ..registry import METRICS
 from ..utils.distributed import close_distributed, is_main, setup_distributed, world_size
 from ..utils.files import write_json
 from ..utils.logging import LOGGER, setup_logging
+from ..utils.wording import some
 from .common import Parser, add_run_arguments, command, config_of, make_writable, run_folder, sibling_runs
 
 ALL = "all"
@@ -30,15 +31,15 @@ def parser():
     add_run_arguments(cli)
     cli.add_argument("--checkpoint", metavar="P", help="PATH or PATH:KEY (default: the run's best.pth, else its last)")
     choices = (*BRANCHES, ALL)
-    cli.add_argument("--direction", choices=choices, default=ALL, help="which results of a pair")
+    cli.add_argument("--direction", choices=choices, default=ALL, help="which results of a pair of networks")
     cli.add_argument("--split", default="test", help="the part of the config's `dataset` to evaluate")
-    cli.add_argument("--per_class", action="store_true", help="also print the AP of every class")
+    cli.add_argument("--per_class", action="store_true", help="also print the numbers of every class")
     cli.add_argument("--out", metavar="JSON", help="write the numbers to this file")
+    cli.add_argument("--save_dir", metavar="DIR", help="folder of the metric's files (default: the run's work folder)")
+    cli.add_argument("--not_eval", action="store_true", help="write the results only; needs no labels")
     cli.add_argument(
-        "--save_dir", metavar="DIR", help="folder of result_detection.json (default: the run's work folder)"
+        "--predictions", metavar="JSON", help="evaluate these saved results, where the metric reads such files"
     )
-    cli.add_argument("--not_eval", action="store_true", help="write the detections only; needs no labels")
-    cli.add_argument("--predictions", metavar="JSON", help="evaluate these saved detections, without the model")
     return cli
 
 
@@ -162,7 +163,13 @@ def load_model(runner, args, folder, classes=None):
         fill_branches(needed_branches(runner, getattr(args, "direction", MERGED)), known)
         return
     spec = args.checkpoint or find_checkpoint(folder)
-    check_same_classes({**known, str(spec): file_classes(fill(runner.model, spec), runner.model)})
+    content = fill(runner.model, spec)
+    check_same_classes({**known, str(spec): file_classes(content, runner.model)})
+    learned = file_classes(content)
+    if learned and classes and learned != list(classes):  # allowed where weights belong to no classes
+        LOGGER.warning(
+            "%s was learned on %d classes; evaluated are %d: %s", spec, len(learned), len(classes), some(list(classes))
+        )
 
 
 def needed_branches(runner, direction):

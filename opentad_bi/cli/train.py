@@ -51,6 +51,8 @@ def run(args):
         resume = gather_objects(resume)[0]  # what rank 0 found: another could see the folder a moment later
         runner = Runner(cfg, work_dir=folder, device=device, seed=args.seed, fresh=resume is None)
         runner.train(resume=resume)
+        if runner.stop == "a signal":
+            LOGGER.warning("stopped by a signal before the end; --resume auto goes on from the last checkpoint")
         return 130 if runner.stop == "a signal" else 0
     finally:
         close_distributed()
@@ -123,11 +125,12 @@ def keep_configs(folder, path, cfg):
 
 def check_data(cfg):
     """Log what the fast check finds in all sets; errors end the run before it starts."""
-    from ..datasets.check import check_dataset, table
+    from ..datasets.check import check_dataset, table, unchecked
 
     splits = [split for split in ("train", "val", "test") if split != "val" or split in cfg.dataset]
     sets = [dataset_config(cfg.dataset, split) for split in splits]
-    findings = [finding for data in sets for finding in check_dataset(data, full=False)]
+    sets = {unchecked(data) or i: data for i, data in enumerate(sets)}  # that a type has no check is told once
+    findings = [finding for data in sets.values() for finding in check_dataset(data, full=False)]
     if findings:
         LOGGER.warning("dataset check\n%s", table(findings))
     if any(finding.level == "error" for finding in findings):

@@ -36,12 +36,12 @@ def check_dataset(cfg, *, full=True, workers=4, progress=None):
     Returns:
         list of `Finding`, errors first; empty for a dataset that is not over an annotation file.
     """
+    if name := unchecked(cfg):
+        LOGGER.info("no check for %s: it is not over an annotation file", name)
+        return []
     inner, back_data_path = unwrap(cfg)
     arguments = dict(inner)
-    cls = DATASETS.find(arguments.pop("type"))
-    if not issubclass(cls, AnnotationDataset):
-        LOGGER.info("no check for %s: it is not over an annotation file", cls.__name__)
-        return []
+    del arguments["type"]
     findings, entries = check_annotation(arguments)
     media = MediaCheck(arguments, back_data_path, full=full)
     findings += media.check_pipeline()
@@ -51,6 +51,12 @@ def check_dataset(cfg, *, full=True, workers=4, progress=None):
         for job in progress(done, total=len(jobs)) if progress else done:
             findings += job.result()
     return sorted((Finding(*row) for row in set(findings)), key=lambda f: (f.level, f.video, f.problem))
+
+
+def unchecked(cfg):
+    """The type of a (paired) dataset config that is not over an annotation file, so there is no check; else None."""
+    cls = DATASETS.find(unwrap(cfg)[0]["type"])
+    return None if issubclass(cls, AnnotationDataset) else cls.__name__
 
 
 def unwrap(cfg):

@@ -14,8 +14,10 @@ import torch
 from ..registry import TRANSFORMS
 from ..utils.records import FEATURE_RECORD, read_feature_record
 from ..utils.wording import some
+from .annotation import read_block_list
 
 CURE = "make them by tools/extract_clip_features.py --config"
+FAILED = "failed.txt"  # beside the record: names of the videos that could not be read
 _FREE = ("cache", "num_threads")  # arguments of steps that do not change a frame
 
 
@@ -99,7 +101,14 @@ class ClipFeatures:
         if missing := [name for name in names if not feature_path(self.folder, name).is_file()]:
             raise FileNotFoundError(
                 f"{len(missing)} of {len(names)} videos have no features in {self.folder}: {some(missing)}; {CURE}"
+                f"{self._damaged(missing)}"
             )
+
+    def _damaged(self, missing):
+        """What else helps if some of the missing videos could not be read, in words."""
+        path = self.folder / FAILED
+        count = len(read_block_list(str(path)).intersection(missing)) if path.is_file() else 0
+        return f"; {count} of them could not be read: block_list={path} leaves them out" if count else ""
 
     def read(self, name):
         """The features of one video: float32 tensor (V, T, E)."""

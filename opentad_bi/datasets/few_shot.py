@@ -104,7 +104,7 @@ def _split(groups, name, shots, val_shots, val_share):
         return ours, theirs
     if total < needed + val_shots:
         wanted = f"shots={shots} and val_shots={val_shots}" if val_shots else f"shots={shots}"
-        raise ValueError(f"{wanted}: class {name!r} has {total} videos only")
+        raise ValueError(f"{wanted} (of a config: K_train, K_val): class {name!r} has {total} videos only")
     if not val_shots:
         return groups, []
     goal = val_shots if shots is None else round(total * val_shots / (shots + val_shots))

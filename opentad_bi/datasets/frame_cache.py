@@ -68,7 +68,7 @@ class FrameCache:
 
 
 def _read(path):
-    """The array in a file, or None if the file is absent or damaged."""
+    """The array in a file, or None if the file is absent, damaged or cannot be read."""
     try:
         frames = np.lib.format.open_memmap(path, mode="r")
         if frames.dtype == np.uint8 and frames.ndim == 4:
@@ -76,7 +76,7 @@ def _read(path):
         reason = f"it holds {frames.dtype} {frames.shape}"
     except FileNotFoundError:
         return None
-    except ValueError as error:
+    except (ValueError, OSError) as error:
         reason = error
     LOGGER.warning("frame cache: %s is damaged (%s) and made anew", path, reason)
     return None

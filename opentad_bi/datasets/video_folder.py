@@ -14,6 +14,7 @@ from ..ops.sample import UnitMeta
 from ..registry import DATASETS, TRANSFORMS
 from .clip_batch import collate
 from .clip_features import ClipFeatures
+from .readers import VideoError
 from .transforms.compose import Compose
 from .video_selection import select_videos, video_names
 
@@ -25,8 +26,8 @@ class VideoFolder(Dataset):
     `dataset[i]` and `dataset[i, seed]` are {"inputs": uint8 (V, T, 3, S, S), "label": int, "meta": UnitMeta} and, with
     a mix, "target" float32 (K,). A sample depends on (index, seed) alone; without a seed, the index is the seed.
     Attributes: `classes` (K names as prompts spell them), `videos` (N names: paths below `root` without suffix),
-    `labels` int64 (N,), `listed` (VideoList), `frames` (T by the pipeline, None if no step says it), `source` and
-    `feature_dim` (of features: their record and E, else None).
+    `labels` int64 (N,), `listed` (VideoList), `frames` and `image_size` (T and S by the pipeline, None if no step says
+    them), `source` and `feature_dim` (of features: their record and E, else None).
 
     Args:
         videos: config of VIDEO_LISTS, or a VideoList.
@@ -39,13 +40,16 @@ class VideoFolder(Dataset):
         val_shots: videos per class for validation.
         val_share: in place of `val_shots`, the share of the groups of a class.
         group: what the draw keeps together: "ucf101", "hmdb51", or None: every video is a group.
-        draw_seed: of the draw, and of the protocol "random".
+        draw_seed: of the draw.
         protocol: which classes are kept, see `choose_labels`.
         protocol_count: how many, for "most_frequent", "least_frequent" and "random".
         protocol_videos: list in which the protocol counts; that of training, for the data of a test.
+        protocol_seed: of the protocol "random".
         class_names: {class: how a prompt says it}, or a JSON file of that; see `prompt_names`.
         reference: list, or several, whose names of classes are right where those of `videos` are not.
         tolerate: share of the listed files that may be missing.
+        block_list: videos that are left out before the draw: names as `videos` has them, with suffix or without, or a
+            text file with one per line.
         mix: config of a mix of two clips (`VideoMix`); the partner is drawn from the other samples. Not in test mode.
         features: folder of features of the frames, (V, T, E) float32 in place of frames; the pipeline is not run, but
             must be the one that made them.
@@ -71,9 +75,11 @@ class VideoFolder(Dataset):
         protocol="all",
         protocol_count=None,
         protocol_videos=None,
+        protocol_seed=0,
         class_names=None,
         reference=None,
         tolerate=0.0,
+        block_list=None,
         mix=None,
         features=None,
         test_mode=False,
@@ -91,14 +97,17 @@ class VideoFolder(Dataset):
             protocol=protocol,
             protocol_count=protocol_count,
             protocol_videos=protocol_videos,
+            protocol_seed=protocol_seed,
             class_names=class_names,
             reference=reference,
             tolerate=tolerate,
+            block_list=block_list,
         )
         self.videos = video_names(self.listed)
         self.labels = np.array([video.label for video in self.listed.videos], dtype=np.int64)
         self._transforms = Compose(self.pipeline)
         self.frames = next((step["frames"] for step in self.pipeline if "frames" in step), None)
+        self.image_size = next((step["size"] for step in reversed(self.pipeline) if "size" in step), None)
         self.mix = None if mix is None or test_mode else self._build_mix(mix, features)
         self._features = None if features is None else ClipFeatures(features, self.pipeline, self.videos)
         self.source = None if features is None else self._features.source
@@ -129,10 +138,12 @@ class VideoFolder(Dataset):
         return sample if self.mix is None else self._mixed(sample, index, rng)
 
     def clip(self, index, rng):
-        """What the pipeline makes of a video, with the draws of `rng`, not mixed."""
-        video = self.listed.videos[index]
-        about = {"path": self.root / video.path, "video": self.videos[index], "label": video.label, "rng": rng}
-        return self._transforms(about)
+        """What the pipeline makes of a video, with the draws of `rng`, not mixed; VideoError if it is damaged."""
+        video, name = self.listed.videos[index], self.videos[index]
+        try:
+            return self._transforms({"path": self.root / video.path, "video": name, "label": video.label, "rng": rng})
+        except VideoError as error:
+            raise VideoError(f"{error}; block_list=[{name!r}] leaves it out") from error
 
     def _mixed(self, sample, index, rng):
         """The sample with a partner's clip in it, and what share of it either label has."""

@@ -5,13 +5,15 @@ C classes
 
 import logging
 from collections.abc import Mapping
-from pathlib import Path
+from dataclasses import replace
+from pathlib import Path, PurePosixPath
 
 from ..ops.video_names import class_key
 from ..registry import VIDEO_LISTS, nearest
 from ..utils.arguments import check_choice
 from ..utils.files import read_json
 from ..utils.wording import some
+from .annotation import read_block_list
 from .class_lists import class_prompt_name
 from .few_shot import choose_labels, draw_few_shot, keep_labels
 from .video_lists import VideoList, check_files, rename_classes
@@ -33,11 +35,13 @@ def select_videos(
     protocol="all",
     protocol_count=None,
     protocol_videos=None,
+    protocol_seed=0,
     class_names=None,
     reference=None,
     tolerate=0.0,
+    block_list=None,
 ):
-    """Read a list, keep some classes, leave out what is missing, and draw; the arguments are those of `VideoFolder`.
+    """Read a list, keep some classes, leave out what is blocked or missing, and draw; arguments as `VideoFolder` has.
 
     Returns:
         VideoList with paths relative to `root` as the disk spells them, and a list of C names as prompts spell them.
@@ -51,12 +55,13 @@ def select_videos(
             "they are of the parts 'train' and 'val'"
         )
     if part == "val" and not (val_shots or val_share):
-        raise ValueError("part 'val' is empty without val_shots or val_share")
+        raise ValueError("part 'val' is empty without val_shots or val_share (of a config: K_val or val_share)")
     listed = read_videos(videos, root, reference)
     counted = listed if protocol == "all" or protocol_videos is None else read_videos(protocol_videos, root, reference)
-    labels = _same_classes(counted, choose_labels(counted, protocol, count=protocol_count, seed=draw_seed), listed)
+    labels = _same_classes(counted, choose_labels(counted, protocol, count=protocol_count, seed=protocol_seed), listed)
     names = prompt_names(listed.classes, class_names)
-    found = check_files(keep_labels(listed, labels), root, tolerate=tolerate)
+    kept = keep_labels(leave_out(listed, read_block_list(block_list)), labels)
+    found = check_files(kept, root, tolerate=tolerate)
     if part != "all":
         drawn = draw_few_shot(found, shots, seed=draw_seed, group=group, val_shots=val_shots, val_share=val_share)
         found = drawn[PARTS.index(part) - 1]
@@ -66,6 +71,35 @@ def select_videos(
     text = "part %s of %s: %d videos of %d classes, %d to %d of each"
     logger.info(text, part, root, len(found.videos), len(counts), min(counts), max(counts))
     return found, [names[label] for label in labels]
+
+
+def leave_out(videos, blocked):
+    """A VideoList without the videos of some names, and how many they are is told.
+
+    Args:
+        videos: VideoList.
+        blocked: set of paths below the root, with suffix or without; spellings that are one to `check_files` are one.
+    Raises:
+        ValueError: none is left.
+    """
+    if not blocked:
+        return videos
+    wanted = {_spelling(name): name for name in sorted(blocked)}
+    found = [{_spelling(v.path), _spelling(v.path.with_suffix(""))} & wanted.keys() for v in videos.videos]
+    kept = tuple(video for video, names in zip(videos.videos, found, strict=True) if not names)
+    if foreign := [wanted[key] for key in wanted.keys() - set().union(*found)]:
+        text = "block list: %d names are not in this list of %d videos, though they may be in another: %s"
+        logger.warning(text, len(foreign), len(found), some(sorted(foreign)))
+    if not kept:
+        raise ValueError(f"block list: none of {len(found)} videos is left")
+    logger.info("block list: %d of %d videos are left out", len(found) - len(kept), len(found))
+    return replace(videos, videos=kept)
+
+
+def _spelling(path):
+    """What two spellings of a path have in common, see `check_files`."""
+    *folders, name = PurePosixPath(path).parts
+    return (*map(class_key, folders), name.casefold())
 
 
 def read_videos(videos, root, reference=None):

@@ -42,7 +42,7 @@ class Branch:
     def __init__(self, name, module, cfg, iters_per_epoch=None):
         check_keys(f"branches.{name}", cfg, KEYS)
         _refuse_contradictions(name, cfg)
-        self.name, self.module, self.cfg = name, module, cfg
+        self.name, self.module, self.cfg, self.iters_per_epoch = name, module, cfg, iters_per_epoch
         self.clip_grad_norm = cfg.get("clip_grad_norm")
         self.optimizer = self.scheduler = None
         trainable, total = apply_trainable(module, cfg.get("trainable"))
@@ -126,12 +126,8 @@ class Branch:
         if self.optimizer:
             self.optimizer.load_state_dict(state["optimizer"])
         if self.scheduler:
-            self.load_schedule(state["scheduler"])
-
-    def load_schedule(self, state):
-        """Restore the schedule alone: what of `state` belongs to one of its kind."""
-        own = self.scheduler.state_dict()
-        self.scheduler.load_state_dict({k: v for k, v in state.items() if k in own})
+            own = self.scheduler.state_dict()
+            self.scheduler.load_state_dict({k: v for k, v in state["scheduler"].items() if k in own})
 
 
 def _refuse_contradictions(name, cfg):

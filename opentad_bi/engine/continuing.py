@@ -1,5 +1,7 @@
 """Go on from another run, which need not be of the same model: what fits is taken, and a table tells what was not."""
 
+import inspect
+import warnings
 from pathlib import Path
 
 import torch
@@ -14,21 +16,23 @@ ROOT, FILE = Path("models"), "checkpoint.pth"  # where runs leave what others ma
 
 
 def find_checkpoint(spec, root=ROOT):
-    """The file behind `continue_from`: a path of a checkpoint, or the key of a run, its folder below `root`.
+    """The file behind `continue_from`: a path is looked for before the key of a run, which is its folder below `root`.
 
     Args:
-        spec: "PATH", "KEY", or one of them with the place of the weights in the file: "PATH:state_dict".
+        spec: "PATH" of a checkpoint or of a folder with checkpoint.pth, or "KEY"; either may tell the place of the
+            weights in the file: "PATH:state_dict".
     Returns:
         what `utils.weight_files.read_file` takes.
     Raises:
-        FileNotFoundError: neither; it tells the runs that there are.
+        FileNotFoundError: none of them; it tells the runs that there are.
     """
     path, key = split_spec(spec)
-    found = [file for file in (Path(path), root / path / FILE) if file.is_file()]
+    found = [file for file in (Path(path), Path(path) / FILE, root / path / FILE) if file.is_file()]
     if not found:
         runs = [file.parent.relative_to(root).as_posix() for file in root.rglob(FILE)]
         raise FileNotFoundError(
-            f"continue_from {path!r} is neither a file nor a run below {root}; {nearest(path, runs, every=True)}"
+            f"continue_from {path!r} is neither a file nor a folder with {FILE} nor a run below {root}; "
+            f"{nearest(path, runs, every=True)}"
         )
     return f"{found[0]}:{key}" if key else str(found[0])
 
@@ -93,8 +97,11 @@ def compare(own, given, state):
 def continue_schedule(branch, content, spec):
     """Put the schedule of `branch` where that of the file is, of which `content` is all that it holds.
 
+    The place alone is the file's: where epochs are counted, so many epochs, else so many iterations. Base rates and
+    shape are those of the config.
+
     Raises:
-        ValueError: the branch or the file has none, or they are of different kinds.
+        ValueError: the branch or the file has none, they are of different kinds, or the place cannot be told.
     """
     branches = content.get("branches")
     state = branches.get(branch.name, {}).get("scheduler") if isinstance(branches, dict) else None
@@ -105,13 +112,24 @@ def continue_schedule(branch, content, spec):
         raise ValueError(
             f"{where}, but {spec} holds no schedule of {branch.name}: an epoch_*.pth or a {FILE} below {ROOT} does"
         )
-    rates, groups = state.get("_last_lr", []), branch.optimizer.param_groups
-    if set(branch.scheduler.state_dict()) - set(state) or len(rates) != len(groups):
-        kind = type(branch.scheduler).__name__
-        raise ValueError(f"{where}, but the schedule in {spec} is no {kind} over {len(groups)} groups of parameters")
-    branch.load_schedule(state)
-    for group, rate in zip(groups, rates, strict=True):
-        group["lr"] = rate
+    kind, groups = type(branch.scheduler), len(branch.optimizer.param_groups)
+    if {"last_epoch", "_last_lr", *branch.scheduler.state_dict()} - set(state) or len(state["_last_lr"]) != groups:
+        raise ValueError(
+            f"{where}, but the schedule in {spec} is no {kind.__name__} over {groups} groups of parameters"
+        )
+    place = state["last_epoch"]  # torch's name of the iterations done
+    if place and "iters_per_epoch" in inspect.signature(kind).parameters:
+        if not content.get("iters_per_epoch"):
+            raise ValueError(
+                f"{where}, but {spec}, of a former version, does not tell the iterations of its epochs, by which "
+                f"{kind.__name__} counts; take a newer checkpoint, or use_fresh_lr_scheduler=True"
+            )
+        place = round(place * branch.iters_per_epoch / content["iters_per_epoch"])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that the optimizer has not stepped yet is meant
+        for _ in range(place):
+            branch.scheduler.step()
+    LOGGER.info("%s: the schedule goes on at iteration %d, rates %s", branch.name, place, branch.lrs)
 
 
 def _equal(own, other):

@@ -1,4 +1,4 @@
-"""Means of numbers over the iterations of an epoch."""
+"""Means of numbers over an epoch."""
 
 
 class EpochMeans:
@@ -7,11 +7,11 @@ class EpochMeans:
     def __init__(self):
         self.sums, self.count = {}, 0
 
-    def add(self, numbers):
-        """Count one iteration with the {name: number} it gave."""
-        self.count += 1
+    def add(self, numbers, weight=1):
+        """Count an iteration of `weight` micro-batches with the {name: mean over them} it gave."""
+        self.count += weight
         for name, value in numbers.items():
-            self.sums[name] = self.sums.get(name, 0.0) + value
+            self.sums[name] = self.sums.get(name, 0.0) + weight * value
 
     def values(self):
         """{name: mean} so far."""

@@ -138,8 +138,8 @@ class Runner:
             branch.step(self.scaler)
         self.scaler.update()
         self.ema.update()
-        self.means["losses"].add(self.losses)
-        self.means["watched"].add(self.watched)
+        self.means["losses"].add(self.losses, len(batches))
+        self.means["watched"].add(self.watched, len(batches))
 
     def evaluate(self, split=None, metric=None):
         """Numbers of the averaged weights on `dataset[split]` (None: the runner's); also left in `self.metrics`."""

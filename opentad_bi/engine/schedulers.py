@@ -95,7 +95,8 @@ class ConstantWarmupCosineAnnealingLR(LinearWarmupCosineAnnealingLR):
 class EpochCosineAnnealingLR(_WarmUp):
     """Half a cosine down to `eta_min` in one step per epoch: torch's `CosineAnnealingLR`, stepped after every epoch.
 
-    Epoch e of a group with the base rate b uses eta_min + (b - eta_min) * (1 + cos(pi * e / max_epoch)) / 2.
+    Epoch e of a group with the base rate b uses eta_min + (b - eta_min) * (1 + cos(pi * e / max_epoch)) / 2 up to
+    max_epoch. After it the rate stays at `eta_min`, where torch's rises again.
 
     Args:
         optimizer: the optimizer whose groups are scheduled.
@@ -112,7 +113,7 @@ class EpochCosineAnnealingLR(_WarmUp):
 
     def after_warmup(self, base, i):
         """Rate of the epoch that iteration `i` lies in."""
-        phase = math.pi * (i // self.iters_per_epoch) / self.max_epoch
+        phase = math.pi * min(i // self.iters_per_epoch, self.max_epoch) / self.max_epoch
         return self.eta_min + 0.5 * (base - self.eta_min) * (1 + math.cos(phase))
 
 

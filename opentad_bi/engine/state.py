@@ -15,14 +15,16 @@ def run_state(runner):
     """Everything needed to go on: weights, averages, optimizers, schedules, scaler, progress, random states.
 
     `epoch` is the last finished epoch, counted from 0, as in OpenTAD's files; `iteration` counts the iterations
-    done since; `means` and `lrs` are of the epoch so far, or of the finished one. `classes` are the names that the
-    training set gives its labels, where it does.
+    done since; `means` and `lrs` are of the epoch so far, or of the finished one. By `iters_per_epoch`, iterations of
+    an epoch, another run can tell epochs from the schedules. `classes` are the names that the training set gives its
+    labels, where it does.
     """
     random_states = gather_objects(_random_state(runner.device))
     return {
         "format": FORMAT,
         "epoch": runner.epoch - 1,
         "iteration": runner.iteration,
+        "iters_per_epoch": runner.iters_per_epoch,
         "state_dict": runner.model.state_dict(),
         "state_dict_ema": runner.ema.module.state_dict(),
         "branches": {name: branch.state_dict() for name, branch in runner.branches.items()},

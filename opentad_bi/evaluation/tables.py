@@ -1,5 +1,7 @@
 """Metrics as plain text tables, in percent."""
 
+SHOWN = ("top1", "top5", "macro", "ece")  # what tables of several classifications have room for
+
 
 def metrics_table(metrics):
     """One row per direction, one column per metric; recalls, if any, in a table below.
@@ -18,6 +20,24 @@ def _columns(metrics, columns):
     for direction, values in metrics.items():
         rows.append([direction, *(percent(values.get(column)) for column in columns)])
     return aligned(rows)
+
+
+def percent(value):
+    """A fraction in percent, a dash for None."""
+    return "-" if value is None else f"{100 * value:.2f}"
+
+
+def numbers_table(head, rows, text=percent):
+    """Several classifications side by side: the numbers `SHOWN`, those that any row has.
+
+    Args:
+        head: titles of the first columns.
+        rows: list of (texts of the first columns, {name: number}).
+        text: makes a text of a number, or of None where a row has none.
+    """
+    shown = [name for name in SHOWN if any(name in numbers for _, numbers in rows)]
+    cells = [[*map(str, first), *(text(numbers.get(name)) for name in shown)] for first, numbers in rows]
+    return aligned([[*head, *shown], *cells])
 
 
 def class_table(reports):
@@ -55,8 +75,3 @@ def aligned(rows):
         for row in rows
     ]
     return "\n".join([lines[0], "-" * max(map(len, lines)), *lines[1:]])
-
-
-def percent(value):
-    """A fraction in percent, a dash for None."""
-    return "-" if value is None else f"{100 * value:.2f}"

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from opentad_bi.cli import base_to_new, train
+from opentad_bi.cli._trained_runs import Run
 from opentad_bi.engine.checkpoint import load_checkpoint
 
 CONFIG = str(CONFIGS / "video_coop.py")
@@ -26,7 +27,7 @@ def done(tmp_path_factory):
     data = make_clip_set(tmp_path_factory.mktemp("base") / "set", train=3, test=1)
     words = [CONFIG, "--work_dir", data.parent / "out", "--device", "cpu", "--cfg-options", *tiny(data)]
     assert base_to_new.main(words) == 0
-    return data, data.parent / "out" / "base_to_new"
+    return data, data.parent / "out" / "base_to_new" / "seed42"
 
 
 def test_it_learns_the_base_classes_and_tells_both(done):
@@ -39,7 +40,33 @@ def test_it_learns_the_base_classes_and_tells_both(done):
         assert {row["label"] for row in scores} == set(scores[0]["probabilities"]) == classes
         assert told[name] == json.loads((folder / f"{name}.json").read_text())["model"]
     assert told["harmonic_mean"] == base_to_new.harmonic_mean(told["base"]["top1"], told["new"]["top1"])
-    assert (data.parent / "models" / "video_coop" / "demo_clips" / "base" / "checkpoint.pth").is_file()
+    assert (data.parent / "models" / "video_coop" / "demo_clips" / "base_seed42" / "checkpoint.pth").is_file()
+
+
+def test_another_seed_is_another_run(done, monkeypatch):
+    data, folder = done
+    seen = []
+    monkeypatch.setattr(Run, "train", lambda run: seen.append(run) or 3)
+    words = [CONFIG, "--work_dir", data.parent / "out", "--device", "cpu", "--seed", "1", "--cfg-options"]
+    for more, name in (((), "base_seed1"), (("run_id=mine",), "mine_base_seed1")):
+        assert base_to_new.main([*words, *tiny(data), *more]) == 3
+        hook = seen[-1].config().hooks[-1]
+        assert (hook.type, hook.run_id, seen[-1].seed) == ("ArtifactsHook", name, 1)
+        assert seen[-1].folder == folder.parent / "seed1"
+
+
+def test_a_run_of_another_config_is_not_taken_up(done, capsys):
+    data, _ = done
+    words = [CONFIG, "--work_dir", data.parent / "out", "--device", "cpu", "--cfg-options", *tiny(data, lr=0.5)]
+    assert base_to_new.main(words) == 1
+    text = capsys.readouterr().err
+    assert "holds a run of another config: branches.model.optimizer.lr was 0.01, and is 0.5 now" in text
+
+
+def test_a_metric_without_accuracy_has_no_harmonic_mean(tmp_path, capfd):
+    base_to_new.tell(tmp_path / "told.json", {"base": {"auc": 0.5}, "new": {"auc": 0.25}})
+    told = json.loads((tmp_path / "told.json").read_text())
+    assert told == {"base": {"auc": 0.5}, "new": {"auc": 0.25}, "harmonic_mean": None}
 
 
 def test_weights_that_are_there_give_the_same_numbers(done, tmp_path):

@@ -141,10 +141,17 @@ def test_damaged_videos_are_named_and_the_others_go_on(data_root, tmp_path, caps
     assert list(record["failed"]) == [name] and not record["complete"]
     plain, cached = (config(data_root, feature_dir=out).dataset for out in (None, str(tmp_path / "out")))
     split = next(split for split in ("train", "val", "test") if name in build_dataset(plain, split).videos)
-    with pytest.raises(FileNotFoundError, match=f"1 of [48] videos have no features in .*: {name}; make them by"):
+    failed = tmp_path / "out" / "failed.txt"
+    with pytest.raises(
+        FileNotFoundError, match=f"1 of [48] videos have no features in .*: {name}; make them by.*; 1 of"
+    ):
         build_dataset(cached, split)
+    blocked = config(data_root, feature_dir=str(tmp_path / "out"), block_list=str(failed), K_train=1).dataset
+    assert name not in build_dataset(blocked, split).videos
+    assert command.main(words(data_root, tmp_path / "out", block_list=failed, K_train=1)) == 0
+    assert failed.read_text() == f"{name}\n"  # what is blocked stays on the list
     assert command.main(words(data_root, tmp_path / "out")) == 0
-    assert json.loads((tmp_path / "out" / "features.json").read_text())["complete"]
+    assert json.loads((tmp_path / "out" / "features.json").read_text())["complete"] and not failed.exists()
 
 
 @pytest.mark.parametrize(

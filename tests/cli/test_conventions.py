@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 
 from opentad_bi.cli.common import Parser, command, run_command
+from opentad_bi.config import parse_overrides
+from opentad_bi.utils.logging import setup_logging
 
 ROOT = Path(__file__).resolve().parents[2]
 COMMANDS = sorted(p.stem for p in (ROOT / "opentad_bi" / "cli").glob("[a-z]*.py") if p.stem != "common")
@@ -72,3 +74,18 @@ def test_the_tool_of_the_former_name_runs_from_any_folder(tmp_path):
     (tmp_path / "shut").write_text("")
     done = subprocess.run([*words[:3], "shut/dst.json"], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 1 and done.stderr.startswith("error: cannot write shut/dst.json: ")
+
+
+def test_what_ends_a_command_stands_in_its_log_too(tmp_path, capsys):
+    def interrupted():
+        raise KeyboardInterrupt
+
+    setup_logging(tmp_path / "log.txt")
+    try:
+        assert run_command(lambda: parse_overrides(["x"])) == 1
+        assert run_command(interrupted) == 130
+    finally:
+        setup_logging()
+    log = (tmp_path / "log.txt").read_text()
+    assert "ValueError: --cfg-options 'x': expected key=value" in log and "interrupted" in log
+    assert capsys.readouterr().err.count("--cfg-options 'x'") == 1

@@ -38,6 +38,20 @@ def test_the_options_of_the_training_command_do_as_well(prompt_set, tmp_path):
     assert lines(tmp_path)["features made by"]["verdict"] == "ok"
 
 
+def test_several_fixed_texts_of_a_class_are_not_compared_with_each_other(prompt_set, tmp_path):
+    texts = {"Abuse": ["a person is hurt", "a person is hurt !"], "Arson": ["a house burns", "a car burns", "fire"]}
+    more = [
+        f"model.prompt={ {'type': 'FixedTexts', 'descriptors': texts}!r}",
+        "branches.model.trainable=['logit_scale']",
+    ]
+    words = [CONFIG, "--steps", "1", "--out", tmp_path, "--device", "cpu", *options(prompt_set, *more)]
+    assert debug_prompts.main(words) == 0
+    found = lines(tmp_path)
+    assert found["prompts that differ"]["found"] == "17 of 17"
+    first, second = found["cosine of text features"]["found"].partition("(")[2].partition(")")[0].split(" and ")
+    assert first != second
+
+
 def test_prompts_that_are_all_alike_fail(prompt_set, tmp_path, monkeypatch):
     whole = PromptLearner.forward
 
@@ -59,6 +73,10 @@ def test_what_is_wrong_is_one_message(prompt_set, tmp_path, capfd):
         ([], "give either a CONFIG, or --feature-dir"),
         ([CONFIG, "--feature-dir", tmp_path], "give either a CONFIG, or --feature-dir"),
         ([CONFIG, "--ctx-mode", "random", "--csc"], "--ctx-mode, --csc would have no effect beside a CONFIG"),
+        (
+            ["configs/prompt/demo_clips/vidop.py"],
+            "has the model VideoCLIP; this check is for prompts that are learned on",
+        ),
         ([CONFIG, "--steps", "0"], "--steps 0 must be at least 1"),
     ):
         assert debug_prompts.main([*words, "--out", tmp_path / "out"]) == 1

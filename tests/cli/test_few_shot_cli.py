@@ -1,6 +1,7 @@
 """Few shots over several draws: every pair is one run, nothing is done twice, mean and spread are right."""
 
 import json
+import os
 
 import numpy as np
 import pandas as pd
@@ -9,7 +10,9 @@ from clip_set import CONFIGS, make_clip_set, tiny, undo_kernels
 from hypothesis import given
 from hypothesis import strategies as st
 
-from opentad_bi.cli import few_shot
+from opentad_bi.cli import _trained_runs, few_shot, train
+from opentad_bi.cli import test as test_command
+from opentad_bi.config import raw_config
 from opentad_bi.engine.checkpoint import load_checkpoint
 
 CONFIG = CONFIGS / "video_coop.py"
@@ -78,6 +81,7 @@ def test_what_is_finished_is_left_alone_and_what_is_not_goes_on(runs, capfd):
         (["--shots", "0"], "--shots 0 must be at least 1"),
         (["--shots", "1", "1"], "--shots has 1 twice"),
         (["--shots", "1", "--seeds", "-1"], "--seeds -1 must be at least 0"),
+        (["--val-shots", "0"], "--val-shots 0 must be at least 1"),
         (["--shots", "1", "4"], "shots=4 and val_shots=4: class 'Open' has 4 videos only"),
         (["--shots", "1", "--val-shots", "4"], "shots=1 and val_shots=4: class 'Open' has 4 videos only"),
     ],
@@ -96,6 +100,102 @@ def test_runs_of_another_config_are_not_mixed_in(runs, capsys):
     assert few_shot.main([*words, "--shots", "1", "--cfg-options", *tiny(data, lr=0.5)]) == 1
     text = capsys.readouterr().err
     assert "holds a run of another config: branches.model.optimizer.lr was 0.01, and is 0.5 now" in text
+
+
+def planned(words, data, folder, shots, seed, **more):
+    """The run of one pair."""
+    args = few_shot.parser().parse_args([*words, "--cfg-options", *tiny(data, **more)])
+    return few_shot.make_run(args, raw_config(CONFIG), folder, shots, seed)
+
+
+def test_where_it_is_started_and_how_paths_are_spelt_make_no_other_run(runs, tmp_path, monkeypatch, capfd):
+    data, words = runs
+    monkeypatch.chdir(tmp_path)
+    near = {"data_root": os.path.relpath(data), "artifacts": os.path.relpath(tmp_path / "other")}
+    near |= {"workflow.logging_interval": 7, "wandb": {"project": "p"}}
+    words = [*words, "--work_dir", os.path.relpath(data.parent / "out"), "--shots", "1"]
+    assert few_shot.main([*words, "--cfg-options", *tiny(data, **near)]) == 0
+    text = capfd.readouterr().err
+    assert "K=1, seed 0: finished" in text and "K=1, seed 5: finished" in text
+    assert not (tmp_path / "other").exists()
+
+
+def test_artifacts_of_another_study_show_before_any_training(runs, tmp_path, capsys):
+    data, words = runs
+    words = [*words, "--work_dir", str(tmp_path), "--shots", "1", "--seeds", "7", "0", "--cfg-options"]
+    assert few_shot.main([*words, *tiny(data)]) == 1
+    text = capsys.readouterr().err
+    assert "K1_seed0 holds the artifacts of another run (out/few_shot/K1_seed0/gpu1_id0)" in text
+    assert "--cfg-options run_id=NAME" in text and not list(tmp_path.rglob("*.pth"))
+    run = planned(words[:-1], data, tmp_path, 1, 0, run_id="b")
+    run.refuse_another()
+    left = data.parent / "models" / "video_coop" / "demo_clips" / "b_K1_seed0"
+    left.mkdir()
+    run.refuse_another()  # an empty folder
+    (left / "notes.txt").write_text("of a person")
+    with pytest.raises(ValueError, match=r"artifacts of another run \(one that is not known"):
+        run.refuse_another()
+
+
+def test_the_artifacts_of_a_run_that_goes_on_are_its_own(runs, monkeypatch):
+    data, words = runs
+    run = planned(words, data, data.parent / "out" / "few_shot", 1, 0)
+    monkeypatch.setattr(run, "numbers", run.folder / "not_yet.json")
+    run.refuse_another()
+    monkeypatch.setattr(_trained_runs, "checkpoint_files", lambda folder: [])
+    with pytest.raises(ValueError, match="holds the artifacts of another run"):
+        run.refuse_another()
+
+
+def test_a_pair_sets_all_that_is_drawn(runs, tmp_path):
+    data, words = runs
+    for shots, val_shots in ((1, 1), (4, 4), (8, 4)):
+        cfg = planned(words, data, tmp_path, shots, 3, val_share=0.25, draw_seed=9).config()
+        for part in (cfg.dataset.train, cfg.dataset.val):
+            assert (part.shots, part.val_shots, part.val_share, part.draw_seed) == (shots, val_shots, 0.0, 3)
+    assert planned([*words, "--val-shots", "6"], data, tmp_path, 8, 3).config().dataset.val.val_shots == 6
+
+
+def test_all_seeds_have_the_same_random_classes_and_other_videos(runs, tmp_path):
+    data, words = runs
+    random = {"protocol": "random", "protocol_count": 2}
+    sets = [planned(words, data, tmp_path, 1, seed, **random).dataset("train") for seed in range(6)]
+    assert {tuple(found.classes) for found in sets} == {tuple(sets[0].classes)} and len(sets[0].classes) == 2
+    assert len({tuple(found.videos) for found in sets}) > 1
+    other = {
+        tuple(planned(words, data, tmp_path, 1, 0, **random, protocol_seed=s).dataset("train").classes)
+        for s in range(6)
+    }
+    assert len(other) > 1
+
+
+@pytest.mark.parametrize("device", ["cuda:1", None])
+def test_every_command_of_a_run_gets_its_device_and_overrides(tmp_path, monkeypatch, device):
+    said = []
+    monkeypatch.setattr(train, "main", lambda words: said.append(words) or 0)
+    monkeypatch.setattr(test_command, "main", lambda words: said.append(words) or 0)
+    words = ["c.py", *(["--device", device] if device else []), "--cfg-options", "lr=1"]
+    run = _trained_runs.Run(few_shot.parser().parse_args(words), tmp_path, {"run_id": "a b"}, 7)
+    assert run.train() == run.test() == run.test(tmp_path / "x.json", keys={"lr": 2}, checkpoint="b.pth") == 0
+    own = ["c.py", "--work_dir", str(tmp_path), "--seed", "7", *(["--device", device] if device else [])]
+    options = ["--cfg-options", "lr=1", "run_id='a b'"]
+    assert said[0] == [*own, "--resume", "auto", *options]
+    assert said[1] == [*own, "--out", f"{tmp_path}/test.json", "--save_dir", f"{tmp_path}/test", *options]
+    files = ["--out", f"{tmp_path}/x.json", "--save_dir", f"{tmp_path}/x", "--checkpoint", "b.pth"]
+    assert said[2] == [*own, *files, *options, "lr=2"]
+
+
+@pytest.mark.parametrize(
+    ("told", "numbers"),
+    [
+        ({"for": {"top1": 0.1}, "model": {"top1": 0.5}}, {"top1": 0.5}),
+        ({"merged": {"top1": 0.25}}, {"top1": 0.25}),
+        ({"for": {"top1": 0.1}, "back": {"top1": 0.3}}, {"for/top1": 0.1, "back/top1": 0.3}),
+    ],
+)
+def test_numbers_of_several_results_are_no_error(tmp_path, told, numbers):
+    (tmp_path / "test.json").write_text(json.dumps(told))
+    assert _trained_runs.read_numbers(tmp_path / "test.json") == numbers
 
 
 def test_a_config_without_draws_is_refused(capsys):

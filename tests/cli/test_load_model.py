@@ -72,3 +72,14 @@ def test_a_checkpoint_of_other_classes_is_refused(tmp_path):
     assert load(checkpoint=path, classes=["x", "y"]) == load(checkpoint=path) == set(PARTS)
     with pytest.raises(ValueError, match=r"1 is 'z' in evaluation, but 'y' in .*pair\.pth"):
         load(checkpoint=path, classes=["x", "z"])
+
+
+def test_weights_that_belong_to_no_classes_may_be_of_others_which_is_told(tmp_path, caplog):
+    class Open(nn.Linear):
+        open_vocabulary = True
+
+    torch.save({"state_dict": {"weight": torch.ones(1, 1)}, "classes": ["x", "y"]}, tmp_path / "a.pth")
+    args = Namespace(for_resume=None, back_resume=None, checkpoint=str(tmp_path / "a.pth"))
+    for classes, told in ((["x", "y"], 0), (["x"], 1)):
+        load_model(SimpleNamespace(model=Open(1, 1, bias=False), branches={}), args, None, classes)
+        assert caplog.text.count("was learned on 2 classes; evaluated are 1: x") == told

@@ -1,6 +1,7 @@
 """A mixture of trained models: weighted means of probabilities, over the same videos and classes only."""
 
 import json
+import shutil
 from types import SimpleNamespace
 
 import numpy as np
@@ -10,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from opentad_bi.cli import mixture, train
+from opentad_bi.engine.checkpoint import load_checkpoint, save_checkpoint
 from opentad_bi.ops.sample import UnitMeta
 from opentad_bi.ops.scores import ClassScores
 
@@ -63,6 +65,22 @@ def test_members_of_every_form_give_the_weighted_mean(trained, tmp_path):
     assert ours.keys() != probabilities(run / "class_scores.json").keys()  # training evaluates the split val
 
 
+def test_nothing_in_the_folder_of_a_member_is_run(trained, tmp_path, capsys):
+    key, mark = tmp_path / "key", tmp_path / "was_run"
+    shutil.copytree(trained / "models" / "video_coop" / "demo_clips" / "id0", key)
+    evil = f"from pathlib import Path\nPath({str(mark)!r}).touch()\n"
+    state = load_checkpoint(key / "checkpoint.pth")
+    save_checkpoint(key / "checkpoint.pth", state | {"config": evil + state["config"]})
+    (tmp_path / "evil_module_of_a_member.py").write_text(evil)
+    own = json.loads((key / "config.json").read_text())
+    (key / "config.json").write_text(json.dumps(own | {"_base_": str(tmp_path / "evil_module_of_a_member.py")}))
+    told = mixed(trained, tmp_path / "out", "--member", key)
+    assert told["members"][0]["numbers"] and not mark.exists() and not list((tmp_path / "out").glob("*.py"))
+    (key / "config.json").write_text(json.dumps(own | {"custom_imports": {"imports": ["evil_module_of_a_member"]}}))
+    assert mixture.main(["--member", str(key), "--out", str(tmp_path / "out"), "--device", "cpu"]) == 1
+    assert "asks for modules to import, which data may not" in capsys.readouterr().err and not mark.exists()
+
+
 def test_another_split_is_mixed_when_asked_for(trained, tmp_path):
     run = trained / "out" / "gpu1_id1"
     mixed(trained, tmp_path, "--member", run, run, "--split", "val")
@@ -76,7 +94,10 @@ def test_another_split_is_mixed_when_asked_for(trained, tmp_path):
         (["--weights", "1"], "--weights: 1 of them for 2 members"),
         (["--weights", "1", "-1"], "--weights 1.0 -1.0: shares of at least 0"),
         (["--weights", "0", "0"], "not all of them 0"),
-        (["--member", "nothing"], "--member nothing: no folder with checkpoint.pth, nor one with resolved_config.py"),
+        (
+            ["--member", "nothing"],
+            "--member nothing: no folder with checkpoint.pth and config.json, nor one with resolved_config.py",
+        ),
         (["--member", f"{CONFIG}=none.pth"], "none.pth"),
         (["--split", "vall"], "dataset has no split 'vall'; did you mean 'val'?"),
     ],

@@ -101,8 +101,8 @@ def test_the_command_line_of_a_run(typed):
     ("method", "words", "expected"),
     [
         ("video_coop", ["--val-share", "0.2"], {"val_share": 0.2, "K_val": 0}),
-        ("video_coop", ["--val-share", "0.2", "--K-val", "none"], {"val_share": 0.2, "K_val": 0}),
-        ("video_coop", ["--K-val", "none"], {"K_val": 0}),
+        ("video_coop", ["--val-share", "0.2", "--K-val", "0"], {"val_share": 0.2, "K_val": 0}),
+        ("video_coop", ["--val-share", "none", "--K-val", "2"], {"val_share": 0.0, "K_val": 2}),
         ("video_coop", ["--conditional"], {"model.prompt.type": "ConditionalPromptLearner"}),
         ("video_coop", ["--class-protocol", "most-frequent"], {"protocol": "most_frequent"}),
         ("vita", ["--videomix-type", "NONE"], {"videomix": None}),
@@ -124,6 +124,18 @@ def test_what_options_mean(method, words, expected, typed):
     assert typed(method, *words)[0] == expected
 
 
+def test_another_kind_of_mix_keeps_the_probability_of_the_config(tmp_path):
+    config = tmp_path / "mixed.py"
+    base = f"_base_ = [{str(common.CONFIGS / 'ucf101' / 'vita.py')!r}]\n"
+    config.write_text(f"{base}videomix = dict(type='VideoMix', kind='spatial', probability=0.25)\n")
+    for words, kind, probability in (
+        (["--videomix-type", "temporal"], "temporal", 0.25),
+        (["--videomix-prob", "0.5"], "spatial", 0.5),
+    ):
+        keys = common.settings("vita", common.method_parser("vita", "").parse_args(words), config)
+        assert keys == {"videomix": {"type": "VideoMix", "kind": kind, "probability": probability}}
+
+
 def test_a_sentence_to_start_from_brings_its_own_length(typed):
     keys, words = typed("video_coop", "--ctx-init", "a video of")
     prompt = load_config(words[0], keys).model.prompt
@@ -136,6 +148,12 @@ def test_a_sentence_to_start_from_brings_its_own_length(typed):
         ("dual_coop", ["--videomix-prob", "0.5"], "say how by --videomix-type spatial|temporal|spatiotemporal"),
         ("vita", ["--learn-just-pooling"], "MeanPooling learns nothing"),
         ("dual_coop", ["--learn-just-pooling", "--temporal-pooling", "max"], "MaxPooling learns nothing"),
+        (
+            "vita",
+            ["--K-val", "0"],
+            "--K-val 0: the best epoch is that of validation, so give at least 1, or --val-share",
+        ),
+        ("vita", ["--K-val", "-1", "--val-share", "none"], "--K-val -1: the best epoch is that of validation"),
         ("vidop", ["--deep-vision-prompts", "--keep-vision-prompts-throughout"], "exclude each other"),
         ("vilt", ["--ctx-len", "4", "--ctx-init", "a video"], "--ctx-len 4 and --ctx-init exclude each other"),
     ],
@@ -156,6 +174,7 @@ def test_contradictions_are_one_message(method, words, message, capsys):
         ("vilt", ["--feature-dir", "x"]),
         ("vilt", ["--K-train", "many"]),
         ("vilt", ["--batch-size", "none"]),
+        ("vilt", ["--K-val", "none"]),
         ("vilt", ["--temporal-pooling", "median"]),
         ("vilt", ["--ctx", "4"]),
     ],

@@ -14,15 +14,16 @@ GROUPS, CLIPS = 5, 4  # of every class and of every group
 
 @TRANSFORMS.register_module(force=True)
 class ToyClip:
-    """A clip (2, T, 3, 6, 8) whose every value is 1 + the number of the file, and what was drawn for it."""
+    """A clip (2, T, 3, 6, 8) whose every value is 1 + the number of the file, or drawn; and what was drawn for it."""
 
-    def __init__(self, frames=4):
-        self.frames = frames
+    def __init__(self, frames=4, drawn=False):
+        self.frames, self.drawn = frames, drawn
 
     def __call__(self, results):
         number = int(results["path"].stem.rpartition("_n")[2])
+        value = results["rng"].randrange(256) if self.drawn else 1 + number
         return {
-            "inputs": torch.full((2, self.frames, 3, 6, 8), 1 + number, dtype=torch.uint8),
+            "inputs": torch.full((2, self.frames, 3, 6, 8), value, dtype=torch.uint8),
             "label": results["label"],
             "meta": UnitMeta(results["video"], 0, 1),
             "drawn": results["rng"].random(),

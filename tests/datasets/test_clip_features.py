@@ -101,6 +101,20 @@ def test_missing_features_are_counted(root, features):
     assert len(kept) == 20
 
 
+def test_missing_features_of_damaged_videos_have_a_cure(root, features):
+    gone, failed = sorted(features.rglob("*.npy"))[:2], features / "failed.txt"
+    for path in gone:
+        path.unlink()
+    failed.write_text("Other/video\n")
+    with pytest.raises(FileNotFoundError, match=r"make them by tools/extract_clip_features\.py --config$"):
+        VideoFolder(toy_list(), root, STEPS, features=features)
+    failed.write_text("".join(f"{path.relative_to(features).with_suffix('')}\n" for path in gone[:1]))
+    with pytest.raises(FileNotFoundError, match=r"; 1 of them could not be read: block_list=.*failed\.txt leaves them"):
+        VideoFolder(toy_list(), root, STEPS, features=features)
+    failed.write_text("".join(f"{path.relative_to(features).with_suffix('')}\n" for path in gone))
+    assert len(VideoFolder(toy_list(), root, STEPS, features=features, block_list=str(failed))) == 58
+
+
 def test_features_without_a_record_or_of_another_kind(root, features):
     record = features / "features.json"
     record.write_text(json.dumps({"embed_dim": WIDTH, "frames_per_second": None}))
@@ -117,6 +131,10 @@ def test_damaged_features_are_named(root, features):
     for content in (b"", path.read_bytes()[:150], b"not an array"):
         path.write_bytes(content)
         with pytest.raises(ValueError, match=r"features .*_n1\.npy cannot be read"):
+            data[1]
+    for array in (np.zeros((2, 4, WIDTH), np.int64), np.zeros((2, 4, WIDTH), np.uint8), np.zeros((2, 4, WIDTH + 1))):
+        np.save(path, array)
+        with pytest.raises(ValueError, match=rf"_n1\.npy are {array.dtype} .*\(views, frames, 5\) are expected"):
             data[1]
     np.save(path, np.zeros((4, WIDTH)))
     with pytest.raises(ValueError, match=r"_n1\.npy are float64 \(4, 5\); \(views, frames, 5\) are expected"):

@@ -8,13 +8,14 @@ import numpy as np
 import pytest
 import torch
 from dataset_files import draw, encode
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from torchvision.transforms.v2 import functional as F
 
 from opentad_bi.datasets.readers import VideoError, open_video
 from opentad_bi.datasets.transforms.compose import Compose
 from opentad_bi.datasets.transforms.cutout import CLIP_MEAN
+from opentad_bi.datasets.transforms.draws import random_box
 from opentad_bi.datasets.transforms.load_clips import INTERPOLATIONS, spread
 from opentad_bi.datasets.transforms.trim_black import picture_rows
 from opentad_bi.models.clip.preprocess import FramePreprocess
@@ -113,14 +114,26 @@ def test_black_strips_are_cut_off(top, bottom, height, seed):
     imgs = noise(3, top + height + bottom, 12, 3, seed=seed) // 2 + 100
     imgs[:, :top] = noise(3, top, 12, 3, seed=seed) % 16
     imgs[:, top + height :] = noise(3, bottom, 12, 3, seed=seed + 1) % 16
-    assert picture_rows(imgs) == (top, top + height)
+    whole = top + height + bottom
+    assert picture_rows(imgs) == ((top, top + height) if height >= whole / 3 else (0, whole))
 
 
-@given(st.integers(0, 255), st.integers(0, 5))
+@given(st.integers(0, 255), st.integers(0, 4))
+@example(15, 2)
+@example(16, 2)
 def test_a_row_is_judged_by_the_mean_of_its_brightest_moments(value, row):
     imgs = np.zeros((4, 6, 10, 3), dtype=np.uint8)
-    imgs[2, row] = value  # one frame of four is enough
-    assert picture_rows(imgs) == ((row, row + 1) if value > 15 else (0, 6))
+    imgs[2, row : row + 2] = value  # one frame of four is enough
+    assert picture_rows(imgs) == ((row, row + 2) if value > 15 else (0, 6))
+
+
+@pytest.mark.parametrize(("rows", "cut"), [(3, False), (79, False), (80, True), (239, True), (240, True)])
+def test_strips_that_leave_less_than_a_third_stay(rows, cut):
+    imgs = np.zeros((2, 240, 320, 3), dtype=np.uint8)
+    imgs[:, 240 - rows :] = 200
+    assert picture_rows(imgs) == ((240 - rows if cut else 0), 240)
+    height, width = build("LoadClips", frames=2, size=24, trim_black=True).resize(imgs).shape[1:3]
+    assert height == 24 and width <= 3 * 32  # not thousands of pixels
 
 
 def test_black_columns_and_black_films_stay():
@@ -268,6 +281,13 @@ def test_cutout_covers_a_box_of_that_share_and_form(share, ratio, seed):
         assert (len(rows), len(columns)) == (round(box_height), round(box_width))
         assert covered[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1].all()
         assert covered.sum() == len(rows) * len(columns)
+
+
+def test_forms_are_drawn_evenly_in_the_logarithm():
+    boxes = [random_box(1000, 1000, (0.05, 0.05), (1 / 9, 9), rng=random.Random(seed)) for seed in range(400)]
+    forms = [np.log((right - left) / (bottom - top)) for left, top, right, bottom in boxes]
+    assert abs(np.median(forms)) < 0.3  # as often wide as tall
+    assert abs(np.mean(np.abs(forms) < np.log(3)) - 0.5) < 0.1
 
 
 def test_a_covered_box_is_about_0_for_clip():

@@ -152,8 +152,8 @@ def test_groups_of_one_and_no_validation():
         ({"shots": 1, "val_share": 1.0}, ValueError, "val_share=1.0"),
         ({"shots": 1, "val_shots": 1, "val_share": 0.5}, ValueError, "give one of them"),
         ({"shots": 1, "group": "ucf"}, KeyError, "group 'ucf'; did you mean 'ucf101'"),
-        ({"shots": 4}, ValueError, "shots=4: class 'ClassA' has 3 videos only"),
-        ({"shots": 2, "val_shots": 2}, ValueError, "shots=2 and val_shots=2: class 'ClassA' has 3 videos only"),
+        ({"shots": 4}, ValueError, r"shots=4 \(of a config: K_train, K_val\): class 'ClassA' has 3 videos only"),
+        ({"shots": 2, "val_shots": 2}, ValueError, r"shots=2 and val_shots=2 .*class 'ClassA' has 3 videos only"),
         ({"shots": 1, "val_shots": 1, "group": lambda path, name: 0}, ValueError, "3 videos in 1 groups, which cannot"),
         (
             {"shots": 3, "val_share": 0.5, "group": "ucf101"},

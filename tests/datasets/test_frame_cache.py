@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from opentad_bi.datasets import frame_cache
 from opentad_bi.datasets.frame_cache import FrameCache
-from opentad_bi.registry import TRANSFORMS
+from opentad_bi.datasets.readers.pyav import PyAVReader
+from opentad_bi.registry import READERS, TRANSFORMS
 
 LOAD = {"type": "LoadClips", "frames": 2, "views": 2, "size": 16}
 
@@ -65,6 +66,28 @@ def test_other_settings_are_other_frames(tmp_path, video, change):
     load(video, cache=tmp_path)
     assert np.array_equal(load(video, cache=tmp_path, **change), load(video, **change))
     assert len(files(tmp_path)) == 2
+
+
+def test_the_frames_of_another_reader_are_others(tmp_path, video, monkeypatch):
+    class Inverted(PyAVReader):
+        def frames(self, indices):
+            return 255 - super().frames(indices)
+
+    monkeypatch.setitem(READERS.module_dict, "inverted", Inverted)
+    first = load(video, cache=tmp_path)
+    found = load(video, cache=tmp_path, reader="inverted")
+    assert len(files(tmp_path)) == 2 and not np.array_equal(found, first)
+    assert np.array_equal(found, load(video, reader="inverted"))
+
+
+def test_a_video_of_another_size_is_decoded_again_whatever_its_date(tmp_path, video):
+    own, cache = tmp_path / "own.mp4", tmp_path / "cache"
+    own.write_bytes(video.read_bytes())
+    first, stat = load(own, cache=cache), own.stat()
+    encode(own, [255 - draw(number) for number in range(11)], lossless=False)
+    os.utime(own, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+    assert own.stat().st_mtime_ns == stat.st_mtime_ns and own.stat().st_size != stat.st_size
+    assert not np.array_equal(load(own, cache=cache), first)
 
 
 def test_a_changed_video_is_decoded_again(tmp_path, video):
@@ -118,6 +141,21 @@ def test_a_damaged_file_is_made_anew_with_one_warning(tmp_path, video, warnings,
     assert path.read_bytes() == whole
     load(video, cache=tmp_path)
     assert len(warnings) == 1
+
+
+@pytest.mark.parametrize("kind", [PermissionError, IsADirectoryError, OSError])
+def test_a_file_that_cannot_be_read_is_made_anew_with_one_warning(tmp_path, video, warnings, monkeypatch, kind):
+    plain, refused = load(video, cache=tmp_path), []
+
+    def refuse(path, mode):
+        refused.append(path)
+        raise kind(errno.EIO, "not today", str(path))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(frame_cache.np.lib.format, "open_memmap", refuse)
+        assert np.array_equal(load(video, cache=tmp_path), plain) and len(refused) == 1
+    assert len(warnings) == 1 and "is damaged" in warnings[0] and "not today" in warnings[0]
+    assert np.array_equal(load(video, cache=tmp_path), plain) and len(warnings) == 1
 
 
 def test_a_full_disk_is_told_once_and_costs_nothing_else(tmp_path, video, warnings, monkeypatch):

@@ -1,16 +1,20 @@
 """What a run leaves for others, whose it is, and what a resume makes of it."""
 
+import itertools
 import json
+from pathlib import Path
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
 import toy
 from test_laws import StopAfter, assert_same
-from test_model_contracts import Scored
+from test_model_contracts import Scored, Watch
 
 from opentad_bi.config import load_config
 from opentad_bi.engine.checkpoint import load_checkpoint, load_latest
-from opentad_bi.engine.hooks import ArtifactsHook
+from opentad_bi.engine.hooks import ArtifactsHook, artifacts
 
 FILES = {"checkpoint.pth", "config.json", "training_log.json", "validation_results.json"}
 
@@ -41,6 +45,7 @@ def test_the_best_weights_are_kept_with_all_that_belongs_to_them(config, make_ru
     assert {path.name for path in folder.iterdir()} == FILES
     state, best = load_checkpoint(folder / "checkpoint.pth"), load_checkpoint(runner.work_dir / "checkpoint/best.pth")
     assert (state["epoch"], state["score"], state["classes"]) == (1, 0.9, ["Dive", "Jump"])
+    assert state["iters_per_epoch"] == 4
     for kind in ("state_dict", "state_dict_ema"):
         assert_same(state[kind], best[kind])
     epoch = load_checkpoint(runner.work_dir / "checkpoint" / "epoch_1.pth")
@@ -68,6 +73,56 @@ def test_without_evaluations_the_newest_weights_are_kept(config, make_runner, tm
     assert {path.name for path in folder.iterdir()} == FILES - {"validation_results.json"}
     state = load_checkpoint(folder / "checkpoint.pth")
     assert (state["epoch"], state["score"]) == (2, None)
+
+
+def test_epochs_without_an_evaluation_replace_none_that_was_evaluated(config, make_runner, tmp_path):
+    config.workflow.update(val_eval_interval=2, end_epoch=4)
+    runner, kept = scored(make_runner(config, "gpu1_id0"), 0.9, 0.2), []
+    file = tmp_path / "models" / "toy" / "line" / "id0" / "checkpoint.pth"
+    runner.hooks.append(Watch(lambda: kept.append(load_checkpoint(file)["epoch"])))
+    runner.train()
+    assert kept == [0, 1, 1, 1]
+    assert [entry["score"] for entry in read(file.parent, "training_log")] == [None, 0.9, None, 0.2]
+
+
+def test_of_equal_scores_the_first_counts_and_its_split_is_told(config, make_runner, tmp_path):
+    config.dataset.val = {"type": "ToyData", "length": 5}
+    scored(make_runner(config, "gpu1_id0"), 0.5, 0.5, 0.1).train()
+    folder = tmp_path / "models" / "toy" / "line" / "id0"
+    results = read(folder, "validation_results")
+    assert (results["epoch"], results["split"], results["results"]["model"]["count"]) == (0, "val", 5)
+    assert load_checkpoint(folder / "checkpoint.pth")["epoch"] == 0
+
+
+def test_the_seconds_are_those_of_an_epoch(config, make_runner, tmp_path, monkeypatch):
+    """By a clock that goes on by one at every look: at the start, and after each of 4 iterations."""
+    ticks = itertools.count()
+    monkeypatch.setattr(artifacts, "time", SimpleNamespace(perf_counter=lambda: next(ticks)))
+    make_runner(config, "gpu1_id0").train()
+    log = read(tmp_path / "models" / "toy" / "line" / "id0", "training_log")
+    assert [entry["seconds"] for entry in log] == [4, 4, 4]
+
+
+class Numpy(toy.ToyMetric):
+    """A metric whose numbers are those of numpy."""
+
+    def compute(self):
+        return {"model": {name: np.float32(value) for name, value in super().compute()["model"].items()}}
+
+    def score(self, metrics):
+        return float(metrics["model"]["mean"])
+
+
+def test_numbers_stay_numbers_and_what_json_cannot_hold_is_refused(config, make_runner, tmp_path):
+    runner = make_runner(config, "gpu1_id0")
+    runner.build_metric = Numpy
+    runner.train()
+    assert read(tmp_path / "models" / "toy" / "line" / "id0", "validation_results")["results"]["model"]["count"] == 7.0
+    path = tmp_path / "some.json"
+    artifacts._write(path, {"folder": Path("a") / "b", "count": np.int64(3)})
+    with pytest.raises(TypeError, match=r"some\.json cannot hold tensor\(1\.\) \(a Tensor\)"):
+        artifacts._write(path, {"value": torch.tensor(1.0)})
+    assert json.loads(path.read_text()) == {"folder": "a/b", "count": 3}
 
 
 @pytest.mark.parametrize("stop_after", [2, 4, 7])
@@ -110,6 +165,55 @@ def test_a_run_killed_in_an_evaluation_makes_up_for_its_line_too(config, make_ru
     again = make_runner(config, "gpu1_id1", fresh=False)
     again.train(load_latest(again.work_dir / "checkpoint")[0])
     assert_same_artifacts(folder / "id0", folder / "id1")
+
+
+@pytest.mark.parametrize("lost", ["checkpoint.pth", "validation_results.json", "training_log.json"])
+def test_a_run_killed_between_the_files_loses_no_numbers(config, make_runner, tmp_path, monkeypatch, lost):
+    """The best epoch is evaluated and its score kept; of what this hook writes then, `lost` is the first that fails."""
+    scored(make_runner(config, "gpu1_id0"), 0.2, 0.9, 0.5).train()
+    broken = scored(make_runner(config, "gpu1_id1"), 0.2, 0.9)
+
+    def cut(path, value, write):
+        if path.name == lost and broken.epoch == 2:
+            raise KeyboardInterrupt
+        write(path, value)
+
+    with monkeypatch.context() as patch:
+        for name in ("save_checkpoint", "_write"):
+            write = getattr(artifacts, name)
+            patch.setattr(artifacts, name, lambda path, value, write=write: cut(path, value, write))
+        with pytest.raises(KeyboardInterrupt):
+            broken.train()
+    again = scored(make_runner(config, "gpu1_id1", fresh=False), 0.9, 0.5)
+    again.train(load_latest(again.work_dir / "checkpoint")[0])
+    folder = tmp_path / "models" / "toy" / "line"
+    assert_same_artifacts(folder / "id0", folder / "id1")
+    assert read(folder / "id1", "validation_results")["epoch"] == 1
+
+
+def test_a_resume_from_an_earlier_epoch_takes_back_the_lines_after_it(config, make_runner, tmp_path):
+    make_runner(config, "gpu1_id0").train()
+    again = make_runner(config, "gpu1_id0", fresh=False)
+    again.train(again.work_dir / "checkpoint" / "epoch_0.pth")
+    log = read(tmp_path / "models" / "toy" / "line" / "id0", "training_log")
+    assert [entry["epoch"] for entry in log] == [0, 1, 2]
+
+
+def test_a_run_may_be_resumed_with_another_number_of_processes_and_keeps_its_best(config, make_runner, tmp_path):
+    one = scored(make_runner(config, "gpu1_id0"), 0.9, 0.2)
+    one.end_epoch = 2
+    one.train()
+    two = scored(make_runner(config, "gpu2_id0", fresh=False), 0.2, 0.5)
+    two.train(one.work_dir / "checkpoint" / "epoch_1.pth")
+    folder = tmp_path / "models" / "toy" / "line" / "id0"
+    assert [entry["score"] for entry in read(folder, "training_log")] == [0.9, 0.2, 0.5]
+    assert load_checkpoint(folder / "checkpoint.pth")["epoch"] == read(folder, "validation_results")["epoch"] == 0
+    assert read(folder, "config")["run"] == "gpu2_id0"
+    with pytest.raises(ValueError, match="holds the artifacts of a former run in gpu2_id0"):
+        make_runner(config, "gpu4_id0").train()
+    config.hooks[0].run_id = "id0"
+    with pytest.raises(ValueError, match=r"holds the artifacts of another run \(gpu2_id0\)"):
+        make_runner(config, "gpu2_id1").train()
 
 
 def test_the_folder_of_another_run_is_refused_before_training(config, make_runner, tmp_path):

@@ -1,6 +1,7 @@
 """Going on from another run: what fits is taken, the rest is told, and nothing starts afresh unnoticed."""
 
 import copy
+import math
 
 import pytest
 import torch
@@ -11,7 +12,7 @@ from test_laws import assert_same, weights
 from torch import nn
 
 from opentad_bi.engine.branch import Branch
-from opentad_bi.engine.checkpoint import load_checkpoint
+from opentad_bi.engine.checkpoint import load_checkpoint, save_checkpoint
 from opentad_bi.engine.continuing import compare, find_checkpoint
 from opentad_bi.registry import MODELS
 
@@ -64,7 +65,29 @@ def test_what_matches_by_name_and_shape_is_taken_and_every_tensor_is_told_once(o
     assert set(groups["only there"]) == given.keys() - own.keys()
 
 
-@pytest.mark.parametrize("spec", ["toy/line/id0", "gpu1_id0/checkpoint/epoch_2.pth", "gpu1_id0/checkpoint/best.pth"])
+def test_what_a_network_adds_to_a_file_is_taken_unless_it_is_its_own():
+    own = {name: torch.zeros(2) for name in "abc"}
+    groups, taken = compare(own, {}, {"a": torch.zeros(2), "b": torch.ones(2)})
+    assert groups["taken"] == ["b"] and set(groups["only here"]) == {"a", "c"}
+    assert taken["b"].eq(1).all()
+
+
+def test_a_path_comes_before_a_key_and_a_folder_is_a_path(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    key = "toy/line/id0"
+    for root in ("models", "other"):
+        (tmp_path / root / key).mkdir(parents=True)
+        (tmp_path / root / key / "checkpoint.pth").touch()
+    assert find_checkpoint(key) == find_checkpoint(f"models/{key}") == f"models/{key}/checkpoint.pth"
+    assert find_checkpoint(f"other/{key}") == f"other/{key}/checkpoint.pth"
+    (tmp_path / "other" / "toy").rename(tmp_path / "toy")
+    assert find_checkpoint(key) == f"{key}/checkpoint.pth"
+    assert find_checkpoint(f"{key}:state_dict") == f"{key}/checkpoint.pth:state_dict"
+
+
+@pytest.mark.parametrize(
+    "spec", ["toy/line/id0", "models/toy/line/id0", "gpu1_id0/checkpoint/epoch_2.pth", "gpu1_id0/checkpoint/best.pth"]
+)
 def test_all_that_fits_is_taken_from_any_checkpoint_of_ours(config, first, make_runner, spec):
     config.branches.model.continue_from = spec
     runner = make_runner(config, "gpu1_id1")
@@ -110,7 +133,9 @@ def test_frozen_parameters_count_as_taken(config, first, make_runner):
 
 def test_a_run_that_is_not_there_is_an_error_that_tells_those_that_are(config, first, make_runner):
     config.branches.model.continue_from = "toy/lines/id0"
-    with pytest.raises(FileNotFoundError, match=r"neither a file nor a run below models; did you mean 'toy/line/id0'"):
+    with pytest.raises(
+        FileNotFoundError, match=r"neither a file nor a folder .*nor a run below models; did you mean 'toy/line/id0'"
+    ):
         make_runner(config, "gpu1_id1")
     with pytest.raises(FileNotFoundError, match="known: none"):
         find_checkpoint("toy/line/id0", first.work_dir)
@@ -144,6 +169,45 @@ def test_the_schedule_goes_on_where_it_was_if_that_is_asked_for(config, first, m
         make_runner(config, "gpu1_id1")
     config.branches.model.scheduler = None
     with pytest.raises(ValueError, match="the branch has no scheduler"):
+        make_runner(config, "gpu1_id1")
+
+
+@pytest.mark.parametrize("batch", [2, 4, 8])
+@pytest.mark.parametrize("spec", ["toy/line/id0", "gpu1_id0/checkpoint/epoch_1.pth"])
+def test_the_place_in_the_schedule_is_counted_in_epochs_and_the_rates_are_the_configs(
+    config, first, make_runner, spec, batch
+):
+    done = load_checkpoint(find_checkpoint(spec))["epoch"] + 1
+    config.branches.model.update(continue_from=spec, use_fresh_lr_scheduler=False)
+    config.branches.model.optimizer.lr, config.solver.train.batch_size = 0.2, batch
+    branch = make_runner(config, "gpu1_id1").branches["model"]
+    assert branch.scheduler.last_epoch == done * 16 // batch
+    assert branch.lrs == [pytest.approx(0.1 * (1 + math.cos(math.pi * (done - 1) / 5)), rel=1e-6)]
+
+
+def test_a_file_that_does_not_tell_its_iterations_will_do_where_none_is_needed(config, first, make_runner):
+    def continued(name):
+        state = load_checkpoint(f"{name}/checkpoint/epoch_2.pth")
+        assert state.pop("iters_per_epoch") == 4
+        save_checkpoint(f"{name}.pth", state)
+        config.branches.model.update(continue_from=f"{name}.pth", use_fresh_lr_scheduler=False)
+        return make_runner(config, "gpu1_id3").branches["model"].lrs
+
+    with pytest.raises(ValueError, match=r"gpu1_id0\.pth.* does not tell the iterations .*use_fresh_lr_scheduler=True"):
+        continued("gpu1_id0")
+    config.branches.model.update(continue_from=None, use_fresh_lr_scheduler=True)
+    config.branches.model.scheduler = {"type": "StepLR", "step_size": 3, "gamma": 0.5}  # counted in iterations
+    make_runner(config, "gpu1_id2").train()
+    config.branches.model.optimizer.lr, config.solver.train.batch_size = 0.4, 2
+    assert continued("gpu1_id2") == [pytest.approx(0.4 * 0.5**4)]
+
+
+def test_a_schedule_over_other_groups_of_parameters_is_refused(config, make_runner):
+    config.branches.model.optimizer.paramwise = True
+    make_runner(config, "gpu1_id0").train()
+    config.branches.model.optimizer.paramwise = False
+    config.branches.model.update(continue_from="toy/line/id0", use_fresh_lr_scheduler=False)
+    with pytest.raises(ValueError, match="no LinearWarmupCosineAnnealingLR over 1 groups"):
         make_runner(config, "gpu1_id1")
 
 
@@ -184,6 +248,14 @@ def test_classes_are_compared_where_a_network_does_not_tell_what_belongs_to_them
         make_runner(config, "gpu1_id1")
     config.model = {"type": "ToyNamesake"}  # it tells
     make_runner(config, "gpu1_id1")
+
+
+def test_a_pair_goes_on_from_a_pair(pair_config, make_runner):
+    first = make_runner(pair_config, "pair")
+    first.train()
+    for branch in pair_config.branches.values():
+        branch.continue_from = str(first.work_dir / "checkpoint" / "epoch_2.pth")
+    assert_same(weights(make_runner(pair_config, "again").model), weights(first.ema.module))
 
 
 def test_a_pair_goes_on_from_single_runs_and_pretrained_weights_come_first(pair_config, first, make_runner):

@@ -7,6 +7,7 @@ import pytest
 import toy
 
 from opentad_bi.cli.test import main as evaluate
+from opentad_bi.cli.train import check_data
 from opentad_bi.cli.train import main as train
 from opentad_bi.config import config_text
 from opentad_bi.registry import METRICS, MODELS
@@ -96,6 +97,12 @@ def test_data_without_names_give_none(config, make_runner, monkeypatch):
 def test_data_are_not_built_for_a_model_that_asks_for_nothing(config, make_runner):
     config.model = {"type": "ToyNet"}
     assert make_runner(config, training=False).datasets == {}
+
+
+def test_that_data_have_no_check_is_told_once(config, caplog):
+    caplog.set_level("INFO", "opentad_bi")
+    check_data(config)
+    assert caplog.messages == ["no check for ToyData: it is not over an annotation file"]
 
 
 def test_the_command_evaluates_the_split_it_is_told(config, tmp_path, monkeypatch, capsys):

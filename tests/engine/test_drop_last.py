@@ -83,7 +83,21 @@ def test_the_smaller_iteration_averages_over_what_it_has(config, make_runner):
     runner.train_step = lambda batches: (groups.append(len(batches)), step(batches))
     runner.train()
     assert groups == [2, 1]
+    assert runner.means["losses"].count == 3
     assert runner.branches["model"].lrs[0] == pytest.approx(0.1 * 0.75)  # of epoch 1, counted from 0, of 3
+
+
+def test_means_over_an_epoch_weigh_every_micro_batch_alike(config, make_runner):
+    """With the rate 0 the network stays, so the means are those over all micro-batches of the epoch."""
+    config.model = {"type": "ToyWatcher"}
+    config.branches.model.update(optimizer={"type": "SGD", "lr": 0.0}, scheduler=None)
+    runner = make_runner(config)
+    batches, runner.end_epoch = list(runner.loader), 1
+    said = [runner.model.layers(batch["inputs"])[:, 0] for batch in batches]
+    losses = [(found - batch["target"]).square().mean().item() for found, batch in zip(said, batches, strict=True)]
+    runner.train()
+    assert runner.means["losses"].values() == {"loss": pytest.approx(sum(losses) / 3)}
+    assert runner.means["watched"].values() == {"said": pytest.approx(sum(s.mean().item() for s in said) / 3)}
 
 
 @pytest.mark.parametrize("stop_after", [1, 2, 3])
@@ -114,7 +128,7 @@ def test_two_processes_train_as_one(config, make_runner, tmp_path):
     alone.train()
     artifacts = {"type": "ArtifactsHook", "folder": "toy/line", "root": str(tmp_path / "models")}
     config.hooks = [{"type": "KeepOfRank"}, artifacts]
-    config.custom_imports = {"imports": ["toy", "test_watched", "test_drop_last"], "allow_failed_imports": False}
+    config.custom_imports = {"imports": ["toy", "test_drop_last"], "allow_failed_imports": False}
     (tmp_path / "toy.py").write_text(config_text(config))
     start = f"{sys.executable} -m torch.distributed.run --nnodes=1 --nproc_per_node=2 --rdzv_backend=c10d"
     command = f"{start} --rdzv_endpoint=localhost:0 tools/train.py {tmp_path / 'toy.py'} --skip_check --device cpu"

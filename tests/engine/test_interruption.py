@@ -1,5 +1,7 @@
 """What an interruption leaves behind, and what a resumed run makes of it."""
 
+import json
+
 import pytest
 import torch
 
@@ -102,6 +104,10 @@ def test_a_run_killed_in_an_evaluation_makes_up_for_it(toy_config, make_runner, 
     again = make_runner(toy_config, "broken")
     again.train(load_latest(broken.work_dir / "checkpoint")[0])
     assert again.scores == whole.scores
+    logs = [(runner.work_dir / "log.jsonl").read_text().splitlines() for runner in (whole, again)]
+    records = [[record for record in map(json.loads, log) if "eval/model/mean" in record] for log in logs]
+    steps = [[(record["step"], record["eval/model/mean"]) for record in log] for log in records]
+    assert steps[0] == steps[1] and [step for step, _ in steps[0]] == [4, 8, 12]
     assert (again.work_dir / "checkpoint" / "best.pth").is_file()
 
 

@@ -72,6 +72,16 @@ def test_the_key_is_that_of_the_environment_else_of_the_file_and_is_not_logged(
         assert not any(key.encode() in path.read_bytes() for path in written)
 
 
+def test_a_run_that_is_refused_is_not_told(started, toy_config, make_runner):
+    toy_config.workflow.update(wandb={}, end_epoch=1)
+    toy_config.hooks = [{"type": "ArtifactsHook", "folder": "toy/line"}]
+    make_runner(toy_config, "one/gpu1_id0").train()
+    started.clear()
+    with pytest.raises(ValueError, match="the artifacts of another run"):
+        make_runner(toy_config, "two/gpu1_id0").train()
+    assert not started
+
+
 def test_who_is_logged_in_is_online(started, tmp_path):
     for host, mode in (("elsewhere.org", "offline"), (weights_and_biases.HOST, None)):
         (tmp_path / "netrc").write_text(f"machine {host}\n  login user\n  password {KEY}\n")

@@ -10,21 +10,6 @@ from opentad_bi.engine.checkpoint import load_checkpoint, save_checkpoint
 from opentad_bi.registry import MODELS
 
 
-@MODELS.register_module(force=True)
-class ToyWatcher(toy.ToyNet):
-    """A toy network that watches the mean of what it says and, where it is `odd`, a number that is none."""
-
-    def __init__(self, width=8, odd=False):
-        super().__init__(width)
-        self.odd = odd
-
-    def forward(self, batch):
-        losses = super().forward(batch)
-        said = self.layers(batch["inputs"])[:, 0].detach()
-        self.watched = {"said": said.mean(), **({"none": said.sum() * float("nan")} if self.odd else {})}
-        return losses
-
-
 def test_watched_numbers_are_averaged_as_the_losses_and_no_part_of_the_total(toy_config, make_runner):
     toy_config.solver.accumulate = 2
     plain = make_runner(toy_config, "plain")

@@ -11,6 +11,7 @@ import pytest
 import toy
 
 from opentad_bi.engine.loaders import train_loader
+from opentad_bi.engine.worker_signals import held_sigterm
 
 
 def idle():
@@ -40,3 +41,18 @@ def test_a_worker_ends_at_the_word_of_its_parent_alone(monkeypatch, threads):
     worker.terminate()
     worker.join(20)
     assert not worker.is_alive()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="signals are held where their sender is known")
+@pytest.mark.parametrize("held", [False, True])
+def test_what_was_held_before_is_held_afterwards(held):
+    def blocked():
+        return signal.SIGTERM in signal.pthread_sigmask(signal.SIG_BLOCK, ())
+
+    former = signal.pthread_sigmask(signal.SIG_BLOCK if held else signal.SIG_UNBLOCK, {signal.SIGTERM})
+    try:
+        with held_sigterm():
+            assert blocked()
+        assert blocked() == held
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, former)

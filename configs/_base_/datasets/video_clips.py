@@ -7,12 +7,14 @@ image_size = 224
 trim_black = False  # cut off black strips at top and bottom
 frame_cache = None  # folder that keeps the resized frames
 feature_dir = None  # folder of tools/extract_clip_features.py --config; only where nothing visual is learned
-draw_seed = 0  # of the draw of K_train and K_val videos per class, and of random classes
+draw_seed = 0  # of the draw of K_train and K_val videos per class
 val_share = 0.0  # in place of K_val: the share of the groups of a class that is validation
 protocol = "all"  # classes: all, base, new, most_frequent, least_frequent, random
 protocol_count = None  # of the last three
+protocol_seed = 0  # of the last
 class_names = None  # {class: how a prompt says it}; None: by its capitals and '_'
 tolerate = 0.0  # share of the listed files that may be missing
+block_list = None  # names of videos, or a file of them, that are left out: damaged ones
 augmentations = [
     dict(type="Flip", flip_ratio=0.5),
     dict(type="ColorJitter", brightness=0.4, contrast=0.4, saturation=0.4, hue=0.07),
@@ -33,9 +35,11 @@ clips = dict(
     protocol="${protocol}",
     protocol_count="${protocol_count}",
     protocol_videos="${train_videos}",
+    protocol_seed="${protocol_seed}",
     class_names="${class_names}",
     draw_seed="${draw_seed}",
     tolerate="${tolerate}",
+    block_list="${block_list}",
     features="${feature_dir}",
 )
 draw = dict(

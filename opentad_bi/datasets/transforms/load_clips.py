@@ -29,7 +29,7 @@ class LoadClips:
         frames: T.
         views: V_t.
         size: pixels that the short side is resized to, with antialiasing; the long side keeps the ratio, rounded down.
-        trim_black: first cut off black strips at the top and at the bottom.
+        trim_black: first cut off black strips at the top and at the bottom, see `picture_rows`.
         interpolation: "bilinear" or "bicubic".
         cache: folder in which the resized frames are kept, or None.
         reader: name of the video reader.

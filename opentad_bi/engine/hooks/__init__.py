@@ -39,7 +39,10 @@ WORKFLOW_KEYS = (
 
 
 def build_hooks(cfg):
-    """The hooks every run has, as `workflow` sets them, then those the config lists in `hooks`."""
+    """The hooks every run has, as `workflow` sets them, then those the config lists in `hooks`.
+
+    An `ArtifactsHook` comes before the writers: it may refuse the run, which nobody else should be told of then.
+    """
     flow = cfg.workflow
     checkpoint = {"interval": flow.get("checkpoint_interval", 1), "keep_last": flow.get("keep_last")}
     evaluate = {"interval": flow.get("val_eval_interval", 1), "start_epoch": flow.get("val_start_epoch", 0)}
@@ -49,6 +52,8 @@ def build_hooks(cfg):
         {"type": "CheckpointHook", **checkpoint},
         {"type": "EvaluateHook", **evaluate},
         {"type": "LogHook", "interval": flow.get("logging_interval", 50)},
-        {"type": "WritersHook", **writers},
     ]
-    return [HOOKS.build(hook) for hook in [*standard, *(cfg.get("hooks") or [])]]
+    own = [HOOKS.build(hook) for hook in cfg.get("hooks") or []]
+    first = [hook for hook in own if isinstance(hook, ArtifactsHook)]
+    rest = [hook for hook in own if hook not in first]
+    return [*map(HOOKS.build, standard), *first, HOOKS.build({"type": "WritersHook", **writers}), *rest]

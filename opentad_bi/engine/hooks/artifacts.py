@@ -4,7 +4,10 @@ import json
 import os
 import re
 import time
-from pathlib import Path
+from functools import partial
+from pathlib import Path, PurePath
+
+import numpy as np
 
 from ...registry import HOOKS
 from ...utils.distributed import gather_objects, is_main
@@ -23,7 +26,8 @@ class ArtifactsHook(Hook):
     """Keep `root/folder/run_id/` up to date after every epoch; the key "folder/run_id" is what `continue_from` takes.
 
     * `checkpoint.pth`: the best weights so far, or the newest where nothing has been evaluated; with the epoch, its
-      score, the names of the classes, the config, and optimizer and schedule of every branch.
+      score, the names of the classes, the config, and optimizer and schedule of every branch and the iterations of an
+      epoch.
     * `config.json`: the resolved config, the seed, and as "run" the work folder that the artifacts belong to.
     * `training_log.json`: of every epoch the mean losses, what else is watched, the rates of its last iteration, the
       seconds it trained (after a resume, those since then), its evaluation and its score.
@@ -35,6 +39,7 @@ class ArtifactsHook(Hook):
         root: the folder of all artifacts.
     Raises:
         ValueError: before training, if the folder holds what another run left.
+        TypeError: the config or the metric gives what JSON cannot hold.
     """
 
     def __init__(self, folder, run_id=None, root=ROOT):
@@ -44,8 +49,7 @@ class ArtifactsHook(Hook):
 
     def before_train(self, runner):
         """Refuse the folder of another run; take up the log of this one, and make up for an epoch it lacks."""
-        name = str(self.run_id or re.sub(r"^gpu\d+_", "", runner.work_dir.name))
-        folder = self.parent / name
+        folder = self.parent / str(self.run_id or _without_processes(runner.work_dir).name)
         run = os.path.relpath(runner.work_dir.resolve(), self.root.resolve().parent)
         resumed = bool(runner.epoch or runner.iteration)
         problem = gather_objects(_problem(folder, run, resumed) if is_main() else None)[0]
@@ -56,8 +60,11 @@ class ArtifactsHook(Hook):
             log = read_json(folder / LOG, "training log") if (folder / LOG).is_file() else []
             self.log = [entry for entry in log if entry["epoch"] < runner.epoch]
             _write(folder / CONFIG, {"run": run, "seed": runner.seed, **runner.cfg.to_dict()})
-            if runner.iteration == 0 < runner.epoch and runner.epoch - 1 not in [entry["epoch"] for entry in self.log]:
-                self.after_epoch(runner)
+        logged = gather_objects([entry["epoch"] for entry in self.log])[0]
+        if runner.iteration == 0 < runner.epoch and runner.epoch - 1 not in logged:
+            if runner.epoch - 1 in runner.scores and runner.metrics is None:
+                runner.evaluate()  # the score was kept, the numbers went with the process
+            self.after_epoch(runner)
         self.started = time.perf_counter()
 
     def after_iter(self, runner):
@@ -68,9 +75,12 @@ class ArtifactsHook(Hook):
         """Write the log and, if the epoch is the best, its weights and numbers."""
         if is_main():
             done = runner.epoch - 1
-            score = runner.scores.get(done)
-            others = [other for epoch, other in runner.scores.items() if epoch != done]
-            if not runner.scores or (score is not None and all(score > other for other in others)):
+            # resumed in another work folder, a run has its former scores in the log alone
+            others = {entry["epoch"]: entry["score"] for entry in self.log if entry["score"] is not None}
+            others.update(runner.scores)
+            score = others.pop(done, None)
+            best = all(score > other for other in others.values()) if score is not None else not others
+            if best:
                 self._keep(runner, done, score)
             self.log.append(self._entry(runner, done, score))
             _write(self.folder / LOG, self.log)
@@ -80,6 +90,7 @@ class ArtifactsHook(Hook):
         state = {
             "epoch": done,
             "score": score,
+            "iters_per_epoch": runner.iters_per_epoch,
             "state_dict": runner.model.state_dict(),
             "state_dict_ema": runner.ema.module.state_dict(),
             "branches": {name: branch.state_dict() for name, branch in runner.branches.items()},
@@ -108,15 +119,32 @@ def _problem(folder, run, resumed):
     """Why a run must not write to `folder`, or None."""
     if not folder.is_dir() or not any(folder.iterdir()):
         return None
-    owner = read_json(folder / CONFIG, "config").get("run") if (folder / CONFIG).is_file() else "one that is not known"
-    if owner == run and (resumed or not (folder / FILE).is_file()):
+    told = read_json(folder / CONFIG, "config") if (folder / CONFIG).is_file() else {}
+    owner = told.get("run", "one that is not known")
+    own = _without_processes(owner) == _without_processes(run)
+    if own and (resumed or not (folder / FILE).is_file()):
         return None
-    other = f"a former run in {run}" if owner == run else f"another run ({owner})"
+    other = f"a former run in {owner}" if own else f"another run ({owner})"
     return (
         f"{folder} holds the artifacts of {other}; take another number of the run (--id) or another run_id, go on with "
         "that run (--resume auto), or move them away"
     )
 
 
+def _without_processes(run):
+    """A work folder's path without the number of processes in its name: a run may be resumed with another."""
+    run = Path(run)
+    return run.parent / re.sub(r"^gpu\d+_", "", run.name)
+
+
 def _write(path, value):
-    write_text(path, json.dumps(value, indent=2, default=str))
+    write_text(path, json.dumps(value, indent=2, default=partial(_plain, path)))
+
+
+def _plain(path, value):
+    """What JSON does not know as it knows it; anything else would come back as another thing."""
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, PurePath):
+        return str(value)
+    raise TypeError(f"{path} cannot hold {value!r} (a {type(value).__name__}); give numbers, texts, lists and dicts")

@@ -24,7 +24,7 @@ class WritersHook(Hook):
         self.file = self.board = self.wandb = self.logged = None
 
     def before_train(self, runner):
-        """Open the files."""
+        """Open the files, and write the evaluation that a resumed run made up for."""
         if not is_main():
             return
         self.file = open(runner.work_dir / "log.jsonl", "a")  # noqa: SIM115 - closed in after_train
@@ -34,6 +34,7 @@ class WritersHook(Hook):
             )
         if self.wandb_args is not None:
             self.wandb = start_wandb(self.wandb_args, runner.work_dir)
+        self.after_epoch(runner)
 
     def after_iter(self, runner):
         """One record per iteration."""

@@ -145,11 +145,18 @@ class VideoCLIP(CLIPClassifier):
         """Raise a ValueError if the model cannot take the videos of `dataset`.
 
         Args:
-            dataset: may have `frames`, T of its views; with features of frames `feature_dim` and `source`.
+            dataset: may have `frames` and `image_size`, T and S of its views; with features of frames `feature_dim`
+                and `source`.
         """
+        size = getattr(dataset, "image_size", None)
         if getattr(dataset, "feature_dim", None) is not None:
             self._refuse_features()
             super().check_dataset(dataset)
+        elif size is not None and (size, size) != self.prepare.size:
+            raise ValueError(
+                f"the frames of the dataset have {size} x {size} pixels, but {self.clip_name} takes "
+                f"{' x '.join(map(str, self.prepare.size))}; give image_size={self.prepare.size[0]}"
+            )
         frames = getattr(dataset, "frames", None)
         if frames is not None and frames != self.frames and self._whole_clips:
             raise ValueError(
@@ -260,4 +267,7 @@ class VideoCLIP(CLIPClassifier):
     def _refuse_features(self):
         if self._parts:
             names = " and ".join(type(part).__name__ for part in self._parts)
-            raise ValueError(f"features of frames leave nothing to prompt for {names}; give frames, not features")
+            raise ValueError(
+                f"features of frames (feature_dir) leave nothing to prompt for {names}, of the visual tower; "
+                "give frames (feature_dir=None), or take a method that learns in the text alone, such as Video-CoOp"
+            )

@@ -55,7 +55,7 @@ def class_parts(classes, tokens, length, *, ctx_mode, n_ctx, ctx_init, class_pro
             LOGGER.warning("class %s: its sentence of %d tokens is cut to %d", label, len(said), room)
             said = said[:room]
         prefix, context = (said, free) if ctx_mode == "class_prefix" else ([], said or free)
-        _check_budget(label, len(said) + len(free), len(name), len(stop), special, length)
+        _check_budget(label, len(said) + len(free), len(name), len(stop), special, length, sentence=bool(said))
         parts.append(Parts(prefix, context, name, stop))
     return parts
 
@@ -84,9 +84,15 @@ def _check_arguments(ctx_mode, on_overflow, **given):
         raise ValueError(f"n_ctx {n_ctx!r} must be a whole number, at least 1")
 
 
-def _check_budget(label, context, name, stop, special, length):
+def _check_budget(label, context, name, stop, special, length, *, sentence):
     """ValueError, with the count of every part, if a prompt is longer than the tower takes."""
     needed = special + context + name + stop
+    if needed > length and not sentence:
+        raise ValueError(
+            f"the prompt of class {label!r} is too long: n_ctx {context}, {name} tokens of the name, {stop} of the "
+            f"full stop and {special} special ones make {needed}, but the tower takes {length}; choose n_ctx at most "
+            f"{context - (needed - length)}"
+        )
     if needed > length:
         raise ValueError(
             f"the prompt of class {label!r} is too long: {context} tokens of context, {name} of the name, {stop} of "

@@ -50,8 +50,13 @@ def test_no_deep_prompts_change_no_bit(clip, deep):
 )
 def test_it_is_the_tower_run_with_the_vectors_in_the_sequence(clip, deep, pooling):
     tower, x, eot = embedded(clip, pooling)
-    found = tower(x, eot, deep)
-    for row, end in enumerate(eot.tolist()):  # by hand: one text, one block at a time
+    torch.testing.assert_close(tower(x, eot, deep), by_hand(tower, x, eot, deep, pooling), rtol=0, atol=1e-5)
+
+
+def by_hand(tower, x, eot, deep, pooling="eot"):
+    """One text, one block at a time."""
+    features = []
+    for row, end in enumerate(eot.tolist()):
         words = (x + tower.positional_embedding[: x.shape[1]])[row]
         learned = words[:0]
         for layer, block in enumerate(tower.transformer.resblocks):
@@ -65,7 +70,8 @@ def test_it_is_the_tower_run_with_the_vectors_in_the_sequence(clip, deep, poolin
         whole = tower.ln_final(torch.cat([words[:1], learned, words[1:]]))
         end += len(learned)
         read = whole[end] if pooling == "eot" else whole[: end + 1].mean(0)
-        torch.testing.assert_close(found[row], read @ tower.text_projection, rtol=0, atol=1e-5)
+        features.append(read @ tower.text_projection)
+    return torch.stack(features)
 
 
 def test_the_end_of_the_text_sees_a_deep_prompt_under_the_causal_mask(tiny_clip):
@@ -84,7 +90,8 @@ def test_prompts_may_reach_beyond_the_length_of_the_tower(clip):
     ids = clip.tokenizer(["word " * 100])
     x, eot = tower.token_embedding(ids), torch.tensor([76])
     assert x.shape[1] == tower.context_length == 77
-    assert torch.isfinite(tower(x, eot, {0: vectors(8)})).all()
+    deep = {0: vectors(8), 1: vectors(2)}
+    torch.testing.assert_close(tower(x, eot, deep), by_hand(tower, x, eot, deep), rtol=0, atol=1e-5)
 
 
 def test_every_text_is_the_same_alone(clip):

@@ -38,6 +38,21 @@ def test_it_starts_as_the_mean_and_then_learns_the_order():
     assert all(p.grad.abs().max() > 0 for name, p in pooling.named_parameters())
 
 
+@torch.no_grad()
+def test_every_layer_norms_what_it_looks_at_and_adds_what_it_finds():
+    pooling, features = build(started=True), torch.randn(3, 5, 8, generator=torch.Generator().manual_seed(1))
+    for name, parameter in pooling.named_parameters():
+        if "norm" in name:
+            parameter.add_(torch.rand_like(parameter))
+    x = features + pooling.positions[:5]
+    for layer in pooling.encoder.layers:
+        normed = layer.norm1(x)
+        x = x + layer.self_attn(normed, normed, normed)[0]
+        x = x + layer.linear2(layer.linear1(layer.norm2(x)).relu())
+    expected = (features + pooling.out(pooling.encoder.norm(x))).mean(1)
+    torch.testing.assert_close(pooling(features), expected, rtol=1e-4, atol=1e-5)
+
+
 def test_what_does_not_fit_is_named():
     with pytest.raises(ValueError, match="a sequence of 7 steps is longer than the 6"):
         build()(torch.randn(1, 7, 8))

@@ -74,6 +74,17 @@ def test_a_class_scores_by_the_mean_of_exp_or_the_best_of_its_texts(counts, temp
     torch.testing.assert_close(texts.reduce(logits), torch.stack([g.amax(-1) for g in groups], -1))
 
 
+def test_scores_far_apart_stay_finite(build):
+    found = build(descriptors={"Archery": ["a bow", "an arrow"], "Apply Eye Makeup": ["a brush"]}, temperature=0.1)
+    logits = torch.tensor([[100.0, -100.0, 100.0, -100.0], [-100.0, 100.0, -100.0, -100.0]], requires_grad=True)
+    classes = found.reduce(logits)
+    torch.testing.assert_close(
+        classes, torch.tensor([[100.0, -100.0, 100.0 - 0.1 * math.log(2)], [-100.0, 100.0, -100.0]])
+    )
+    (grad,) = torch.autograd.grad(classes.sum(), logits)
+    torch.testing.assert_close(grad, torch.tensor([[1.0, 1.0, 1.0, 0.0], [1.0, 1.0, 0.5, 0.5]]))
+
+
 @pytest.mark.parametrize("pool", ["logsumexp", "max"])
 def test_saying_the_same_more_often_is_no_advantage_and_the_gradient_is_that_of_the_scores(build, pool):
     found = build(descriptors={"Archery": ["a bow", "an arrow"], "Apply Eye Makeup": ["a brush"]}, pool=pool)
