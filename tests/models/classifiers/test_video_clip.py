@@ -2,7 +2,6 @@
 
 import copy
 import math
-from types import SimpleNamespace
 
 import pytest
 import torch
@@ -396,10 +395,3 @@ def test_texts_of_several_sentences(build, tiny_clip):
     best = torch.stack([logits[:, 0], logits[:, 1:3].amax(1), logits[:, 3]], dim=1)
     close(probabilities(model, single), best.softmax(1))
     assert model.open_vocabulary and not build({**LEARNER, "csc": True}).open_vocabulary
-
-
-def test_frames_of_another_size_are_refused_before_training(build):
-    model = build()
-    model.check_dataset(SimpleNamespace(frames=2, image_size=32))
-    with pytest.raises(ValueError, match=r"224 x 224 pixels, but .*tiny.json takes 32 x 32; give image_size=32"):
-        model.check_dataset(SimpleNamespace(frames=2, image_size=224))

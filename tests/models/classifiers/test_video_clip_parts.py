@@ -2,6 +2,7 @@
 
 import contextlib
 import math
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -114,3 +115,10 @@ def test_hand_texts_have_one_length_and_no_gradient(build):  # noqa: F811
     text = model.features * torch.tensor([[0.2], [3.0], [7.0]])  # lengths of learned texts do not count
     assert model(text).item() == pytest.approx(0, abs=1e-5)
     assert model(-text.expand(4, 3, -1)).item() == pytest.approx(4, abs=1e-5)
+
+
+def test_frames_of_another_size_are_refused_before_training(build):  # noqa: F811
+    model = build()
+    model.check_dataset(SimpleNamespace(frames=2, image_size=32))
+    with pytest.raises(ValueError, match=r"224 x 224 pixels, but .*tiny.json takes 32 x 32; give image_size=32"):
+        model.check_dataset(SimpleNamespace(frames=2, image_size=224))
