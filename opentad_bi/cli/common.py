@@ -9,7 +9,6 @@ import traceback
 from pathlib import Path
 
 from ..config import load_config, parse_overrides
-from ..utils.logging import note_in_file
 
 PACKAGE = Path(__file__).resolve().parents[1]
 _FROM_WORKER = re.compile(r"Caught \w+ in DataLoader worker process")
@@ -181,16 +180,25 @@ def run_command(main):
         return main()
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
-        note_in_file("interrupted")
+        _note_in_file("interrupted")
         return 130
     except _MISTAKES as error:
         file, message = _origin(error)
-        note_in_file(f"{type(error).__name__}: {message}")
+        _note_in_file(f"{type(error).__name__}: {message}")
         ours = file.is_relative_to(PACKAGE) or (isinstance(error, OSError) and error.filename is not None)
         if not ours or os.environ.get("OPENTAD_BI_TRACEBACK"):
             raise
         print(f"error: {message}", file=sys.stderr)
         return 1
+
+
+def _note_in_file(message):
+    """Write an error to the log file of a run alone, as the console is told in another way."""
+    log = logging.getLogger("opentad_bi")
+    record = log.makeRecord(log.name, logging.ERROR, __file__, 0, message, (), None)
+    for handler in log.handlers:
+        if isinstance(handler, logging.FileHandler):
+            handler.handle(record)
 
 
 def _origin(error):

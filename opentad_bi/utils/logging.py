@@ -31,11 +31,3 @@ def setup_logging(path=None):
         handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s: %(message)s", "%Y-%m-%d %H:%M:%S"))
         LOGGER.addHandler(handler)
     return LOGGER
-
-
-def note_in_file(message):
-    """Write an error to the text file alone, for what the console is told in another way."""
-    record = LOGGER.makeRecord(LOGGER.name, logging.ERROR, __file__, 0, message, (), None)
-    for handler in LOGGER.handlers:
-        if isinstance(handler, logging.FileHandler):
-            handler.handle(record)

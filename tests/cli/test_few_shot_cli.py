@@ -82,8 +82,14 @@ def test_what_is_finished_is_left_alone_and_what_is_not_goes_on(runs, capfd):
         (["--shots", "1", "1"], "--shots has 1 twice"),
         (["--shots", "1", "--seeds", "-1"], "--seeds -1 must be at least 0"),
         (["--val-shots", "0"], "--val-shots 0 must be at least 1"),
-        (["--shots", "1", "4"], "shots=4 and val_shots=4: class 'Open' has 4 videos only"),
-        (["--shots", "1", "--val-shots", "4"], "shots=1 and val_shots=4: class 'Open' has 4 videos only"),
+        (
+            ["--shots", "1", "4"],
+            "shots=4 and val_shots=4 (of a config: K_train, K_val): class 'Open' has 4 videos only",
+        ),
+        (
+            ["--shots", "1", "--val-shots", "4"],
+            "shots=1 and val_shots=4 (of a config: K_train, K_val): class 'Open' has 4 videos only",
+        ),
     ],
 )
 def test_what_is_wrong_shows_before_any_training(runs, tmp_path, capsys, change, message):
