@@ -14,8 +14,10 @@ from opentad_bi.datasets.cached_predictions import write_cached, write_record
 from opentad_bi.engine import Runner
 from opentad_bi.ops.directions import PAIR
 from opentad_bi.ops.sample import SampleMeta
+from opentad_bi.prepare import demo_surveillance_story
 from opentad_bi.prepare.demo_clips import CLASSES, make_demo_clips
 from opentad_bi.prepare.demo_features import make_demo_features
+from opentad_bi.prepare.demo_surveillance import make_demo_surveillance
 
 ROOT = Path(__file__).resolve().parents[1]
 CONFIGS = sorted(p.relative_to(ROOT) for p in (ROOT / "configs").rglob("*.py") if "_base_" not in p.parts)
@@ -54,6 +56,17 @@ CLIPS = {
     "mapped_visual_layers": [1],
     "transfer_layers": [0, 1],
     "summary_heads": 2,
+}
+# the same for configs of captioned videos
+REGIONS = {
+    "image_size": 32,
+    "num_frames": 4,
+    "min_region_frames": 1,
+    "batch_size": 4,
+    "ann_files": "${data_root}/train.json",
+    "xd_videos": "${data_root}/Videos",
+    "clip_model": "${data_root}/tower.json",
+    "clip_pretrained": "${data_root}/tower.safetensors",
 }
 NARROW = ("projection.out_channels", "neck.in_channels", "neck.out_channels", "rpn_head.in_channels")
 SMALL |= {f"detector.{name}": 32 for name in (*NARROW, "rpn_head.feat_channels")}  # a checkpoint of 512 is over 1 GB
@@ -99,7 +112,17 @@ def tiny_set(tmp_path_factory):
     make_demo_features(root / "units", dim=32, train_videos=1, test_videos=1, seconds=(12, 14))
     write_tower(root / "units" / "tower.json", root / "units" / "tower.safetensors", 0, embed_dim=32)
     make_demo_clips(root / "clips", train=3, test=1)
+    make_short_surveillance(root / "surveillance")
     return root
+
+
+def make_short_surveillance(folder):
+    """Captioned videos of a few seconds, and a tower of two layers."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(demo_surveillance_story, "LENGTH", (130, 151))
+        patch.setattr(demo_surveillance_story, "EVENT", (40, 61))
+        make_demo_surveillance(folder, train_videos=1, test_videos=1)
+    write_tower(folder / "tower.json", folder / "tower.safetensors", 0)
 
 
 def keep_predictions(folder):
@@ -144,6 +167,10 @@ def tiny_overrides(path, root):
         }
         values |= {**CLIPS, **lists, "video_root": str(root / "clips" / "videos"), "batch_size": 2}
         values["artifacts"] = str(root / "models")
+    if "frame_stride" in helpers:
+        values |= {**REGIONS, "data_root": str(root / "surveillance")}
+        truth = str(root / "surveillance" / "Temporal_Anomaly_Annotation.txt")
+        values |= {"test_videos": truth, "frame_annotation": truth}
     return {key: value for key, value in values.items() if key.split(".")[0] in helpers}
 
 
@@ -164,7 +191,7 @@ def test_config_builds_trains_a_step_and_predicts(path, tiny_set, tmp_path):
     assert runner.losses
     assert all(np.isfinite(v) for v in runner.losses.values())
     assert (tmp_path / "checkpoint" / "epoch_0.pth").is_file()
-    assert {"average_mAP", "top1"} & set(next(iter(runner.metrics.values())))
+    assert {"average_mAP", "top1", "auc"} & set(next(iter(runner.metrics.values())))
     for name, value in frozen.items():
         assert torch.equal(value, runner.model.get_parameter(name)), name
 

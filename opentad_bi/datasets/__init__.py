@@ -2,8 +2,10 @@
 
 from . import (
     cached_predictions,
+    frame_stream,
     paired,
     readers,
+    region_video,
     stream,
     thumos14,
     transforms,
@@ -16,8 +18,10 @@ from .annotation import write_class_map
 
 __all__ = [
     "cached_predictions",
+    "frame_stream",
     "paired",
     "readers",
+    "region_video",
     "stream",
     "thumos14",
     "transforms",

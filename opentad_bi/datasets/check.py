@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from ..registry import DATASETS
 from ..utils.logging import LOGGER
+from ..utils.verdicts import OK
 from .base import AnnotationDataset
 from .check_annotation import check_annotation
 from .check_media import MediaCheck
@@ -34,12 +35,17 @@ def check_dataset(cfg, *, full=True, workers=4, progress=None):
         workers: files opened at the same time.
         progress: wraps the iteration over finished files, such as `tqdm`; called with (iterable, total=).
     Returns:
-        list of `Finding`, errors first; empty for a dataset that is not over an annotation file.
+        list of `Finding`, errors first; empty for a dataset that is neither over an annotation file nor brings a check
+        of its own, see `own_verdicts`.
     """
+    inner, back_data_path = unwrap(cfg)
+    own = own_verdicts(inner, full=full, workers=workers)
+    if own is not None:
+        findings = [Finding(verdict.level, "", verdict.problem) for verdict in own if verdict.level != OK]
+        return sorted(findings, key=lambda finding: finding.level)
     if name := unchecked(cfg):
         LOGGER.info("no check for %s: it is not over an annotation file", name)
         return []
-    inner, back_data_path = unwrap(cfg)
     arguments = dict(inner)
     del arguments["type"]
     findings, entries = check_annotation(arguments)
@@ -53,10 +59,22 @@ def check_dataset(cfg, *, full=True, workers=4, progress=None):
     return sorted((Finding(*row) for row in set(findings)), key=lambda f: (f.level, f.video, f.problem))
 
 
+def own_verdicts(cfg, *, full=True, workers=4):
+    """What a dataset's own check says: the list of `Verdict` of its `verdicts(arguments, full=, workers=)`, or None.
+
+    Args:
+        cfg: config of the dataset itself.
+        full, workers: see `check_dataset`.
+    """
+    arguments = dict(cfg)
+    cls = DATASETS.find(arguments.pop("type"))
+    return cls.verdicts(arguments, full=full, workers=workers) if hasattr(cls, "verdicts") else None
+
+
 def unchecked(cfg):
-    """The type of a (paired) dataset config that is not over an annotation file, so there is no check; else None."""
+    """The type of a (paired) dataset config for which there is no check, else None."""
     cls = DATASETS.find(unwrap(cfg)[0]["type"])
-    return None if issubclass(cls, AnnotationDataset) else cls.__name__
+    return None if issubclass(cls, AnnotationDataset) or hasattr(cls, "verdicts") else cls.__name__
 
 
 def unwrap(cfg):

@@ -1,5 +1,8 @@
 """Data loaders whose samples depend on (seed, epoch, index) alone: not on workers, processes or interruptions."""
 
+from collections import Counter
+from functools import partial
+
 import torch
 from torch.utils.data import DataLoader, Sampler
 
@@ -17,11 +20,13 @@ class EpochSampler(Sampler):
         unit: samples over all processes that come together or not at all: those of an iteration, or of a micro-batch.
         seed: seed of the run.
         weights: (length,) how often each sample is drawn, in proportion, with replacement; None: each once.
+        order: in place of shuffling, a function of a torch.Generator -> at least `length` // `unit` * `unit` indices,
+            of which that many are used.
 
     Set `epoch` before iterating, and `skip` to leave out the first samples of this process in that epoch.
     """
 
-    def __init__(self, length, unit, seed, weights=None):
+    def __init__(self, length, unit, seed, weights=None, order=None):
         if unit < 1:
             raise ValueError(f"solver.train.batch_size x accumulate is {unit}; it must be at least 1")
         if length < unit:
@@ -29,13 +34,16 @@ class EpochSampler(Sampler):
                 f"the training set has {length} samples, fewer than one batch of {unit}; "
                 "lower solver.train.batch_size or solver.accumulate"
             )
-        self.length, self.seed, self.weights = length, seed, weights
+        self.length, self.seed, self.weights, self.order = length, seed, weights, order
         self.used = length // unit * unit
         self.epoch, self.skip = 0, 0
 
     def __iter__(self):
         generator = torch.Generator().manual_seed(self.seed + self.epoch)
-        if self.weights is None:
+        if self.order is not None:
+            order = [int(index) for index in self.order(generator)[: self.used]]
+            numbers = self._apart(order)
+        elif self.weights is None:
             numbers = order = torch.randperm(self.length, generator=generator)[: self.used].tolist()
         else:
             weights = torch.as_tensor(self.weights)
@@ -44,6 +52,17 @@ class EpochSampler(Sampler):
         mine = slice(rank() + self.skip * world_size(), None, world_size())
         for index, number in zip(order[mine], numbers[mine], strict=True):
             yield index, draw_seed(self.seed, self.epoch, number)
+
+    def _apart(self, order):
+        """Numbers to draw by: the indices, but others where a sample comes again in the epoch."""
+        if len(order) < self.used:
+            raise ValueError(f"the epoch's order has {len(order)} samples; {self.used} are needed")
+        seen = Counter()
+        numbers = []
+        for index in order:
+            numbers.append(index + self.length * seen[index])
+            seen[index] += 1
+        return numbers
 
     def __len__(self):
         return self.used // world_size() - self.skip
@@ -71,7 +90,8 @@ def train_loader(dataset, *, batch_size, num_workers, accumulate, seed, drop_las
 
     Args:
         dataset: takes (index, seed) keys and has `collate`; with `sample_weights` (len(dataset),) that are not None,
-            samples are drawn by them.
+            samples are drawn by them. With `epoch_order(generator, unit)` that gives the indices of an epoch, whole
+            micro-batches of `unit` samples over all processes first, they come in that order.
         batch_size: samples per micro-batch over all processes.
         num_workers: loader processes in this process.
         accumulate: micro-batches per iteration.
@@ -82,7 +102,9 @@ def train_loader(dataset, *, batch_size, num_workers, accumulate, seed, drop_las
     weights = getattr(dataset, "sample_weights", None)
     if accumulate < 1:
         raise ValueError(f"solver.accumulate is {accumulate}; it must be at least 1")
-    sampler = EpochSampler(len(dataset), batch_size * (accumulate if drop_last else 1), seed, weights)
+    order = getattr(dataset, "epoch_order", None)
+    order = None if order is None else partial(order, unit=batch_size)
+    sampler = EpochSampler(len(dataset), batch_size * (accumulate if drop_last else 1), seed, weights, order)
     return _loader(dataset, sampler, share_of_batch(batch_size, world_size()), num_workers, pin_memory)
 
 

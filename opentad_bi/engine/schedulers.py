@@ -10,6 +10,9 @@ from torch.optim import lr_scheduler
 from torch.optim.lr_scheduler import LRScheduler
 
 from ..registry import SCHEDULERS
+from ..utils.arguments import check_choice, check_count, check_share
+
+SHAPES = ("cosine", "linear", "constant")  # of what follows a warm-up
 
 for _cls in vars(lr_scheduler).values():
     if isinstance(_cls, type) and issubclass(_cls, LRScheduler) and _cls is not LRScheduler:
@@ -89,6 +92,44 @@ class ConstantWarmupCosineAnnealingLR(LinearWarmupCosineAnnealingLR):
 
     def _lr(self, base, i):
         return self.warmup_lr if i < self.warmup else self.after_warmup(base, i)
+
+
+@SCHEDULERS.register_module()
+class WarmupShareLR(_WarmUp):
+    """Linear warm-up over a share of all iterations, then down to `eta_min` by half a cosine or a line, or constant.
+
+    With W warm-up and M total iterations, iteration i of a group with the base rate b uses b * (i + 1) / W for i < W,
+    so no iteration has the rate 0; afterwards the rate falls from b to `eta_min`, which iteration M would have.
+
+    Args:
+        optimizer: the optimizer whose groups are scheduled.
+        max_epoch: epochs until the rate reaches `eta_min`.
+        iters_per_epoch: iterations in an epoch.
+        share: W as a share of M, rounded up.
+        steps: W in place of the share, or None.
+        shape: "cosine", "linear" or "constant".
+        eta_min: rate at the end.
+    """
+
+    def __init__(self, optimizer, *, max_epoch, iters_per_epoch, share=0.1, steps=None, shape="cosine", eta_min=0.0):
+        check_share("share", share)
+        self.shape, self.eta_min = check_choice("shape", shape, SHAPES), eta_min
+        self.total = check_count("max_epoch", max_epoch) * iters_per_epoch
+        given = check_count("steps", steps, lowest=0, optional=True)
+        # rounded first, as 0.1 * 140 is a little over 14
+        warmup = math.ceil(round(share * self.total, 6)) if given is None else given
+        if warmup >= self.total > 1:
+            raise ValueError(f"a warm-up of {warmup} iterations leaves nothing of the {self.total} of the training")
+        super().__init__(optimizer, min(warmup, self.total - 1), warmup_start_lr=0.0, warmup_steps=warmup)
+
+    def _lr(self, base, i):
+        return base * (i + 1) / self.warmup if i < self.warmup else self.after_warmup(base, i)
+
+    def after_warmup(self, base, i):
+        """Rate after the warm-up."""
+        done = min((i - self.warmup) / (self.total - self.warmup), 1.0)
+        left = {"cosine": (1 + math.cos(math.pi * done)) / 2, "linear": 1 - done, "constant": 1.0}[self.shape]
+        return self.eta_min + (base - self.eta_min) * left
 
 
 @SCHEDULERS.register_module()

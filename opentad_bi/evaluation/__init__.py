@@ -1,7 +1,7 @@
 """The metrics of opentad_bi and what they are made of; importing this package registers them.
 
 Every module is listed. `accuracy`, `combined`, `detection_map` and `frame_anomaly` register a metric; `curves`,
-`heat_map`, `page` and `timeline` are pictures that commands draw.
+`heat_frames`, `heat_map`, `page` and `timeline` are pictures that commands draw.
 """
 
 from . import (
@@ -17,7 +17,10 @@ from . import (
     frame_scores,
     frame_truth,
     ground_truth,
+    heat_frames,
     heat_map,
+    intervals,
+    localisation,
     mean_ap,
     merging,
     page,
@@ -43,7 +46,10 @@ __all__ = [
     "frame_scores",
     "frame_truth",
     "ground_truth",
+    "heat_frames",
     "heat_map",
+    "intervals",
+    "localisation",
     "mean_ap",
     "merging",
     "page",

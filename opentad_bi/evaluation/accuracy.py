@@ -72,7 +72,7 @@ class Accuracy:
         self._reports = {}
 
     def update(self, results):
-        """Take in a list of `ops.scores.ClassScores`; ValueError, naming the video, for one that makes no sense."""
+        """Take in a list of `ops.scores.ClassScores` or `RowScores`; ValueError, with the video, for a bad one."""
         self._reports = {}
         self._scores.update(results)
 

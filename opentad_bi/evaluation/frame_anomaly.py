@@ -30,9 +30,11 @@ class FrameAnomaly:
     """Area under the ROC curve (AUC) and average precision (AP) over all frames of all test videos.
 
     Scores of units become scores of feature rows (means where units or crops overlap), each row stands for
-    `frames_per_row` frames, and the frames of the annotated events are the positives. Truth and scores are cut to the
-    same length. `auc` and `ap` are over the frames of all videos put end to end, `abnormal_auc` and `abnormal_ap` over
-    those of the videos with an event alone. The AP of chance is `anomalous_share`.
+    `frames_per_row` frames, and the frames of the annotated events are the positives. Where the results tell how many
+    frames a video has, its last row stands for those that are left, and another number of rows is an error; otherwise
+    truth and scores are cut to the same length. `auc` and `ap` are over the frames of all videos put end to end,
+    `abnormal_auc` and `abnormal_ap` over those of the videos with an event alone. AP is scikit-learn's average
+    precision, not the area under the trapezoids of the curve; that of chance is `anomalous_share`.
 
     Labels of videos are never taken for labels of frames. In UCF-Crime about 8 % of the frames are anomalous, but about
     42 % lie in anomalous videos: numbers that count all of these as positive measure which video a frame is from, come
@@ -47,9 +49,9 @@ class FrameAnomaly:
         fps: frames per second of the annotation, for the axis of the curves.
         score: "normal": 1 - p(normal); "anomaly": the largest probability of another class.
         sigma: Gaussian smoothing of each video's scores, in rows; 0: none.
-        tolerance_frames: how far an event may reach beyond the frames that have scores. None: the frames of the video's
-            longest unit and 2 more, since features end with the last whole row and units with the last whole unit, and
-            since annotated ends of UCF-Crime lie up to 2 frames beyond the decoded video.
+        tolerance_frames: how far an event may reach beyond the frames that have scores. None: 2, as annotated ends of
+            UCF-Crime lie up to 2 frames beyond the decoded video, and where its frames are not known those of the
+            video's longest unit, since features end with the last whole row and units with the last whole unit.
         unlisted_normal: a video that the annotation lacks is normal, as in XD-Violence, whose annotation lists the
             videos with events alone; one whose samples have the label of an anomaly is an error still.
         select: "auc", "ap" or "abnormal_auc": the number that `score` gives.
@@ -96,7 +98,7 @@ class FrameAnomaly:
         self._videos = self._report = None
 
     def update(self, results):
-        """Take in a list of `ops.scores.ClassScores`; ValueError, naming the video, for one that makes no sense."""
+        """Take in a list of `ops.scores.ClassScores` or `RowScores`; ValueError, with the video, for a bad one."""
         self._videos = self._report = None
         self._units.update(results)
 

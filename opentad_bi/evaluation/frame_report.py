@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .frame_scores import pooled_numbers
-from .frame_truth import anomalous_frames, check_length
+from .frame_truth import anomalous_frames, check_length, frames_of_rows
 
 SHORT_FRAMES = 2  # that annotated times of real data lie beyond the decoded video
 
@@ -33,26 +33,30 @@ def frame_report(videos, events, class_names, frames_per_row, tolerance_frames=N
         events: {video: pairs of frames} of the same videos.
         class_names: {video: name of its class} of those with events.
         frames_per_row: video frames per row of scores.
-        tolerance_frames: how far an event may reach beyond the rows of its video; None: one unit of the video and
-            `SHORT_FRAMES`.
+        tolerance_frames: how far an event may reach beyond the rows of its video; None: `SHORT_FRAMES` and, where the
+            frames of the video are not known, one unit of the video.
     Returns:
         FrameReport.
     Raises:
-        ValueError: an event beyond its video; no frame is anomalous, or all are.
+        ValueError: rows that are not those of the video's frames; an event beyond its video; no frame is anomalous, or
+            all are.
     """
-    truth = {}
+    truth, frames = {}, {}
     for video, of in videos.items():
-        frames = len(of.scores) * frames_per_row
-        default = of.unit_rows * frames_per_row + SHORT_FRAMES
-        check_length(video, events[video], frames, default if tolerance_frames is None else tolerance_frames)
-        truth[video] = anomalous_frames(events[video], len(of.scores), frames_per_row)
+        rows = len(of.scores)
+        frames[video] = frames_of_rows(video, of.frames, rows, frames_per_row)
+        default = SHORT_FRAMES + (0 if of.frames else of.unit_rows * frames_per_row)
+        tolerance = default if tolerance_frames is None else tolerance_frames
+        check_length(video, events[video], int(frames[video].sum()), tolerance)
+        truth[video] = np.minimum(anomalous_frames(events[video], rows, frames_per_row), frames[video])
 
     def pooled(names):
         """Numbers over the frames of some videos, and the share of these that is anomalous."""
         anomalous = np.concatenate([truth[name] for name in names])
         scores = np.concatenate([videos[name].scores for name in names])
-        share = float(anomalous.mean() / frames_per_row)
-        return {**pooled_numbers(scores, anomalous, frames_per_row), "anomalous_share": share}
+        counts = np.concatenate([frames[name] for name in names])
+        share = float(anomalous.sum() / counts.sum())
+        return {**pooled_numbers(scores, anomalous, counts), "anomalous_share": share}
 
     numbers = pooled(videos)
     if "auc" not in numbers:

@@ -19,11 +19,13 @@ class VideoScores:
         scores: (R,) float64, smoothed.
         label: class of its samples, -1 where it is not known.
         unit_rows: rows of its longest unit.
+        frames: of the video, 0 where they are not known.
     """
 
     scores: np.ndarray
     label: int
     unit_rows: int
+    frames: int = 0
 
 
 def scores_by_video(units, scores, sigma=0.0):
@@ -49,7 +51,7 @@ def scores_by_video(units, scores, sigma=0.0):
             )
         rows = units.rows[part]
         of_rows = smooth(row_scores(units.starts[part], rows, scores[part]), sigma)
-        found[name] = VideoScores(of_rows, int(labels[0]), int(rows.max()))
+        found[name] = VideoScores(of_rows, int(labels[0]), int(rows.max()), int(units.frames[part].max()))
     return found
 
 
@@ -108,7 +110,7 @@ def pooled_numbers(scores, anomalous, frames_per_row):
     Args:
         scores: (R,) float64 of all videos' rows.
         anomalous: (R,) int64, anomalous frames of each row.
-        frames_per_row: frames of each row.
+        frames_per_row: frames of each row, or (R,) int64.
     Returns:
         {"auc", "ap"}; without "auc" where all frames are anomalous, empty where none is.
     """

@@ -82,6 +82,32 @@ def anomalous_frames(events, rows, frames_per_row):
     return truth.reshape(rows, frames_per_row).sum(axis=1)
 
 
+def frames_of_rows(video, frames, rows, frames_per_row):
+    """How many frames each row of a video stands for: `frames_per_row`, and what is left for the last one.
+
+    Args:
+        video: its name.
+        frames: its number of frames; 0: not known, all rows are full.
+        rows: number of rows R.
+        frames_per_row: video frames that one row stands for.
+    Returns:
+        (R,) int64, 1 to `frames_per_row`.
+    Raises:
+        ValueError: so many frames make another number of rows.
+    """
+    full = np.full(rows, frames_per_row, dtype=np.int64)
+    if not frames:
+        return full
+    needed = -(-frames // frames_per_row)
+    if rows != needed:
+        raise ValueError(
+            f"video {video!r}: there are scores of {rows} rows, but its {frames} frames make {needed} rows of "
+            f"{frames_per_row}; are frames_per_row of the metric and the stride of the dataset the same?"
+        )
+    full[-1] -= rows * frames_per_row - frames
+    return full
+
+
 def check_length(video, events, frames, tolerance):
     """ValueError for an event that begins beyond the `frames` of a video, or ends more than `tolerance` beyond them."""
     for start, end in events:

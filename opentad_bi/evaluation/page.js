@@ -3,7 +3,9 @@
   const byId = (id) => document.getElementById(id);
   const data = JSON.parse(byId("data").textContent);
   const video = byId("video");
-  const scores = Object.values(data.detections).flat().map((entry) => entry.score);
+  const levels = data.curve ? data.curve.levels : [];
+  const scores = [...Object.values(data.detections).flat().map((entry) => entry.score), ...levels];
+  if (data.curve) scores.push(data.threshold); // so that its line can be seen
   const ends = [...Object.values(data.detections).flat(), ...(data.truth || [])].map((entry) => entry.segment[1]);
   const highest = scores.reduce((a, b) => Math.max(a, b), 0);
   const step = highest > 0.2 || highest === 0 ? 0.01 : highest > 0.02 ? 0.001 : 0.0001;
@@ -15,7 +17,7 @@
   let duration = data.duration || ends.reduce((a, b) => Math.max(a, b), 1);
   let position = 0;
   let pending = null; // where to go once the player knows its video
-  let rows = []; // one per class of the direction, best score first
+  let rows = []; // one per class of the direction, best score first; before them that of the curve, if there is one
   let shown = []; // detections at or above the threshold
   const segmentOf = new WeakMap(); // bar -> {label, start, end, score}; of the truth without score
 
@@ -102,6 +104,7 @@
     for (const row of rows) row.found.sort((a, b) => b.score - a.score);
     const best = (row) => (row.found.length ? row.found[0].score : -1);
     rows.sort((a, b) => best(b) - best(a) || (a.label < b.label ? -1 : 1));
+    if (data.curve) rows.unshift({ label: data.curve.label, found: [], truth: [], made: 0, visible: 0, curve: data.curve });
     for (const row of rows) {
       row.element = make("div", "row");
       row.element.setAttribute("role", "listitem");
@@ -110,6 +113,9 @@
     byId("rows").replaceChildren(...rows.map((row) => row.element));
     update();
   }
+
+  /** Is it the row of the curve, which is of no class? */
+  const whole = (row) => data.curve !== undefined && row.curve === data.curve;
 
   function bar(segment, height) {
     const element = make("div", "bar");
@@ -129,7 +135,9 @@
     const name = make("div", "name");
     const label = make("b", "", row.label);
     label.title = row.label;
-    name.append(label, make("span", "", row.found.length ? `best ${number(row.found[0].score)}` : "no detection"));
+    const best = whole(row) ? levels : row.found.slice(0, 1).map((d) => d.score);
+    const most = best.reduce((a, b) => Math.max(a, b), 0);
+    name.append(label, make("span", "", best.length ? `best ${number(most)}` : "no detection"));
     const track = make("div", "track");
     track.setAttribute("aria-hidden", "true");
     row.lane = make("div", "lane");
@@ -153,7 +161,7 @@
   function showRow(row) {
     let count = 0;
     while (count < row.found.length && row.found[count].score >= state.threshold) count++;
-    const visible = state.all || count > 0 || row.truth.length > 0;
+    const visible = state.all || count > 0 || row.truth.length > 0 || whole(row);
     row.element.hidden = !visible;
     row.count = count;
     if (!visible) return;
@@ -169,12 +177,13 @@
     rows.forEach(showRow);
     shown = rows.flatMap((row) => row.found.slice(0, row.count));
     const total = data.detections[state.direction].length;
-    const seen = rows.filter((row) => !row.element.hidden).length;
+    const classes = rows.filter((row) => !whole(row));
+    const seen = classes.filter((row) => !row.element.hidden).length;
     byId("threshold-value").textContent = state.threshold.toFixed(digits);
     byId("remain").textContent = `${shown.length} of ${plural(total, "detection", "detections")} shown`;
     byId("count").textContent =
       `· ${shown.length} of ${plural(total, "detection", "detections")} shown · ` +
-      `${seen} of ${plural(rows.length, "class", "classes")} shown`;
+      `${seen} of ${plural(classes.length, "class", "classes")} shown`;
     byId("nothing").hidden = seen > 0;
     byId("nothing").textContent = total ? "No detection has this score." : "Nothing was detected.";
     listDetections();
@@ -222,10 +231,21 @@
   }
 
   function sayNow() {
-    const here = rows.map((row) => [row.label, row.count ? curveAt(row, position) : 0]);
-    const found = here.filter(([, score]) => score > 0 && score >= state.threshold).sort((a, b) => b[1] - a[1]);
+    const here = rows.map((row) => [row.label, row.count || whole(row) ? curveAt(row, position) : 0, whole(row)]);
+    const told = ([, score, always]) => always || (score > 0 && score >= state.threshold);
+    const found = here.filter(told).sort((a, b) => b[2] - a[2] || b[1] - a[1]);
     const words = found.slice(0, 5).flatMap(([label, score]) => [" · ", make("b", "", label), ` ${number(score)}`]);
     byId("now").replaceChildren(`${clock(position)}`, ...(words.length ? words : [" · no detection here"]));
+  }
+
+  function picture({ time, text, png }) {
+    const button = make("button");
+    const image = make("img");
+    Object.assign(button, { type: "button", title: "Go there" });
+    Object.assign(image, { src: `data:image/png;base64,${png}`, alt: text });
+    button.append(image, make("span", "", text));
+    button.addEventListener("click", () => seek(time));
+    return button;
   }
 
   function seek(time) {
@@ -360,6 +380,10 @@
   byId("threshold").value = state.threshold;
   state.threshold = Number(byId("threshold").value);
   byId("truth-key").hidden = !data.truth;
+  byId("curve-key").hidden = !data.curve;
+  byId("curve-key").querySelector("b").textContent = data.curve ? data.curve.label : "";
+  byId("pictures").hidden = !data.pictures.length;
+  byId("pictures").querySelector(".pictures").replaceChildren(...data.pictures.map(picture));
   byId("scale").textContent = `(full height: ${top.toFixed(digits)})`;
   byId("beside").hidden = !data.link;
   byId("beside").textContent = data.link ? `The video is not inside this page, which plays ${data.link}: keep both in place.` : "";

@@ -15,6 +15,7 @@ import math
 import os
 import re
 from importlib.resources import files
+from itertools import pairwise
 from pathlib import Path
 from urllib.parse import quote
 
@@ -31,7 +32,19 @@ CHUNK_BYTES = 3 << 18  # a multiple of 3, so that pieces of base64 can be joined
 _SLOT = re.compile(r"\{\{(\w+)\}\}")
 
 
-def write_page(path, video, detections, *, truth=None, duration=None, name=None, threshold=0.1, embed_mb=64):
+def write_page(
+    path,
+    video,
+    detections,
+    *,
+    truth=None,
+    duration=None,
+    name=None,
+    threshold=0.1,
+    embed_mb=64,
+    curve=None,
+    pictures=(),
+):
     """Write a page that plays `video` and shows its detections along time, atomically.
 
     A video of up to `embed_mb` is put into the page. A larger one stays where it is and the page plays it through a
@@ -46,17 +59,26 @@ def write_page(path, video, detections, *, truth=None, duration=None, name=None,
         truth: true segments in the same form, without scores; None where they are not known.
         duration: length of the video in seconds; default what its container says.
         name: heading of the page; default the name of the video file (of the page, where bytes are given).
-        threshold: score from which detections are shown at first; half of the best score, if that is less.
+        threshold: score from which detections are shown at first; without a `curve` half of the best score, if that
+            is less.
         embed_mb: largest video to put into the page, in units of 2**20 bytes.
+        curve: a score along time, shown above all classes: (name, R + 1 edges in seconds, R scores).
+        pictures: (seconds, text, PNG as bytes) of pictures that stand below the timelines.
     Raises:
         FileNotFoundError: there is no such video.
-        ValueError: an entry is not a segment, or the video is of a kind that browsers do not play.
+        ValueError: an entry is not a segment, the curve is none, or the video is of a kind that browsers do not play.
     """
     path, given = Path(path), video
     if not isinstance(video, tuple):
         video = Path(video)
         _check_video(video)
     data = _data(detections, truth, threshold)
+    if curve is not None:
+        data["curve"], data["threshold"] = _curve(*curve), float(threshold)
+    data["pictures"] = [
+        {"time": float(time), "text": str(text), "png": base64.b64encode(png).decode("ascii")}
+        for time, text, png in pictures
+    ]
     data["name"] = name or (path.stem if isinstance(video, tuple) else video.name)
     data["duration"] = _positive(duration) if duration is not None else _duration(video)
     limit = embed_mb * MEGABYTE
@@ -132,6 +154,17 @@ def _entry(entry, what, scored=False):
     if scored and not 0 <= plain["score"] < math.inf:
         raise ValueError(f"{what} has score {entry['score']}; it must be a finite number, at least 0")
     return plain
+
+
+def _curve(name, edges, scores):
+    """{"label", "edges", "levels"} of a curve, as plain numbers and text."""
+    edges, levels = ([float(x) for x in values] for values in (edges, scores))
+    rising = len(edges) == len(levels) + 1 and all(a < b for a, b in pairwise(edges))
+    if not levels or not rising or not all(map(math.isfinite, edges)):
+        raise ValueError(f"curve {name!r} has {len(levels)} scores and {len(edges)} edges; one more must rise in time")
+    if not all(0 <= level < math.inf for level in levels):
+        raise ValueError(f"curve {name!r} has scores that are not finite numbers, at least 0")
+    return {"label": str(name), "edges": edges, "levels": levels}
 
 
 def _positive(duration):

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..ops.scores import RowScores
+
 # N units, C classes
 
 SUM_TOLERANCE = 1e-2  # of probabilities that a half-precision softmax gave
@@ -18,6 +20,7 @@ class Units:
         starts, rows: (N,) int64, first row and number of rows of every unit.
         labels: (N,) int64, -1 where the class is not known.
         probabilities: (N, C) float64.
+        frames: (N,) int64, frames of the whole video, 0 where they are not known.
     """
 
     videos: np.ndarray
@@ -25,6 +28,7 @@ class Units:
     rows: np.ndarray
     labels: np.ndarray
     probabilities: np.ndarray
+    frames: np.ndarray
 
     def by_video(self):
         """Units of one name and one label brought together as one unit each, in order of first appearance.
@@ -41,11 +45,11 @@ class Units:
         ends = np.zeros(len(count), dtype=np.int64)
         np.maximum.at(ends, index, self.starts + self.rows)
         starts = np.zeros_like(ends)
-        return Units(self.videos[first], starts, ends, self.labels[first], sums / count[:, None])
+        return Units(self.videos[first], starts, ends, self.labels[first], sums / count[:, None], self.frames[first])
 
 
 class UnitScores:
-    """Takes in `ops.scores.ClassScores` and gives them back as arrays.
+    """Takes in `ops.scores.ClassScores` and `RowScores`, whose rows are units of their own; gives arrays.
 
     Args:
         classes: names of the classes by label.
@@ -60,16 +64,22 @@ class UnitScores:
         """Take in a list of results.
 
         Raises:
-            ValueError: another number of probabilities than classes; some that are not finite, are negative or do not
-                sum to 1; a label outside the classes; a unit without rows or before the first. It names the video.
+            ValueError: another number of probabilities than classes, or of rows than the run has; some that are not
+                finite, are negative or do not sum to 1; a label outside the classes; a unit without rows or before the
+                first. It names the video.
         """
         results = list(results)
         for result in results:
-            shape = np.shape(result.probabilities)
-            if shape != (len(self.classes),):
+            shape, runs = np.shape(result.probabilities), isinstance(result, RowScores)
+            if shape[runs:] != (len(self.classes),):
                 raise ValueError(
                     f"video {result.meta.video!r}: probabilities of shape {shape}, but there are "
                     f"{len(self.classes)} classes"
+                )
+            if runs and shape[0] != result.meta.rows:
+                raise ValueError(
+                    f"video {result.meta.video!r}, run from row {result.meta.start}: scores of {shape[0]} rows, but "
+                    f"the run has {result.meta.rows}"
                 )
         if results:
             self._check(_arrays(results))
@@ -97,14 +107,23 @@ class UnitScores:
 
 
 def _arrays(results):
+    metas = [result.meta for result in results]
+    runs = np.array([isinstance(result, RowScores) for result in results])
+    counts = np.where(runs, [meta.rows for meta in metas], 1)  # units of each result
+    first = np.cumsum(counts) - counts
+
+    def each(values):
+        return np.repeat(np.array(list(values), dtype=np.int64), counts)
+
     videos = np.empty(len(results), dtype=object)
-    videos[:] = [result.meta.video for result in results]
+    videos[:] = [meta.video for meta in metas]
     return Units(
-        videos,
-        np.array([result.meta.start for result in results], dtype=np.int64),
-        np.array([result.meta.rows for result in results], dtype=np.int64),
-        np.array([result.label for result in results], dtype=np.int64),
-        np.stack([result.probabilities for result in results]).astype(np.float64),
+        np.repeat(videos, counts),
+        each(meta.start for meta in metas) + np.arange(counts.sum()) - np.repeat(first, counts),
+        each(np.where(runs, 1, [meta.rows for meta in metas])),
+        each(result.label for result in results),
+        np.concatenate([np.atleast_2d(result.probabilities) for result in results]).astype(np.float64),
+        each(meta.frames or 0 for meta in metas),
     )
 
 

@@ -1,5 +1,6 @@
 """The models of opentad_bi; importing this package registers them."""
 
+from . import anomaly as anomaly
 from . import backbones as backbones
 from . import classifiers as classifiers
 from . import clip as clip

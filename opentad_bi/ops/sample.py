@@ -43,38 +43,44 @@ class UnitMeta:
         video: name of the video, without extension; crops of one video share it.
         start: first row, counted from 0.
         rows: number of rows (1 for per-second features taken one by one).
+        frames: frames of the whole video, where they are known.
     """
 
     video: str
     start: int
     rows: int
+    frames: int | None = None
 
 
 class UnitMetas:
     """The UnitMeta of every sample of a batch: a read-only sequence over plain lists, made one by one when asked for.
 
     Args:
-        videos, starts, rows: lists of equal length, the fields of UnitMeta.
+        videos, starts, rows, frames: lists of equal length, the fields of UnitMeta; `frames` may be None.
     """
 
-    __slots__ = ("rows", "starts", "videos")
+    __slots__ = ("frames", "rows", "starts", "videos")
 
-    def __init__(self, videos, starts, rows):
+    def __init__(self, videos, starts, rows, frames=None):
         self.videos, self.starts, self.rows = videos, starts, rows
+        self.frames = [None] * len(videos) if frames is None else frames
 
     def __len__(self):
         return len(self.videos)
 
     def __getitem__(self, index):
         if isinstance(index, slice):
-            return UnitMetas(self.videos[index], self.starts[index], self.rows[index])
-        return UnitMeta(self.videos[index], self.starts[index], self.rows[index])
+            return UnitMetas(*(column[index] for column in self._columns()))
+        return UnitMeta(*(column[index] for column in self._columns()))
 
     def __iter__(self):
-        return map(UnitMeta, self.videos, self.starts, self.rows)
+        return map(UnitMeta, *self._columns())
 
     def __repr__(self):
         return f"UnitMetas({list(self)})"
 
     def __reduce__(self):
-        return UnitMetas, (self.videos, self.starts, self.rows)
+        return UnitMetas, self._columns()
+
+    def _columns(self):
+        return self.videos, self.starts, self.rows, self.frames

@@ -81,3 +81,42 @@ def gather_objects(value):
     gathered = [None] * world_size()
     dist.all_gather_object(gathered, value)
     return gathered
+
+
+def gather_rows(x):
+    """Rows of every process in order of rank, for a loss that all processes compute alike.
+
+    Processes may have different numbers of rows, or none. The gradient of this process's rows comes out as the mean
+    over the processes needs it, which is how gradients are joined: the result is that of one process with all rows.
+    No process waits for another on the way back.
+
+    Args:
+        x: (n, ...), of the same dtype and trailing shape in every process.
+    Returns:
+        (sum of n, ...)
+    """
+    if not dist.is_initialized() or world_size() == 1:
+        return x
+    counts = [torch.zeros(1, dtype=torch.int64, device=x.device) for _ in range(world_size())]
+    dist.all_gather(counts, torch.tensor([len(x)], device=x.device))
+    counts = [int(count) for count in counts]
+    padded = x.new_zeros((max(counts), *x.shape[1:]))
+    padded[: len(x)] = x.detach()
+    parts = [torch.empty_like(padded) for _ in counts]
+    dist.all_gather(parts, padded)
+    parts = [part[:count] for part, count in zip(parts, counts, strict=True)]
+    parts[rank()] = _GradientOfAll.apply(x, world_size())
+    return torch.cat(parts)
+
+
+class _GradientOfAll(torch.autograd.Function):
+    """The identity, whose gradient counts once for every process that computes the same loss."""
+
+    @staticmethod
+    def forward(ctx, x, times):
+        ctx.times = times
+        return x.view_as(x)
+
+    @staticmethod
+    def backward(ctx, gradient):
+        return gradient * ctx.times, None

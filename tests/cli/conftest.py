@@ -1,6 +1,7 @@
-"""A small generated set of features with its tower, for tests of the prompt commands."""
+"""Small generated sets with their towers, for tests of the commands."""
 
 import pytest
+from region_set import make_region_set
 
 from opentad_bi.cli import make_demo_features
 
@@ -12,3 +13,9 @@ def prompt_set(tmp_path_factory):
     words = ["--out", folder, "--train_videos", "3", "--test_videos", "2"]
     assert make_demo_features.main(words) == 0
     return folder
+
+
+@pytest.fixture(scope="session")
+def region_set(tmp_path_factory):
+    """Folder of the set: captioned videos with regions, eight to learn from and eight to test on."""
+    return make_region_set(tmp_path_factory.mktemp("regions") / "set")

@@ -171,3 +171,32 @@ def test_other_mistakes_are_named(tmp_path):
         written(tmp_path, truth=[{"segment": [3, 2], "label": "a"}])
     with pytest.raises(ValueError, match="positive number of seconds, got 0"):
         written(tmp_path, duration=0)
+
+
+def test_a_curve_and_pictures_are_in_the_page_as_they_were_given(tmp_path):
+    plain = written(tmp_path)
+    assert "curve" not in plain.data and plain.data["pictures"] == []
+    curve = ("score", np.array([0, 1, 4]), np.array([0.25, 0.5], np.float32))
+    found = [{"segment": [1, 4], "label": "a", "score": 0.5}]
+    got = written(tmp_path, detections=found, curve=curve, threshold=0.4, pictures=[(2, "</script>", b"\x89PNG")])
+    assert got.data["curve"] == {"label": "score", "edges": [0, 1, 4], "levels": [0.25, 0.5]}
+    assert got.data["threshold"] == 0.4  # not lowered
+    assert got.data["pictures"] == [{"time": 2, "text": "</script>", "png": base64.b64encode(b"\x89PNG").decode()}]
+    assert got.tags == plain.tags and len(got.links) == 2
+
+
+@pytest.mark.parametrize(
+    ("edges", "scores", "message"),
+    [
+        ([0, 1], [], "0 scores and 2 edges"),
+        ([0, 1], [0.1, 0.2], "one more must rise in time"),
+        ([0, 2, 1], [0.1, 0.2], "must rise in time"),
+        ([0, 1, np.inf], [0.1, 0.2], "must rise in time"),
+        ([0, 1], [np.nan], "not finite numbers"),
+        ([0, 1], [-0.1], "at least 0"),
+    ],
+)
+def test_what_is_no_curve_is_named(tmp_path, edges, scores, message):
+    with pytest.raises(ValueError, match=f"curve 'score' .*{message}"):
+        written(tmp_path, curve=("score", edges, scores))
+    assert not list(tmp_path.iterdir())

@@ -1,5 +1,6 @@
 """The page of one video in a real browser: it plays, shows, seeks and filters."""
 
+import base64
 import re
 import shutil
 
@@ -300,3 +301,32 @@ def test_it_fits_a_narrow_screen(pair):
         assert pair.js("document.documentElement.scrollWidth") == 360
     finally:
         pair.browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
+
+def test_a_curve_stands_above_the_classes_and_pictures_below(show):
+    png = base64.b64decode(
+        "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+    )
+    found = [{"segment": [1.0, 2.0], "label": "fire", "score": 0.9}]
+    curve = ("anomaly score", [0.0, 1.0, 2.0, 4.0], [0.1, 0.9, 0.3])
+    options = {"threshold": 0.95, "curve": curve, "pictures": [(1.5, "fire at 1.5 s", png)], "duration": DURATION}
+    page = show(found, **options).ready()
+    assert page.browser.get_log("browser") == []
+    assert page.names() == ["anomaly score"] and page.bars() == 0
+    assert page.text(".facts") == "0:04.0 · 0 of 1 detection shown · 0 of 1 class shown"
+    assert page.text("#now") == "0:00.0 · anomaly score 0.10"
+    assert page.text("#threshold-value") == "0.95" and page.text("#curve-key").startswith("anomaly score: ")
+    path = page.one(".lane path").get_attribute("d")
+    steps = [(float(x), float(y)) for x, y in re.findall(r"H([\d.]+)V([\d.]+)", path)]
+    expected = [(0, 0.1), (250, 0.9), (500, 0.3), (1000, 0)]
+    np.testing.assert_allclose(steps, [(x, 100 * (1 - y / 0.95)) for x, y in expected], atol=0.02)
+    page.one("#all").click()
+    assert page.names() == ["anomaly score", "fire"]
+    assert page.js("document.querySelector('#pictures img').naturalWidth") == 1
+    page.one("#pictures button").click()
+    page.until(lambda: abs(page.time() - 1.5) < 1e-3)
+    assert page.text("#now") == "0:01.5 · anomaly score 0.90"
+
+
+def test_without_a_curve_none_is_spoken_of(single):
+    assert not single.all("#curve-key, #pictures")

@@ -1,0 +1,269 @@
+"""How anomalous a video is, when and where.
+
+R rows (frames seen) of a video, C classes, H x W pixels of a frame
+"""
+
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import torch
+from mmengine.config import Config
+from torch import nn
+from tqdm import tqdm
+
+from ..config import load_config
+from ..datasets.readers import open_video
+from ..datasets.video_rows import VideoRows, read_squares, stream_settings
+from ..engine.classes import asks_for_classes
+from ..engine.loaders import to_device
+from ..engine.precision import autocast, precision
+from ..evaluation.frame_scores import anomaly_scores, smooth
+from ..evaluation.intervals import highest_rows, likeliest, score_intervals, video_probabilities
+from ..evaluation.localisation import enlarge, heat_box, unit_range
+from ..registry import MODELS
+from ..utils.ahead import ahead
+from ..utils.arguments import check_classes, check_count, check_number
+from .detector import choose_device, load, windows_config
+
+
+@dataclass(frozen=True)
+class AnomalyDetector:
+    """What `detect_anomaly` needs of a model.
+
+    Args:
+        model: in evaluation mode, on `device`; has `classes`, `normal` and `predict`, which gives RowScores.
+        cfg: its config.
+        device: where the model is.
+        autocast: a function that returns the context of its precision.
+    """
+
+    model: nn.Module
+    cfg: Config
+    device: torch.device
+    autocast: Callable
+
+    @property
+    def frames(self):
+        """Config of how videos are seen: `dataset.test`, as a plain dict."""
+        return windows_config(self.cfg)
+
+
+@dataclass(frozen=True)
+class VideoAnomalies:
+    """What was found in one video.
+
+    Args:
+        video: its path.
+        classes: names by label.
+        normal: label of the class that is no anomaly.
+        scores: (R,) float64, 1 - p(normal), smoothed if asked for.
+        probabilities: (R, C) float32.
+        edges_sec: (R + 1,) float64; row r lasts from edge r to edge r + 1.
+        stride: video frames from one row to the next; row r is frame r * stride.
+        fps: frames per second, on average.
+        threshold: the least score of an interval.
+        intervals: of `evaluation.intervals.score_intervals`.
+    """
+
+    video: Path
+    classes: list[str]
+    normal: int
+    scores: np.ndarray
+    probabilities: np.ndarray
+    edges_sec: np.ndarray
+    stride: int
+    fps: float
+    threshold: float
+    intervals: list[dict]
+
+    @property
+    def duration(self):
+        """Seconds."""
+        return float(self.edges_sec[-1])
+
+    @property
+    def class_probabilities(self):
+        """{class: mean probability over the sixteenth of the rows that scores highest}."""
+        means = video_probabilities(self.scores, self.probabilities)
+        return dict(zip(self.classes, map(float, means), strict=True))
+
+    @property
+    def label(self):
+        """The anomaly that is the most probable of all, whether there is one or not."""
+        return self.classes[likeliest(list(self.class_probabilities.values()), self.normal)]
+
+
+@dataclass(frozen=True)
+class HeatFrame:
+    """A frame and where in it a class is.
+
+    Args:
+        row: whose frame it is.
+        frame: its number in the video.
+        sec: start of the row in seconds.
+        score: score of the row.
+        image: uint8 (H, W, 3) RGB.
+        heat: float32 (H, W); 0 and 1 are the lowest and the highest value in all frames shown of the video.
+        box: (4,) float64 xyxy in 0..1 around the largest part above half of the maximum, or None.
+    """
+
+    row: int
+    frame: int
+    sec: float
+    score: float
+    image: np.ndarray
+    heat: np.ndarray
+    box: np.ndarray | None
+
+
+def init_anomaly_detector(config, checkpoint=None, device=None, *, options=None):
+    """A detector that `detect_anomaly` takes.
+
+    Args:
+        config: path of a config, or a loaded one, whose `dataset.test` is a FrameStreamDataset. Of the data that it
+            names nothing need be there.
+        checkpoint: weights of the whole model, "PATH" (averaged ones preferred) or "PATH:KEY"; strict. None: those
+            that the config names, for a CLIP model without training its `pretrained`.
+        device: such as "cpu" or "cuda:1"; default CUDA where there is one.
+        options: {"a.b": value}, overrides of existing keys of the config as --cfg-options takes them; so texts and
+            names of classes may be others than those of the training.
+    Raises:
+        FileNotFoundError, KeyError, ValueError: what is wrong with the config or the weights.
+    """
+    if isinstance(config, Config):
+        if options:
+            raise ValueError("options take effect while a config is read; give the path of the config, or no options")
+        cfg = config
+    else:
+        cfg = load_config(config, options)
+    frames = windows_config(cfg)
+    size = stream_settings(frames)["size"]
+    device, dtype = choose_device(device), precision(cfg.solver.get("amp"))
+    named = {"classes": check_classes(frames.get("classes"))} if asks_for_classes(MODELS, cfg.model) else {}
+    model = MODELS.build(cfg.model, **named)
+    lacking = [name for name in ("classes", "normal", "predict") if not hasattr(model, name)]
+    if lacking:
+        raise ValueError(f"the model {cfg.model.type} has no {lacking[0]!r}, so it tells no anomaly of frames")
+    if hasattr(model, "check_dataset"):
+        model.check_dataset(_Size(size))
+    if checkpoint is not None or not getattr(model, "comes_trained", False):
+        load(model, cfg, checkpoint, {})
+    # half precision is of no use on a CPU
+    use = None if device.type == "cpu" and dtype is torch.float16 else dtype
+    return AnomalyDetector(model.eval().to(device), cfg, device, autocast(device, use))
+
+
+@dataclass(frozen=True)
+class _Size:
+    """What `check_dataset` of a model looks at."""
+
+    size: int
+
+
+def detect_anomaly(model, video, *, stride=None, threshold=0.5, sigma=0.0, batch_size=None, progress=False):
+    """Score every `stride`-th frame of a video, and find the intervals that score high.
+
+    The scores are those of `tools/test.py` for the same video. It is decoded once, a few frames at a time, in a thread
+    beside the model, and its length does not matter for the memory.
+
+    Args:
+        model: what `init_anomaly_detector` gives.
+        video: path of the file.
+        stride: video frames from one row to the next; default `dataset.test.stride` of the config.
+        threshold: score of 0 to 1 from which on a row belongs to an interval.
+        sigma: Gaussian smoothing of the scores, in rows; 0: none.
+        batch_size: runs of `dataset.test.chunk` frames at once; default `solver.test.batch_size` of the config.
+        progress: show a bar; a text stands in front of it.
+    Returns:
+        VideoAnomalies.
+    Raises:
+        FileNotFoundError, VideoError: the video is missing or cannot be read.
+    """
+    size = check_count("batch_size", model.cfg.solver.test.batch_size if batch_size is None else batch_size)
+    if check_number("threshold", threshold) > 1:
+        raise ValueError(f"threshold {threshold!r} must be a number from 0 to 1, as scores are")
+    check_number("sigma", sigma)
+    look = {"desc": progress if isinstance(progress, str) else "detect", "unit": "frame", "leave": False}
+    found = []
+    with (
+        VideoRows(model.frames, video, stride=stride) as rows,
+        tqdm(total=len(rows.numbers), disable=not progress, **look) as bar,
+        closing(ahead(_batches(rows, size))) as loaded,
+    ):
+        for batch in loaded:
+            for result in _predict(model, batch):
+                found.append(result.probabilities)
+                bar.update(len(result.probabilities))
+            del batch  # two at a time are enough: the next one waits already
+    return _summary(model, rows, np.concatenate(found), threshold, sigma)
+
+
+def heat_frames(model, found, count, name=None):
+    """The frames that score highest, each with where in it a class is, in order of time.
+
+    The frames are some way apart where there are many. They are read again, one at a time at their full size.
+
+    Args:
+        model: what `init_anomaly_detector` gives.
+        found: VideoAnomalies of that model.
+        count: most frames.
+        name: name of the class; default `found.label`.
+    Yields:
+        HeatFrame.
+    Raises:
+        ValueError: the model has no heat-maps.
+    """
+    if not hasattr(model.model, "heat_map"):
+        raise ValueError(f"the model {model.cfg.model.type} has no heat-maps")
+    rows = highest_rows(found.scores, check_count("count", count))
+    numbers = np.array(rows) * found.stride
+    squares = read_squares(model.frames, found.video, numbers).to(model.device)
+    with torch.no_grad(), model.autocast():
+        maps = unit_range(model.model.heat_map(squares, name or found.label).float().cpu().numpy())
+    with open_video(found.video, stream_settings(model.frames)["reader"]) as reader:
+        for row, number, small in zip(rows, numbers.tolist(), maps, strict=True):
+            image = reader.frames([number])[0]
+            heat = enlarge(small[None], *image.shape[:2])[0]
+            sec, score = float(found.edges_sec[row]), float(found.scores[row])
+            yield HeatFrame(row, number, sec, score, image, heat, heat_box(heat))
+
+
+def _batches(rows, size):
+    """Batches of at most `size` runs."""
+    samples = iter(rows)
+
+    def batch():
+        group = list(islice(samples, size))
+        return rows.collate(group) if group else None
+
+    return iter(batch, None)
+
+
+@torch.no_grad()
+def _predict(model, batch):
+    """One `ops.scores.RowScores` per run of a batch on the CPU."""
+    with model.autocast():
+        return model.model.predict(to_device(batch, model.device))
+
+
+def _summary(model, rows, probabilities, threshold, sigma):
+    """The VideoAnomalies of probabilities (R, C)."""
+    classes, normal = list(model.model.classes), model.model.normal
+    scores = smooth(anomaly_scores(probabilities, normal), sigma)
+    edges = rows.edges_sec
+    return VideoAnomalies(
+        video=rows.path,
+        classes=classes,
+        normal=normal,
+        scores=scores,
+        probabilities=probabilities,
+        edges_sec=edges,
+        stride=rows.stride,
+        fps=rows.fps,
+        threshold=threshold,
+        intervals=score_intervals(scores, probabilities, edges, classes=classes, normal=normal, threshold=threshold),
+    )

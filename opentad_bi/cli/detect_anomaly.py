@@ -1,0 +1,241 @@
+"""Score the frames of any videos for anomalies: tables, a curve, heat-maps and a page to watch for each."""
+
+from pathlib import Path
+
+from ..apis import detect_anomaly, heat_frames, init_anomaly_detector, localise
+from ..config import parse_overrides
+from ..datasets.caption_files import read_captions
+from ..datasets.readers import VideoError
+from ..evaluation.heat_frames import draw_heat_frame
+from ..evaluation.localisation import over_videos
+from ..evaluation.page import write_page
+from ..evaluation.score_curves import draw_score_curve
+from ..ops.video_names import bare_name, normal_label
+from ..prepare.playable import playable
+from ..registry import nearest
+from ..utils.files import write_json
+from ..utils.logging import LOGGER, setup_logging
+from .common import Parser, add_config_arguments, command, make_writable
+from .detect import find_videos, former_results, write_tables
+
+EPILOG = """
+The score of a frame is 1 - p(normal). An interval is a run of frames that score at least --threshold; its class is the
+anomaly that is most probable on the average over it, its score that of its highest frame. Written are
+
+  DIR/detections.json, DIR/detections.csv   intervals of all videos, in the form of tools/detect.py
+  DIR/NAME.scores.json                      every frame that was looked at: second, score and probabilities; the class
+  DIR/NAME.png                              the score along time
+  DIR/NAME.html                             a page with a player, the score, the intervals and the heat-maps
+  DIR/heat_maps/NAME/frame_NUMBER.png       with --heat_maps: where in the frame the class of the video is
+  DIR/localisation.json                     with --boxes: how well heat-maps find the annotated boxes
+
+NAME is the name of the file without extension. No data set and no annotation is needed. A video that cannot be read, or
+that cannot be shown, is reported, the others are done, and the exit code is 1. Tables are written after every video.
+Those that are in DIR already are added to, as tools/detect.py does.
+"""
+CURVE = "anomaly score"
+
+
+def parser():
+    """The arguments of the command."""
+    cli = Parser(__doc__, EPILOG)
+    add_config_arguments(cli)
+    cli.add_argument("checkpoint", help="PATH (averaged weights preferred) or PATH:KEY")
+    cli.add_argument("videos", nargs="+", metavar="VIDEO", help="video files, or folders of them")
+    cli.add_argument("--out", required=True, type=Path, metavar="DIR", help="folder of what is written")
+    cli.add_argument("--device", help="cpu or cuda (default: cuda where there is one)")
+    cli.add_argument("--stride", type=int, metavar="N", help="look at every N-th frame (default: dataset.test.stride)")
+    cli.add_argument("--threshold", type=float, default=0.5, help="score from which on a frame is in an interval")
+    cli.add_argument("--smooth", type=float, default=0.0, metavar="SIGMA", help="Gaussian over frames looked at")
+    cli.add_argument("--heat_maps", type=int, default=0, metavar="N", help="heat-maps of the N frames that score most")
+    cli.add_argument("--heat_class", metavar="NAME", help="class of the heat-maps (default: the most probable anomaly)")
+    cli.add_argument("--boxes", metavar="JSON", help="caption file with regions, to measure the heat-maps by")
+    cli.add_argument("--batch_size", type=int, metavar="N", help="runs at once (default: solver.test.batch_size)")
+    cli.add_argument("--no_page", action="store_true", help="write no pages")
+    return cli
+
+
+def run(args):
+    """Detect; returns 0, or 1 if some video could not be read or shown."""
+    videos = find_videos(args.videos)
+    check_numbers(args)
+    results, measured = former_results(args.out), {}
+    make_writable(args.out, "--out")
+    setup_logging()
+    options = parse_overrides(args.cfg_options)
+    model = init_anomaly_detector(args.config, args.checkpoint, args.device, options=options)
+    check_heat_class(args, model)
+    boxes = read_boxes(args.boxes, model)
+    failures = {}
+    for number, video in enumerate(videos, 1):
+        try:
+            found = detect_anomaly(
+                model,
+                video,
+                stride=args.stride,
+                threshold=args.threshold,
+                sigma=args.smooth,
+                batch_size=args.batch_size,
+                progress=f"{number}/{len(videos)} {video.name}",
+            )
+        except (VideoError, OSError) as error:
+            failures[video] = error
+            LOGGER.error("%s", error)
+            continue
+        results[video.stem] = [{key: e[key] for key in ("segment", "label", "score")} for e in found.intervals]
+        write_tables(args.out, results)
+        LOGGER.info("%s: %s", video, summary(found))
+        for what, problem in show(model, found, args, boxes.get(video.stem), measured).items():
+            failures[video] = problem
+            LOGGER.error("%s: no %s: %s", video, what, problem)
+    if failures:
+        names = ", ".join(str(video) for video in failures)
+        LOGGER.error("%d of %d videos failed: %s", len(failures), len(videos), names)
+    return 1 if failures else 0
+
+
+def main(argv=None):
+    """Run the command; returns its exit code."""
+    return command(parser(), run, argv)
+
+
+def check_numbers(args):
+    """ValueError, naming the option, for a number that makes no sense."""
+    lowest = {"stride": 1, "batch_size": 1, "heat_maps": 0, "smooth": 0, "threshold": 0}
+    for name, least in lowest.items():
+        value = getattr(args, name)
+        if value is not None and not least <= value < float("inf"):
+            raise ValueError(f"--{name} {value} must be a number of at least {least}")
+    if args.threshold > 1:
+        raise ValueError(f"--threshold {args.threshold} must be a number from 0 to 1, as scores are")
+
+
+def check_heat_class(args, model):
+    """KeyError for a class of heat-maps that the model does not have, ValueError for a model without heat-maps."""
+    if (args.heat_maps or args.boxes) and not hasattr(model.model, "heat_map"):
+        raise ValueError(f"--heat_maps, --boxes: the model {model.cfg.model.type} has no heat-maps")
+    classes = model.model.classes
+    if args.heat_class is not None and normal_label(args.heat_class, classes, needed=False) is None:
+        raise KeyError(
+            f"--heat_class {args.heat_class!r}: no such class; {nearest(args.heat_class, classes, every=True)}"
+        )
+
+
+def read_boxes(path, model):
+    """{video: arguments of `localise`} of the caption file `path`, read as the config reads those of the training.
+
+    The class is that of the video where the model has it.
+    """
+    if path is None:
+        return {}
+    train = model.cfg.dataset.get("train", {})
+    options = {key: train[key] for key in ("frame_base", "on_bad_box") if key in train}
+    mode = {key: train[key] for key in ("enabled_mode", "open_end") if key in train}
+    found = {}
+    for record in read_captions(path, **options)[0]:
+        label = normal_label(record.category or "", model.model.classes, needed=False)
+        name = None if label is None else model.model.classes[label]
+        own = found.setdefault(bare_name(record.path), {"regions": [], "name": name, **mode})
+        own["regions"] += record.regions
+    return found
+
+
+def summary(found):
+    """What one line says of a video."""
+    peak, seconds = int(found.scores.argmax()), found.edges_sec
+    text = f"{len(found.scores)} frames of {found.duration:.1f} s looked at, {len(found.intervals)} intervals"
+    return f"{text}, highest score {found.scores[peak]:.2f} at {seconds[peak]:.1f} s, most like {found.label}"
+
+
+def show(model, found, args, boxes=None, measured=None):
+    """Write scores, picture, heat-maps and page of one video; returns what went wrong: {what: error}.
+
+    Args:
+        boxes: arguments of `localise`; its numbers are added to `measured`, {video: numbers}.
+    """
+    problems, heats = {}, []
+
+    def scores():
+        write_json(args.out / f"{found.video.stem}.scores.json", as_json(found, heats))
+
+    steps = {"heat-maps": lambda: heats.extend(write_heats(model, found, args)), "scores": scores}
+    steps["picture"] = lambda: write_curve(found, args)
+    if boxes is not None:
+        steps["localisation"] = lambda: measure(model, found, args, boxes, measured)
+    if not args.no_page:
+        steps["page"] = lambda: write_player(found, heats, args)
+    for what, write in steps.items():
+        try:
+            write()
+        except (ValueError, OSError) as error:
+            problems[what] = error
+    return problems
+
+
+def as_json(found, heats):
+    """What is known of a video, as plain values."""
+    return {
+        "video": found.video.name,
+        "fps": found.fps,
+        "duration_sec": found.duration,
+        "stride": found.stride,
+        "class": found.label,
+        "class_probabilities": found.class_probabilities,
+        "threshold": found.threshold,
+        "intervals": found.intervals,
+        "classes": found.classes,
+        "rows": {
+            "start_sec": found.edges_sec[:-1].tolist(),
+            "score": found.scores.tolist(),
+            "probabilities": found.probabilities.tolist(),
+        },
+        "heat_maps": heats,
+    }
+
+
+def measure(model, found, args, boxes, measured):
+    """Add the numbers of one video to `measured` and write all of them."""
+    boxes = {**boxes, "name": args.heat_class or boxes["name"]}
+    measured[found.video.stem] = localise(model, found, **boxes)
+    LOGGER.info("%s: heat-maps and boxes: %s", found.video, measured[found.video.stem])
+    write_json(args.out / "localisation.json", {"all": over_videos(list(measured.values())), "videos": measured})
+
+
+def write_heats(model, found, args):
+    """Draw the heat-maps of one video and tell of each."""
+    if not args.heat_maps:
+        return
+    name, folder = args.heat_class or found.label, Path("heat_maps") / found.video.stem
+    for heat in heat_frames(model, found, args.heat_maps, name):
+        file = folder / f"frame_{heat.frame:06d}.png"
+        text = f"{name} at {heat.sec:.1f} s, score {heat.score:.2f}"
+        draw_heat_frame(args.out / file, heat.image, heat.heat, box=heat.box, title=f"{found.video.stem}: {text}")
+        box = None if heat.box is None else heat.box.tolist()
+        place = {"file": file.as_posix(), "frame": heat.frame, "sec": heat.sec, "score": heat.score}
+        yield {**place, "class": name, "box": box, "text": text}
+
+
+def write_curve(found, args):
+    """Draw the score of one video along time."""
+    draw_score_curve(
+        args.out / f"{found.video.stem}.png",
+        found.scores,
+        found.edges_sec,
+        found=[entry["segment"] for entry in found.intervals],
+        threshold=found.threshold,
+        title=found.video.stem,
+    )
+
+
+def write_player(found, heats, args):
+    """Write the page of one video."""
+    write_page(
+        args.out / f"{found.video.stem}.html",
+        playable(found.video, folder=args.out),
+        found.intervals,
+        duration=found.duration,
+        name=found.video.name,
+        threshold=found.threshold,
+        curve=(CURVE, found.edges_sec, found.scores),
+        pictures=[(heat["sec"], heat["text"], (args.out / heat["file"]).read_bytes()) for heat in heats],
+    )

@@ -1,0 +1,160 @@
+"""Regions of a caption file: captions, keyframes and boxes, checked."""
+
+from dataclasses import replace
+from numbers import Real
+
+from .caption_records import Keyframe, Region
+from .caption_report import ReadReport
+
+TOLERANCE = 1e-3  # by which a box may reach out of the frame and is clipped without a word
+ON_BAD_BOX = ("error", "drop")
+
+
+class RegionReader:
+    """Reads regions and counts in `report` (a ReadReport) what it repairs.
+
+    Args:
+        frame_base: number of a video's first frame in the file.
+        on_bad_box: of a box without area: "error", or "drop" its keyframe; one that is not enabled still ends the life
+            there, with the box of the keyframe before it.
+    """
+
+    def __init__(self, *, frame_base=0, on_bad_box="error"):
+        self.report, self.frame_base, self.on_bad_box = ReadReport(), frame_base, on_bad_box
+
+    def described(self, items):
+        """Regions as objects: caption, keyframes, and perhaps start_frame and end_frame."""
+        regions = []
+        for number, item in enumerate(items_of("regions", items)):
+            where = f"region {number}"
+            if not isinstance(item, dict):
+                raise ValueError(f"{where}: an object is expected, not {shown(item)}")
+            start, end = (self._frame(f"{where}: {key}", item.get(key)) for key in ("start_frame", "end_frame"))
+            if start is not None and end is not None and start > end:
+                raise ValueError(f"{where}: start_frame {start} is after end_frame {end}")
+            caption = text_of(f"{where}: caption", item.get("caption", item.get("Caption")))
+            keyframes = self._keyframes(where, item.get("keyframes"), closed=end is not None)
+            regions.append(self._region(caption, start, end, keyframes))
+        return tuple(regions)
+
+    def paired(self, captions, boxes):
+        """Regions as a list of captions and a list of lists of boxes, which are paired by their places."""
+        captions = [text_of(f"region_captions {number}", text)
+                    for number, text in enumerate(items_of("region_captions", captions))]  # fmt: skip
+        boxes = [self._keyframes(f"box_infos {number}", own, closed=False)
+                 for number, own in enumerate(items_of("box_infos", boxes))]  # fmt: skip
+        while len(boxes) > len(captions) and not boxes[-1]:
+            boxes.pop()  # [[]] is how a video without boxes may be written
+        if len(boxes) != len(captions):
+            self.report.unequal_lists += 1
+        count = max(len(boxes), len(captions))
+        captions += [""] * (count - len(captions))
+        boxes += [()] * (count - len(boxes))
+        return tuple(self._region(text, None, None, own) for text, own in zip(captions, boxes, strict=True))
+
+    def _region(self, caption, start, end, keyframes):
+        self.report.empty_region_captions += not caption
+        return Region(caption, start, end, keyframes)
+
+    def _keyframes(self, where, items, *, closed):
+        """Keyframes rising in frame. Without any word of `enabled` and of an end, the last one ends the region."""
+        found, said = {}, False
+        for number, item in enumerate(items_of(f"{where}: keyframes", items)):
+            place = f"{where}: keyframe {number}"
+            if not isinstance(item, dict):
+                raise ValueError(f"{place}: an object is expected, not {shown(item)}")
+            frame, enabled = self._frame(f"{place}: frame", item.get("frame")), item.get("enabled")
+            if frame is None:
+                raise ValueError(f"{place}: there is no 'frame'")
+            if enabled is not None and not isinstance(enabled, bool):
+                raise ValueError(f"{place}: enabled {shown(enabled)} is neither true nor false")
+            said = said or enabled is not None
+            box = self._box(f"{place}: bbox", item.get("bbox", item.get("box")))
+            if box is not None or (enabled is False and frame not in found):
+                self.report.repeated_keyframes += frame in found
+                found[frame] = Keyframe(frame, box, enabled is None or enabled)
+        keyframes = _with_boxes(found)
+        if keyframes:
+            pattern = "".join("FT"[keyframe.enabled] for keyframe in keyframes)
+            self.report.patterns[pattern if said else f"({pattern})"] += 1
+        if keyframes and not said and not closed:
+            last = keyframes[-1]
+            keyframes[-1] = Keyframe(last.frame, last.box, False)
+        return tuple(keyframes)
+
+    def _frame(self, where, value):
+        """A frame number from 0, or None for None."""
+        if value is None:
+            return None
+        if not finite(value) or value != int(value):
+            raise ValueError(f"{where} {shown(value)} is not a whole number of a frame")
+        if value < self.frame_base:
+            raise ValueError(f"{where} {shown(value)} is before the first frame, which is {self.frame_base}")
+        return int(value) - self.frame_base
+
+    def _box(self, where, value):
+        """A box clipped to the frame, or None for one that is dropped."""
+        if not isinstance(value, list) or len(value) != 4 or not all(map(finite, value)):
+            raise ValueError(f"{where} {shown(value)} is not a list of four numbers x1, y1, x2, y2")
+        overshoot = max(-min(value), max(value) - 1)
+        if overshoot > TOLERANCE:
+            raise ValueError(f"{where} {shown(value)} reaches out of the frame; {_guess(value)}")
+        x1, y1, x2, y2 = (min(max(float(number), 0.0), 1.0) for number in value)
+        if x2 <= x1 or y2 <= y1:
+            if self.on_bad_box == "drop":
+                self.report.dropped_boxes += 1
+                return None
+            raise ValueError(f"{where} {shown(value)} has no area; x1, y1, x2, y2 are expected; see on_bad_box")
+        self.report.clipped_boxes += overshoot > 0
+        return x1, y1, x2, y2
+
+
+def _with_boxes(found):
+    """Keyframes rising in frame, of {frame: keyframe}; one without a box takes that of the life it ends, or goes."""
+    keyframes = []
+    for frame in sorted(found):
+        keyframe = found[frame]
+        if keyframe.box is None:
+            if not keyframes or not keyframes[-1].enabled:
+                continue
+            keyframe = replace(keyframe, box=keyframes[-1].box)
+        keyframes.append(keyframe)
+    return keyframes
+
+
+def _guess(box):
+    """What a box out of the frame may be meant as."""
+    if max(box) > 100:
+        return "is it in pixels? shares of width and height are expected"
+    if max(box) > 2:
+        return "is it in percent? shares of width and height are expected"
+    return "is it x, y, width, height? x1, y1, x2, y2 are expected"
+
+
+def items_of(where, value):
+    """A list, or an empty one for None; ValueError for anything else."""
+    if value is None:
+        return []
+    if not isinstance(value, list):
+        raise ValueError(f"{where}: a list is expected, not {shown(value)}")
+    return value
+
+
+def text_of(where, value):
+    """A text without blanks at its ends, "" for None; ValueError for anything else."""
+    if value is None:
+        return ""
+    if not isinstance(value, str):
+        raise ValueError(f"{where} {shown(value)} is not a text")
+    return value.strip()
+
+
+def finite(value):
+    """Is it a finite number, and none beyond what a float counts exactly?"""
+    return isinstance(value, Real) and not isinstance(value, bool) and abs(value) < 2**53
+
+
+def shown(value):
+    """A value in a message, cut short."""
+    text = repr(value)
+    return text if len(text) <= 80 else f"{text[:77]}..."

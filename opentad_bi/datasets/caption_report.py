@@ -1,0 +1,95 @@
+"""What a caption file held, in numbers."""
+
+from collections import Counter
+from dataclasses import asdict, dataclass, field
+
+from ..ops.captions import caption_key
+from .caption_texts import has_chinese
+
+
+@dataclass
+class ReadReport:
+    """Counts of what was read, and of what was repaired or left out.
+
+    Args:
+        files, entries: read.
+        videos: entries that became records, segments of one file each by itself.
+        skipped: {reason: entries left out}.
+        regions, boxed_regions, keyframes: of the records.
+        patterns: {pattern: regions}, a T or F for every keyframe as it is enabled or not; in brackets, where no
+            keyframe of the region said so.
+        unequal_lists: entries with more captions than lists of boxes, or fewer.
+        empty_captions, empty_region_captions: texts without a letter.
+        clipped_boxes: boxes that reached out of the frame by a rounding error.
+        dropped_boxes: boxes without area that were left out.
+        repeated_keyframes: keyframes that another one of the same frame replaced.
+        abnormal, captions, distinct_captions, non_ascii_captions, chinese_captions: of the records.
+        region_captions, distinct_region_captions, chinese_region_captions: likewise.
+        translated: captions replaced by the caption map.
+    """
+
+    files: int = 0
+    entries: int = 0
+    videos: int = 0
+    skipped: Counter = field(default_factory=Counter)
+    regions: int = 0
+    boxed_regions: int = 0
+    keyframes: int = 0
+    patterns: Counter = field(default_factory=Counter)
+    unequal_lists: int = 0
+    empty_captions: int = 0
+    empty_region_captions: int = 0
+    clipped_boxes: int = 0
+    dropped_boxes: int = 0
+    repeated_keyframes: int = 0
+    abnormal: int = 0
+    captions: int = 0
+    distinct_captions: int = 0
+    non_ascii_captions: int = 0
+    chinese_captions: int = 0
+    region_captions: int = 0
+    distinct_region_captions: int = 0
+    chinese_region_captions: int = 0
+    translated: int = 0
+
+    @property
+    def duplicate_share(self):
+        """Share of captions that another video has too, counted once less for each distinct one."""
+        return 1 - self.distinct_captions / self.captions if self.captions else 0.0
+
+    def add(self, other):
+        """Take in the counts of another report."""
+        for name, value in vars(other).items():
+            setattr(self, name, getattr(self, name) + value)
+
+    def count(self, records):
+        """Set what follows from the records alone."""
+        captions = [record.caption for record in records if record.caption]
+        regions = [region for record in records for region in record.regions]
+        texts = [region.caption for region in regions if region.caption]
+        self.videos, self.abnormal = len(records), sum(record.abnormal for record in records)
+        self.regions = len(regions)
+        self.boxed_regions = sum(bool(region.keyframes) for region in regions)
+        self.keyframes = sum(len(region.keyframes) for region in regions)
+        self.captions, self.distinct_captions = len(captions), len(set(map(caption_key, captions)))
+        self.non_ascii_captions = sum(not text.isascii() for text in captions)
+        self.chinese_captions = sum(map(has_chinese, captions))
+        self.region_captions, self.distinct_region_captions = len(texts), len(set(map(caption_key, texts)))
+        self.chinese_region_captions = sum(map(has_chinese, texts))
+
+    def as_dict(self):
+        """All counts as JSON takes them, the most frequent reason and pattern first."""
+        ordered = {key: dict(value.most_common()) if isinstance(value, Counter) else value
+                   for key, value in asdict(self).items()}  # fmt: skip
+        return {**ordered, "duplicate_share": round(self.duplicate_share, 4)}
+
+    def __str__(self):
+        parts = [f"{self.videos} videos ({self.abnormal} abnormal) of {self.entries} entries"]
+        parts.append(f"{self.regions} regions ({self.boxed_regions} with boxes), {self.keyframes} keyframes")
+        parts.append(f"{self.captions} captions ({self.distinct_captions} distinct)")
+        names = ("unequal_lists", "empty_captions", "empty_region_captions", "non_ascii_captions", "chinese_captions",
+                 "chinese_region_captions", "translated", "clipped_boxes", "dropped_boxes",
+                 "repeated_keyframes")  # fmt: skip
+        parts += [f"{getattr(self, name)} {name.replace('_', ' ')}" for name in names if getattr(self, name)]
+        parts += [f"{count} skipped: {reason}" for reason, count in self.skipped.most_common()]
+        return "; ".join(parts)

@@ -1,0 +1,94 @@
+"""Where a heat-map points: its box, and how that meets annotated boxes.
+
+N frames, h x w grid of patches, H x W pixels; boxes are xyxy as shares of width and height
+"""
+
+import numpy as np
+
+from ..utils.optional import require
+
+WHOLE = 0.95  # share of the picture from which on a box tells no place
+
+
+def enlarge(maps, height, width):
+    """Bilinear interpolation.  (N, h, w) -> float32 (N, height, width)"""
+    import torch  # evaluation runs without it
+    from torch.nn import functional as F
+
+    maps = torch.as_tensor(np.asarray(maps), dtype=torch.float32)[:, None]
+    return F.interpolate(maps, (height, width), mode="bilinear", align_corners=False)[:, 0].numpy()
+
+
+def unit_range(maps):
+    """Values of all maps brought to 0..1 by one minimum and one maximum; 0 where all are equal.  Any shape."""
+    maps = np.asarray(maps, dtype=np.float32)
+    low, high = maps.min(), maps.max()
+    return (maps - low) / (high - low) if high > low else np.zeros_like(maps)
+
+
+def heat_box(heat, share=0.5):
+    """Box of the largest connected part above `share` of the maximum.
+
+    Args:
+        heat: (H, W), at least 0.
+    Returns:
+        (4,) float64 xyxy in 0..1, or None where nothing is above 0.
+    """
+    heat = np.asarray(heat)
+    if not heat.max() > 0:
+        return None
+    image = require("scipy.ndimage", "scipy")
+    parts, _ = image.label(heat > share * heat.max())
+    largest = np.bincount(parts.ravel())[1:].argmax()
+    rows, columns = image.find_objects(parts)[largest]
+    (height, width) = heat.shape
+    return np.array([columns.start / width, rows.start / height, columns.stop / width, rows.stop / height])
+
+
+def peak_inside(heat, box):
+    """Does the middle of the hottest pixel lie in the box?  (H, W), (4,) -> bool"""
+    heat = np.asarray(heat)
+    row, column = np.unravel_index(heat.argmax(), heat.shape)
+    x, y = (column + 0.5) / heat.shape[1], (row + 0.5) / heat.shape[0]
+    return bool(box[0] <= x <= box[2] and box[1] <= y <= box[3])
+
+
+def box_iou(first, second):
+    """Intersection over union of boxes.  (..., 4), (..., 4) -> (...)"""
+    first, second = np.asarray(first, dtype=np.float64), np.asarray(second, dtype=np.float64)
+    low, high = np.maximum(first[..., :2], second[..., :2]), np.minimum(first[..., 2:], second[..., 2:])
+    shared = (high - low).clip(0).prod(-1)
+    union = (first[..., 2:] - first[..., :2]).prod(-1) + (second[..., 2:] - second[..., :2]).prod(-1) - shared
+    return np.where(union > 0, shared / np.where(union > 0, union, 1), 0.0)
+
+
+def localisation(heats, boxes):
+    """How well heat-maps find the annotated boxes of their frames.
+
+    Args:
+        heats: N maps (H, W), at least 0, one after the other; a frame with several boxes comes several times.
+        boxes: (N, 4) xyxy in 0..1. Those that cover nearly the whole picture tell no place and are left out.
+    Returns:
+        {"boxes": number, "pointing": share of maps whose maximum lies in the box, "iou": mean intersection over union
+        with the box of the map, "iou50": share of at least 0.5}; the number alone where it is 0.
+    """
+    ious, hits = [], []
+    for heat, box in zip(heats, np.asarray(boxes, dtype=np.float64).reshape(-1, 4), strict=True):
+        if (box[2:] - box[:2]).prod() < WHOLE:
+            own = heat_box(heat)
+            ious.append(0.0 if own is None else float(box_iou(own, box)))
+            hits.append(own is not None and peak_inside(heat, box))
+    if not ious:
+        return {"boxes": 0}
+    at_half = float(np.mean(np.array(ious) >= 0.5))
+    return {"boxes": len(ious), "pointing": float(np.mean(hits)), "iou": float(np.mean(ious)), "iou50": at_half}
+
+
+def over_videos(numbers):
+    """Numbers of several videos together, every box counting the same: [{"boxes", ...}] -> {"boxes", ...}"""
+    total = sum(own["boxes"] for own in numbers)
+    known = [own for own in numbers if own["boxes"]]
+    means = {
+        key: sum(own["boxes"] * own[key] for own in known) / total for key in ("pointing", "iou", "iou50") if total
+    }
+    return {"boxes": total, **means}

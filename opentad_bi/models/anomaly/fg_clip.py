@@ -1,0 +1,267 @@
+"""A CLIP model of videos and of regions in them, whose texts score frames for anomalies."""
+
+import math
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from ...ops.captions import caption_number
+from ...ops.scores import RowScores
+from ...ops.video_names import normal_label
+from ...registry import MODELS, nearest
+from ...utils.arguments import check_choice, check_count, check_number
+from ...utils.distributed import gather_rows
+from ...utils.logging import LOGGER
+from ...utils.verdicts import judge
+from ..clip.loading import load_clip
+from ..losses.contrast import DUPLICATES, Columns, symmetric_contrast
+from ..losses.feature_queue import FeatureQueue
+from .long_text import CaptionEncoder
+from .memory import training_bytes
+from .text_bank import TextBank
+from .video_encoder import BLOCK, VIDEO, VideoEncoder
+
+# B videos, T frames, S side in pixels, K regions of all videos, C classes, h x w grid of patches, P = h * w
+# E width of the joint space
+
+LARGEST = math.log(100)  # logit scales
+GLOBAL, REGION = PARTS = ("global", "region")
+REGION_KEYS = ("boxes", "box_mask", "region_video", "region_captions")
+VISUAL_KEYS = ("inputs", "valid", "boxes", "box_mask", "region_video")
+
+
+@MODELS.register_module()
+class FGCLIP(nn.Module):
+    """Contrast of videos with captions and of regions with theirs (FG-CLIP, Xie et al., ICML 2025, over time).
+
+    Both towers train. Frames are scored by their cosines with texts of the classes.
+
+    A batch is {"inputs": uint8 (B, T, 3, S, S) RGB, "valid": bool (B, T), "captions": B texts, "boxes": float32
+    (K, T, 4) xyxy in 0..1, "box_mask": bool (K, T), "region_video": int64 (K,), "region_captions": K texts, "labels":
+    int64 (B,)}; K may be 0.
+
+    Args:
+        clip: arguments of `load_clip`: dict(model, pretrained, quick_gelu).
+        classes: names by label.
+        normal_class: the class that is no anomaly.
+        prompts: {class: [text, ...]}, or a JSON file of that form; a class without any gets `template`.
+        template: text of a class, its name in the place of {}.
+        global_feature: config of the pooling over frames; None: the mean.
+        frames: most frames of a video to learn from, for a pooling that needs to know.
+        region_weight: factor of the loss of regions; with 0 they are left out.
+        duplicates: of captions that say the same, see `symmetric_contrast`.
+        bank: are the texts of other classes hard negatives, more to choose from for videos and for regions?
+        queue: pairs of former batches that are more to choose from; 0: none.
+        queue_warmup: batches before the queue is used.
+        dense: how patches are read, "value" or "full", see `DenseEncoder`.
+        frame_chunk: most frames in one pass of the tower; None: all.
+        recompute: None, "block" or "video", see `VideoEncoder`; captions are computed again block by block.
+        context_length: tokens of a caption of a video: 77, or 248 with stretched positions; None: the tower's.
+        top: patches whose mean is the score of the regions of a frame.
+        region_score: share of that in the score of the frame.
+    Attributes:
+        watched: numbers of the last forward: loss of guessing and share of right first ranks, of both contrasts, and
+            the contrast of regions before its factor.
+        idle: {"global", "region"}: batches so far that had nothing to choose from.
+    """
+
+    open_vocabulary = True
+
+    def __init__(
+        self,
+        clip,
+        classes,
+        *,
+        normal_class="Normal",
+        prompts=None,
+        template="{}",
+        global_feature=None,
+        frames=None,
+        region_weight=0.1,
+        duplicates="exclude",
+        bank=False,
+        queue=0,
+        queue_warmup=200,
+        dense="value",
+        frame_chunk=None,
+        recompute=None,
+        context_length=None,
+        top=3,
+        region_score=0.0,
+    ):
+        super().__init__()
+        self.classes = [str(name) for name in classes]
+        self.normal = normal_label(normal_class, self.classes)
+        self.region_weight = check_number("region_weight", region_weight)
+        self.duplicates = check_choice("duplicates", duplicates, DUPLICATES)
+        self.top, self.region_score = check_count("top", top), check_number("region_score", region_score)
+        if region_score > 1:
+            raise ValueError(f"region_score {region_score!r} must be a number from 0 to 1")
+        check_choice("recompute", recompute, (None, BLOCK, VIDEO))
+        loaded = load_clip(**clip)
+        self.clip_name, self.comes_trained = loaded.name, loaded.trained
+        self.vision = VideoEncoder(
+            loaded,
+            global_feature,
+            frames=check_count("frames", frames, optional=True),
+            dense=dense,
+            frame_chunk=frame_chunk,
+            recompute=recompute,
+        )
+        self.text = CaptionEncoder(loaded, context_length, checkpoint=recompute is not None)
+        self.text.comes_trained = loaded.trained
+        self.texts, self.bank = TextBank(self.classes, template, prompts), bank
+        sizes = {"size": check_count("queue", queue, lowest=0), "width": loaded.embed_dim}
+        warmup = check_count("queue_warmup", queue_warmup, lowest=0)
+        self.queues = nn.ModuleDict({name: FeatureQueue(**sizes, warmup=warmup) for name in PARTS if queue})
+        self.idle, self.watched = dict.fromkeys(PARTS, 0), {}
+
+    def forward(self, batch):
+        """Losses of a batch, {"global_loss": 0-d, "region_loss": 0-d}, over the rows of all processes.
+
+        Raises:
+            ValueError: one video, in training, with neither `bank` nor `queue`: nothing to choose from.
+        """
+        for scale in (self.vision.logit_scale, self.vision.region_scale):
+            scale.data.clamp_(max=LARGEST)  # not in the graph: no gradient would lead back from beyond
+        if not self.region_weight:
+            batch = {**batch, **{key: batch[key][:0] for key in REGION_KEYS}}
+        found, labels = self.features(batch), batch["labels"]
+        bank = self.texts(self.text) if self.bank else None
+        whole = self._contrast(
+            GLOBAL, found["videos"], found["captions"], texts=batch["captions"], labels=labels, bank=bank
+        )
+        part = self._contrast(
+            REGION,
+            found["regions"],
+            found["region_captions"],
+            texts=batch["region_captions"],
+            labels=labels[batch["region_video"]],
+            bank=bank,
+        )
+        self.watched = {f"{name}_chance": of.chance for name, of in ((GLOBAL, whole), (REGION, part))}
+        self.watched |= {"global_top1": whole.top1, "region_top1": part.top1, "region_contrast": part.loss.detach()}
+        return {"global_loss": whole.loss, "region_loss": self.region_weight * part.loss}
+
+    def features(self, batch):
+        """Features of length 1, float32: {"videos", "captions": (B, E), "regions", "region_captions": (K, E)}."""
+        videos, regions = self.vision(*(batch[key] for key in VISUAL_KEYS))
+        found = {
+            "videos": videos,
+            "captions": self.text.encode(batch["captions"], long=True),
+            "regions": regions,
+            "region_captions": self.text.encode(batch["region_captions"]),
+        }
+        return {name: F.normalize(x.float(), dim=-1) for name, x in found.items()}
+
+    @torch.no_grad()
+    def predict(self, batch):
+        """One `RowScores` for each run of frames.
+
+        Args:
+            batch: `inputs` (B, T, 3, S, S) uint8, `valid` (B, T) bool, `meta`, and `labels` (B,) where they are known.
+        """
+        valid = batch["valid"]
+        rows = self.probabilities(batch["inputs"][valid]).cpu().split(valid.sum(1).tolist())
+        labels = batch["labels"].tolist() if "labels" in batch else [-1] * len(rows)
+        return [RowScores(*row) for row in zip(batch["meta"], labels, (p.numpy() for p in rows), strict=True)]
+
+    @torch.no_grad()
+    def probabilities(self, frames):
+        """Probabilities of the classes in each frame: (T, 3, S, S) uint8 -> (T, C) float32
+
+        With a `region_score` w they are (1 - w) of those of the whole frame and w of the mean over its `top` patches
+        with the least probability of the normal class.
+        """
+        share = self.region_score
+        whole, cells = self.vision.frames(frames, cells=share > 0)
+        found = (1 - share) * self._softmax(whole, self.vision.logit_scale)
+        if cells is not None:
+            cells = self._softmax(cells, self.vision.region_scale)  # (T, P, C)
+            count = min(self.top, cells.shape[1])
+            least = cells[..., self.normal].topk(count, dim=1, largest=False).indices[..., None]
+            found = found + share * cells.gather(1, least.expand(-1, -1, cells.shape[2])).mean(1)
+        return found
+
+    @torch.no_grad()
+    def heat_map(self, frames, name):
+        """Cosine of each patch and the texts of the class `name`: (T, 3, S, S) uint8 -> (T, h, w) float32
+
+        Raises:
+            KeyError: no such class; names the nearest.
+        """
+        label = normal_label(name, self.classes, needed=False)
+        if label is None:
+            raise KeyError(f"no class is called {name!r}; {nearest(name, self.classes, every=True)}")
+        _, cells = self.vision.frames(frames, cells=True)
+        with torch.autocast(cells.device.type, enabled=False):
+            found = F.normalize(cells, dim=-1) @ self.texts.kept(self.text)[label]
+        return found.unflatten(1, self.vision.tower.grid)
+
+    def branches(self):
+        """What steps with its own optimizer: the visual tower with the pooling and both scales, and the text tower."""
+        return {"vision": self.vision, "text": self.text}
+
+    def check_dataset(self, dataset):
+        """Raise a ValueError if the frames of `dataset` are not of the size that the tower takes."""
+        size, own = getattr(dataset, "size", None), self.vision.prepare.size
+        if size is not None and (size, size) != own:
+            raise ValueError(
+                f"the frames of the dataset have {size} x {size} pixels, but {self.clip_name} takes {own[0]} x {own[1]}"
+            )
+
+    @classmethod
+    def verdicts(cls, arguments, *, batch_size):
+        """Do batches of so many videos over all processes have negatives?  A list of one `Verdict`."""
+        options = [f"{name}={arguments[name]!r}" for name in ("bank", "queue") if arguments.get(name)]
+        captions = videos = batch_size + arguments.get("queue", 0)  # to choose from, once the queue is full
+        captions += max(0, len(arguments.get("classes") or ()) - 1) if arguments.get("bank") else 0
+        chance = f"ln {captions}" if captions == videos else f"(ln {captions} + ln {videos}) / 2"
+        more = f", more of them by {' and '.join(options)}" if options else ""
+        told = f"a video has {batch_size - 1} others as negatives{more}; guessing has the loss {chance} = "
+        told += f"{math.log(captions * videos) / 2:.3f}"
+        alone = "one video has nothing to be told from: its loss is 0" if batch_size < 2 and not options else ""
+        cure = "solver.train.batch_size of 2 or more, model.bank=True or model.queue=128; accumulation adds none"
+        return [judge("negatives", told, error=alone, cure=cure)]
+
+    def training_bytes(self, videos, frames, half):
+        """Bytes that a training step takes, by what they are for, see `memory.training_bytes`."""
+        return training_bytes(self, videos, frames, half)
+
+    def _softmax(self, features, scale):
+        """(..., E) -> (..., C)"""
+        with torch.autocast(features.device.type, enabled=False):
+            cosines = F.normalize(features, dim=-1) @ self.texts.kept(self.text).T
+            return (scale.clamp(max=LARGEST).exp() * cosines).softmax(-1)
+
+    def _contrast(self, name, first, second, *, texts, labels, bank):
+        """The `Contrast` of visual features and their texts over the rows of all processes."""
+        numbers = [caption_number(text) for text in texts]
+        numbers = torch.tensor(numbers, dtype=torch.int64, device=labels.device)
+        first, second, numbers, labels = (gather_rows(x) for x in (first, second, numbers, labels))
+        queue = self.queues[name] if self.queues else None
+        more_first, more_second = ([], []) if queue is None else queue.columns(numbers)
+        if bank is not None:
+            others = labels[:, None] != torch.arange(len(bank), device=labels.device)
+            more_second = [*more_second, Columns(bank, others)]
+        if name == GLOBAL and self.training and len(first) < 2 and not self.queues and bank is None:
+            raise ValueError(
+                f"a batch of {len(first)} video has no negatives: its loss is 0 and nothing learns, however many "
+                "batches are accumulated; take solver.train.batch_size of 2 or more, or model.bank=True, or "
+                "model.queue=128"
+            )
+        scale = (self.vision.logit_scale if name == GLOBAL else self.vision.region_scale).exp()
+        more = {"more_first": more_first, "more_second": more_second}
+        found = symmetric_contrast(first, second, scale, numbers, duplicates=self.duplicates, **more)
+        if queue is not None and self.training:
+            queue.push(first, second, numbers)
+        if (
+            name == GLOBAL or self.region_weight
+        ) and found.chance == 0:  # a single pair, or captions that all say the same
+            if not self.idle[name]:
+                LOGGER.warning(
+                    "a batch with %d %s pairs has no negatives: that loss is 0 (told once)", len(first), name
+                )
+            self.idle[name] += 1
+        return found

@@ -1,0 +1,73 @@
+"""Symmetric contrast of pairs (InfoNCE, van den Oord et al., 2018; CLIP, Radford et al., ICML 2021)."""
+
+import math
+from typing import NamedTuple
+
+import torch
+from torch.nn import functional as F
+
+# N pairs, M more columns, E width of the joint space
+
+EXCLUDE, SOFT = "exclude", "soft"
+DUPLICATES = (EXCLUDE, SOFT)
+
+
+class Contrast(NamedTuple):
+    """Args: loss; chance: loss of guessing among the columns; top1: share of first ranks that are right. All 0-d."""
+
+    loss: torch.Tensor
+    chance: torch.Tensor
+    top1: torch.Tensor
+
+
+class Columns(NamedTuple):
+    """More to choose from. Args: features: (M, E) of length 1; allowed: (N, M) bool, is it wrong for that anchor?"""
+
+    features: torch.Tensor
+    allowed: torch.Tensor
+
+
+def symmetric_contrast(first, second, scale, numbers, *, duplicates=EXCLUDE, more_second=(), more_first=()):
+    """Mean of the cross-entropies of finding each one's partner, in both directions, in float32.
+
+    Pairs with the same number say the same, so they are no negatives of each other: "exclude" leaves them out of the
+    denominators; "soft" shares the target evenly among them, less the entropy of that target, so that 0 is the least.
+
+    Args:
+        first, second: (N, E), of length 1; row i of one belongs to row i of the other.
+        scale: 0-d factor of the cosines.
+        numbers: (N,) int64.
+        duplicates: "exclude" or "soft".
+        more_second: list of `Columns` beside `second`, which anchors of `first` must not take.
+        more_first: list of `Columns` beside `first`.
+    Returns:
+        a `Contrast`; all zero, and connected to what was given, for N = 0.
+    """
+    with torch.autocast(first.device.type, enabled=False):
+        first, second, scale = first.float(), second.float(), scale.float()
+        if not len(first):
+            zero = 0.0 * scale + first.sum() + second.sum()
+            return Contrast(zero, zero.detach(), zero.detach())
+        same = numbers[:, None] == numbers
+        sides = (
+            _one_way(first, second, scale, same, duplicates, more_second),
+            _one_way(second, first, scale, same, duplicates, more_first),
+        )
+        return Contrast(*(torch.stack(numbers).mean() for numbers in zip(*sides, strict=True)))
+
+
+def _one_way(anchors, others, scale, same, duplicates, more):
+    """(loss, chance, top1) of finding the partner of each anchor."""
+    own = torch.eye(len(anchors), dtype=torch.bool, device=anchors.device)
+    right, allowed = (own, own | ~same) if duplicates == EXCLUDE else (same, torch.ones_like(own))
+    if more:
+        others = torch.cat([others, *(columns.features.float() for columns in more)])
+        allowed = torch.cat([allowed, *(columns.allowed for columns in more)], dim=1)
+        right = F.pad(right, (0, allowed.shape[1] - right.shape[1]))
+    logits = (scale * anchors @ others.T).masked_fill(~allowed, -math.inf)
+    entropy = right.sum(1).log()
+    loss = -logits.log_softmax(1).masked_fill(~right, 0).sum(1) / right.sum(1) - entropy
+    with torch.no_grad():
+        chance = allowed.sum(1).log() - entropy
+        top1 = right.gather(1, logits.argmax(1, keepdim=True)).float()
+    return loss.mean(), chance.mean(), top1.mean()

@@ -1,0 +1,112 @@
+"""Paint the frames of a surveillance scene: things before a still, noisy view of a street."""
+
+import cv2
+import numpy as np
+
+from .demo_surveillance_story import HEIGHT, WIDTH
+from .demo_surveillance_texts import RGB
+
+_CAMERAS = 4  # as many views as there are: what happens does not follow from where
+_NOISE, _FIELDS = 4.0, 24  # deviation of the noise in grey values; different fields of it
+_GREEN, _SKIN, _GLASS, _WHEEL, _SMOKE = (40, 190, 60), (205, 160, 130), (150, 185, 200), (25, 25, 25), (190, 190, 190)
+
+
+def paint(scene, rng, seed=0):
+    """Yield the frames of a `Scene`, uint8 (HEIGHT, WIDTH, 3) RGB each; `seed` is that of the cameras."""
+    view = _view(np.random.default_rng([seed, rng.integers(_CAMERAS)])) + int(rng.integers(-12, 13))
+    fields = rng.normal(0, _NOISE, (_FIELDS, HEIGHT, WIDTH, 3)).round().astype(np.int16)
+    paths = [(track, *track.boxes_at(np.arange(scene.length))) for track in scene.tracks]
+    for frame in range(scene.length):
+        picture = view.copy()
+        for track, boxes, seen in paths:
+            if seen[frame]:
+                DRAWERS[track.shape](picture, boxes[frame], [RGB[name] for name in track.colours], rng)
+        noisy = picture + fields[rng.integers(_FIELDS)]
+        yield np.clip(noisy, 0, 255, out=noisy).astype(np.uint8)
+
+
+def _view(rng):
+    """A wall above a street, with smooth texture and a few still shapes.  int16 (HEIGHT, WIDTH, 3)"""
+    coarse = rng.normal(0, 7, (5, 8, 3)).astype(np.float32)
+    view = cv2.resize(coarse, (WIDTH, HEIGHT), interpolation=cv2.INTER_CUBIC)
+    wall = int(rng.integers(20, 32))
+    view[:wall] += rng.uniform(115, 150) * rng.normal(1, 0.03, 3)
+    view[wall:] += rng.uniform(85, 110) * rng.normal(1, 0.03, 3)
+    for _ in range(rng.integers(2, 5)):
+        left, width = rng.integers(0, WIDTH - 8), rng.integers(6, 16)
+        view[3 : wall - 3, left : left + width] += rng.uniform(-35, 35)
+    return view.astype(np.int16)
+
+
+def _fill(picture, left, top, right, bottom, colour):
+    cv2.rectangle(picture, (round(left), round(top)), (round(right) - 1, round(bottom) - 1), colour, -1)
+
+
+def _person(picture, box, colours, rng):
+    """A head, a body in the first colour, and legs that move."""
+    x1, y1, x2, y2 = box.tolist()
+    width, height, middle = x2 - x1, y2 - y1, (x1 + x2) / 2
+    cv2.circle(picture, (round(middle), round(y1 + 0.13 * height)), max(1, round(0.13 * height)), _SKIN, -1)
+    stride = width * rng.uniform(0.1, 0.4)
+    for side in (-1, 1):
+        _fill(picture, middle + side * stride - 1.5, y1 + 0.7 * height, middle + side * stride + 1.5, y2, _WHEEL)
+    _fill(picture, x1 + 0.1 * width, y1 + 0.26 * height, x2 - 0.1 * width, y1 + 0.75 * height, colours[0])
+
+
+def _car(picture, box, colours, rng):
+    """A body in the first colour with windows and wheels."""
+    x1, y1, x2, y2 = box.tolist()
+    width, height = x2 - x1, y2 - y1
+    _fill(picture, x1 + 0.2 * width, y1, x2 - 0.2 * width, y1 + 0.5 * height, colours[0])
+    _fill(picture, x1 + 0.27 * width, y1 + 0.12 * height, x2 - 0.27 * width, y1 + 0.4 * height, _GLASS)
+    _fill(picture, x1, y1 + 0.4 * height, x2, y1 + 0.85 * height, colours[0])
+    for at in (0.22, 0.78):
+        cv2.circle(picture, (round(x1 + at * width), round(y1 + 0.82 * height)), round(0.17 * height), _WHEEL, -1)
+
+
+def _wreck(picture, box, colours, rng):
+    """A car below puffs of smoke and sparks."""
+    x1, y1, x2, y2 = box.tolist()
+    width, height = x2 - x1, y2 - y1
+    _car(picture, np.array([x1, y1 + 0.3 * height, x2, y2]), colours, rng)
+    for at in (0.25, 0.5, 0.75):
+        puff = (round(x1 + (at + rng.uniform(-0.1, 0.1)) * width), round(y1 + rng.uniform(0.15, 0.35) * height))
+        cv2.circle(picture, puff, round(rng.uniform(0.12, 0.2) * height), _SMOKE, -1)
+    for _ in range(6):
+        spark = (round(rng.uniform(x1, x2 - 2)), round(rng.uniform(y1 + 0.3 * height, y2 - 2)))
+        cv2.circle(picture, spark, 1, (255, 235, 90), -1)
+
+
+def _fire(picture, box, colours, rng):
+    """Flickering orange and yellow tongues."""
+    x1, y1, x2, y2 = box.tolist()
+    for share, colour in ((1.0, (235, 90, 20)), (0.6, (250, 190, 40))):
+        reach = (y2 - y1) * share
+        xs = np.linspace(x1, x2, 8) * share + (1 - share) * (x1 + x2) / 2
+        tips = y2 - reach * rng.uniform(0.45, 1.0, 8)
+        tips[1::2] = y2 - reach * rng.uniform(0.2, 0.5, 4)
+        outline = np.stack([np.append(xs, [xs[-1], xs[0]]), np.append(tips, [y2, y2])], axis=1)
+        cv2.fillPoly(picture, [outline.round().astype(np.int32)], colour)
+
+
+def _fight(picture, box, colours, rng):
+    """Two people who shake against each other, in both colours, with arms between them."""
+    x1, y1, x2, y2 = box.tolist()
+    width, height = x2 - x1, y2 - y1
+    for n, colour in enumerate(colours):
+        left = x1 + width * (0.08 + 0.42 * n + rng.uniform(-0.08, 0.08))
+        _person(picture, np.array([left, y1 + rng.uniform(0, 0.12) * height, left + 0.42 * width, y2]), [colour], rng)
+    for _ in range(3):
+        ends = [(round(x1 + width * at), round(y1 + height * rng.uniform(0.1, 0.7))) for at in (0.2, 0.8)]
+        cv2.line(picture, *ends, _SKIN, 2)
+
+
+def _thief(picture, box, colours, rng):
+    """A person with a green box before the body."""
+    x1, y1, x2, y2 = box.tolist()
+    width, height = x2 - x1, y2 - y1
+    _person(picture, np.array([x1, y1, x1 + 0.5 * width, y2]), colours, rng)
+    _fill(picture, x1 + 0.42 * width, y1 + 0.3 * height, x2, y1 + 0.72 * height, _GREEN)
+
+
+DRAWERS = {"person": _person, "car": _car, "wreck": _wreck, "fire": _fire, "fight": _fight, "thief": _thief}

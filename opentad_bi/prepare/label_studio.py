@@ -1,0 +1,196 @@
+"""Captioned videos with boxes from a raw JSON export of Label Studio, in the list form that caption files have."""
+
+import logging
+import re
+from collections import Counter
+from numbers import Real
+from pathlib import Path
+from urllib.parse import parse_qs, unquote, urlsplit
+
+from ..ops.video_names import bare_name
+from ..utils.files import read_json, write_json
+from ..utils.wording import some
+
+log = logging.getLogger(__name__)
+TOLERANCE = 0.1  # percent by which a box may reach out of the frame
+DIGITS = 6  # of boxes
+_UPLOADED = re.compile(r"[0-9a-f]{8}-(?=.)")  # what Label Studio puts before the name of an uploaded file
+
+
+def import_tasks(tasks, *, video_key="video"):
+    """Turn tasks of Label Studio into entries of a caption file.
+
+    Percent become shares, frames count from 0. A text that belongs to a box is its caption, or else its labels are; the
+    other texts of a task are the caption of the video. A box whose last keyframe is enabled has no `end_frame`: it
+    lasts to the end of the video.
+
+    Args:
+        tasks: list of tasks, as Label Studio's export "JSON" has them.
+        video_key: name of the video in `data` of a task.
+    Returns:
+        list of entries, and a Counter: tasks, videos, unlabelled, several (annotations of one task, of which the last
+        is taken), regions, keyframes, rotated (boxes whose rotation is left out), uncaptioned (regions).
+    Raises:
+        ValueError: naming task, region and value; two tasks of one video.
+    """
+    if not isinstance(tasks, list) or not tasks:
+        raise ValueError("a list of tasks is expected; choose the format 'JSON' of Label Studio's export")
+    entries, counts, seen = [], Counter(tasks=len(tasks)), {}
+    for number, task in enumerate(tasks):
+        where = f"task {task.get('id', number)!r}" if isinstance(task, dict) else f"task {number}"
+        try:
+            entry = _entry(task, video_key, counts)
+        except ValueError as error:
+            raise ValueError(f"{where}: {error}") from error
+        if entry is None:
+            counts["unlabelled"] += 1
+            continue
+        if entry["f_path"] in seen:
+            raise ValueError(f"{where}: video {entry['f_path']!r} is that of {seen[entry['f_path']]} too")
+        seen[entry["f_path"]] = where
+        entries.append(entry)
+    counts["videos"] = len(entries)
+    return entries, counts
+
+
+def import_file(src, dst, *, video_key="video", overwrite=False):
+    """Write the entries of the export `src` to the caption file `dst`; returns the counts of `import_tasks`.
+
+    Raises:
+        FileExistsError, FileNotFoundError, ValueError: naming the file; nothing is written then.
+    """
+    src, dst = Path(src), Path(dst)
+    tasks = read_json(src, "export of Label Studio")
+    if dst.exists() and (not overwrite or dst.samefile(src)):
+        raise FileExistsError(f"{dst} exists; " + ("it is the export" if dst.samefile(src) else "say --overwrite"))
+    try:
+        entries, counts = import_tasks(tasks, video_key=video_key)
+    except ValueError as error:
+        raise ValueError(f"export of Label Studio {src}: {error}") from error
+    if not entries:
+        raise ValueError(f"export of Label Studio {src}: none of {counts['tasks']} tasks is annotated")
+    if silent := [bare_name(entry["f_path"]) for entry in entries if not entry["global_caption"]]:
+        log.warning("%d of %d videos have no caption: %s", len(silent), len(entries), some(silent))
+    write_json(dst, entries)
+    return counts
+
+
+def _entry(task, video_key, counts):
+    """The entry of one task, or None if it is not annotated."""
+    if not isinstance(task, dict) or not isinstance(task.get("data"), dict):
+        raise ValueError("an object with 'data' is expected")
+    data, results = task["data"], _results(task, counts)
+    if video_key not in data:
+        raise ValueError(f"data has no {video_key!r}; it has {', '.join(map(repr, data)) or 'nothing'}")
+    if not results:
+        return None
+    boxes = {r.get("id") or f"box {i}": r["value"] for i, r in enumerate(results) if r.get("type") == "videorectangle"}
+    texts, labels = {key: [] for key in (*boxes, None)}, {key: [] for key in (*boxes, None)}
+    for result in results:
+        key, value = result.get("id") if result.get("id") in boxes else None, result["value"]
+        if result.get("type") == "textarea":
+            texts[key] += _texts(value.get("text"))
+        if result.get("type") in ("labels", "videorectangle"):
+            labels[key] += [text for text in _texts(value.get("labels")) if text not in labels[key]]
+    regions = []
+    for number, (key, value) in enumerate(boxes.items()):
+        try:
+            regions.append(_region(value, " ".join(texts[key]) or ", ".join(labels[key]), counts))
+        except ValueError as error:
+            raise ValueError(f"region {number}: {error}") from error
+    frames, fps = _length(boxes.values())
+    caption = " ".join(texts[None]) or " ".join(_texts(data.get("caption")))
+    about = {"category": " ".join(_texts(data.get("category"))), "frames_count": frames, "fps": fps}
+    return {
+        "f_path": video_file(data[video_key]),
+        "global_caption": caption,
+        "bbox_info": regions,
+        **{key: value for key, value in about.items() if value},
+    }
+
+
+def _results(task, counts):
+    """The results of a task's last annotation that was not cancelled, or None."""
+    found = task.get("annotations", task.get("completions")) or []
+    if not isinstance(found, list) or not all(isinstance(one, dict) for one in found):
+        raise ValueError("annotations are not a list of objects")
+    found = [one for one in found if not one.get("was_cancelled")]
+    counts["several"] += len(found) > 1
+    results = (found[-1].get("result") if found else None) or []
+    if not isinstance(results, list):
+        raise ValueError(f"result {results!r} is not a list")
+    for number, result in enumerate(results):
+        if not isinstance(result, dict) or not isinstance(result.get("value", {}), dict):
+            raise ValueError(f"result {number} is not an object with a 'value'")
+        if not isinstance(result.get("id"), (str, int, type(None))):
+            raise ValueError(f"result {number}: id {result['id']!r} is neither a text nor a number")
+    return [{"value": {}, **result} for result in results]
+
+
+def _region(value, caption, counts):
+    """One region of a caption file."""
+    sequence = value.get("sequence")
+    if not isinstance(sequence, list) or not sequence:
+        raise ValueError("there is no 'sequence' of keyframes")
+    keyframes = {}
+    for number, item in enumerate(sequence):
+        if not isinstance(item, dict):
+            raise ValueError(f"keyframe {number} is not an object")
+        frame = item.get("frame")
+        if not _number(frame) or frame != int(frame) or frame < 1:
+            raise ValueError(f"keyframe {number}: frame {frame!r} is not a whole number from 1 on")
+        counts["rotated"] += bool(item.get("rotation"))
+        enabled = item.get("enabled", True)
+        if not isinstance(enabled, bool):
+            raise ValueError(f"keyframe {number}: enabled {enabled!r} is neither true nor false")
+        keyframes[int(frame) - 1] = {"bbox": _box(number, item), "enabled": enabled}
+    ordered = [{"frame": frame, **keyframes[frame]} for frame in sorted(keyframes)]
+    counts.update(regions=1, keyframes=len(ordered), uncaptioned=int(not caption))
+    end = {} if ordered[-1]["enabled"] else {"end_frame": ordered[-1]["frame"]}
+    return {"caption": caption, "start_frame": ordered[0]["frame"], **end, "keyframes": ordered}
+
+
+def _box(number, item):
+    """x, y, width, height in percent -> x1, y1, x2, y2 in shares."""
+    values = [item.get(key) for key in ("x", "y", "width", "height")]
+    if not all(map(_number, values)):
+        raise ValueError(f"keyframe {number}: x, y, width, height {values} are not four numbers")
+    x, y, width, height = values
+    corners = (x, y, x + width, y + height)
+    if min(corners) < -TOLERANCE or max(corners) > 100 + TOLERANCE or width <= 0 or height <= 0:
+        raise ValueError(f"keyframe {number}: x, y, width, height {values} are no box within 100 percent")
+    return [round(min(max(corner, 0.0), 100.0) / 100, DIGITS) for corner in corners]
+
+
+def video_file(text):
+    """The name of a video file in what Label Studio calls it: an address, a path, or an upload with a prefix."""
+    if not isinstance(text, str) or not text.strip():
+        raise ValueError(f"video {text!r} is not the name of a file")
+    parts = urlsplit(text.strip())
+    path = parse_qs(parts.query).get("d", [unquote(parts.path)])[0]
+    name = path.replace("\\", "/").rpartition("/")[2]
+    if not name:
+        raise ValueError(f"video {text!r} names no file")
+    return _UPLOADED.sub("", name, count=1) if _UPLOADED.match(name) else name
+
+
+def _length(values):
+    """(number of frames, frames per second) that the boxes of a video say, or None."""
+    for value in values:
+        frames, duration = value.get("framesCount"), value.get("duration")
+        if _number(frames) and frames > 0:
+            fps = round(frames / duration, 4) if _number(duration) and duration > 0 else 0
+            return int(frames), fps if _number(fps) and fps > 0 else None
+    return None, None
+
+
+def _texts(value):
+    """Texts of a text or a list of them, without blanks at the ends and without empty ones."""
+    values = [value] if isinstance(value, str) else value or []
+    if not isinstance(values, list) or not all(isinstance(text, str) for text in values):
+        raise ValueError(f"{value!r} is no text")
+    return [text.strip() for text in values if text.strip()]
+
+
+def _number(value):
+    return isinstance(value, Real) and not isinstance(value, bool) and abs(value) < 2**53

@@ -1,0 +1,58 @@
+"""One of two processes that train on their shares of the batches, see test_fg_clip_processes.py.
+
+Arguments: rank, file where the processes meet, configuration of the model, file for the result.
+"""
+
+import sys
+
+import torch
+import torch.distributed as dist
+from region_batches import build, make_batch
+from torch.nn.parallel import DistributedDataParallel
+
+OPTIONS = {"bank": True, "queue": 3, "queue_warmup": 1, "recompute": "video", "context_length": 248}
+OWNERS = [(0, 1, 0), (0, 3), ()]  # of the batches: regions in the first half, in both, in none
+
+
+def batches():
+    """Three batches of four videos."""
+    for seed, owners in enumerate(OWNERS):
+        batch = make_batch(owners=owners, seed=seed)
+        batch["captions"] = batch["captions"] if seed else ["a fire", "people walk", "A fire.", "rain"]
+        yield batch
+
+
+def share(batch, rank):
+    """The videos of a process and their regions: the first or the last two."""
+    here = batch["region_video"] // 2 == rank
+    picked = {key: batch[key][2 * rank : 2 * rank + 2] for key in ("inputs", "valid", "captions", "labels")}
+    picked |= {key: batch[key][here] for key in ("boxes", "box_mask")}
+    picked["region_video"] = batch["region_video"][here] - 2 * rank
+    picked["region_captions"] = [c for c, own in zip(batch["region_captions"], here.tolist(), strict=True) if own]
+    return picked
+
+
+def train(model, wrapped, rank=None):
+    """Steps on all batches, or on the share of that process; returns the losses."""
+    optimizer, seen = torch.optim.SGD(model.parameters(), lr=0.02), []
+    for batch in batches():
+        losses = wrapped(batch if rank is None else share(batch, rank))
+        optimizer.zero_grad()
+        sum(losses.values()).backward()
+        optimizer.step()
+        seen.append({name: loss.item() for name, loss in losses.items()})
+    return seen
+
+
+def main(rank, meeting, configuration, result):
+    """Train and write {"losses", "state"}."""
+    torch.set_num_threads(1)
+    dist.init_process_group("gloo", init_method=f"file://{meeting}", rank=int(rank), world_size=2)
+    model = build(configuration, **OPTIONS)
+    losses = train(model, DistributedDataParallel(model), int(rank))
+    torch.save({"losses": losses, "state": model.state_dict()}, result)
+    dist.destroy_process_group()
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

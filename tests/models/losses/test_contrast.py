@@ -1,0 +1,126 @@
+"""The contrast of pairs: plain InfoNCE where all differ, and what captions that say the same do to it."""
+
+import math
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch.nn import functional as F
+
+from opentad_bi.models.losses.contrast import Columns, symmetric_contrast
+
+SEEDS = st.integers(0, 9999)
+COUNTS = st.integers(1, 7)
+KEYS = st.lists(st.integers(0, 3), min_size=1, max_size=8)
+BOTH = pytest.mark.parametrize("duplicates", ["exclude", "soft"])
+
+
+def pairs(count, seed, width=5):
+    g = torch.Generator().manual_seed(seed)
+    return [F.normalize(torch.randn(count, width, generator=g, dtype=torch.float32), dim=1) for _ in range(2)]
+
+
+def contrast(first, second, keys, duplicates="exclude", scale=10.0, **more):
+    return symmetric_contrast(first, second, torch.tensor(scale), torch.tensor(keys), duplicates=duplicates, **more)
+
+
+@BOTH
+@given(count=COUNTS, seed=SEEDS)
+def test_where_all_differ_it_is_plain(duplicates, count, seed):
+    first, second = pairs(count, seed)
+    logits, goal = 10 * first @ second.T, torch.arange(count)
+    wanted = (F.cross_entropy(logits, goal) + F.cross_entropy(logits.T, goal)) / 2
+    found = contrast(first, second, list(range(count)), duplicates)
+    torch.testing.assert_close(found.loss, wanted)
+    assert found.chance.item() == pytest.approx(math.log(count), abs=1e-6)
+    top1 = ((logits.argmax(1) == goal).float().mean() + (logits.argmax(0) == goal).float().mean()) / 2
+    assert found.top1.item() == pytest.approx(top1.item())
+
+
+@given(count=COUNTS, seed=SEEDS)
+def test_where_all_say_the_same_nothing_is_left(count, seed):
+    first, second = (x.requires_grad_() for x in pairs(count, seed))
+    found = contrast(first, second, [7] * count)
+    assert found.loss == 0 and found.chance == 0 and found.top1 == 1
+    found.loss.backward()
+    assert first.grad.abs().max() == 0 and second.grad.abs().max() == 0
+
+
+@given(count=st.integers(2, 6), seed=SEEDS)
+def test_soft_is_zero_where_the_same_look_the_same(count, seed):
+    first, second = pairs(1, seed)
+    first, second = first.expand(count, -1), second.expand(count, -1)
+    assert contrast(first, second, [7] * count, "soft").loss.item() == pytest.approx(0, abs=1e-5)
+
+
+@BOTH
+@given(keys=KEYS, seed=SEEDS, data=st.data())
+def test_order_and_direction_do_not_matter(duplicates, keys, seed, data):
+    first, second = pairs(len(keys), seed)
+    found = contrast(first, second, keys, duplicates)
+    order = data.draw(st.permutations(range(len(keys))))
+    moved = contrast(first[order], second[order], [keys[i] for i in order], duplicates)
+    turned = contrast(second, first, keys, duplicates)
+    for other in (moved, turned):
+        for one, two in zip(found, other, strict=True):
+            torch.testing.assert_close(one, two, rtol=1e-4, atol=1e-5)
+    assert found.loss > -1e-5
+
+
+@BOTH
+@given(keys=KEYS, seed=SEEDS)
+def test_it_is_its_definition(duplicates, keys, seed):
+    first, second = pairs(len(keys), seed)
+    total = 0.0
+    for logits in (10 * first @ second.T, 10 * second @ first.T):
+        for i, row in enumerate(logits):
+            same = [j for j in range(len(keys)) if keys[j] == keys[i]]
+            if duplicates == "exclude":
+                taken, right = [j for j in range(len(keys)) if j == i or j not in same], [i]
+            else:
+                taken, right = list(range(len(keys))), same
+            shares = row[right] - row[taken].logsumexp(0)
+            total += -shares.mean().item() - math.log(len(right))
+    assert contrast(first, second, keys, duplicates).loss.item() == pytest.approx(total / 2 / len(keys), abs=1e-4)
+
+
+@BOTH
+@given(keys=KEYS, seed=SEEDS, extra=st.integers(1, 5), data=st.data())
+def test_more_columns_are_more_negatives(duplicates, keys, seed, extra, data):
+    first, second = pairs(len(keys), seed)
+    g = torch.Generator().manual_seed(seed)
+    more = F.normalize(torch.randn(extra, 5, generator=g), dim=1)
+    plain = contrast(first, second, keys, duplicates)
+    none = Columns(more, torch.zeros(len(keys), extra, dtype=torch.bool))
+    same = contrast(first, second, keys, duplicates, more_second=[none], more_first=[none])
+    torch.testing.assert_close(same.loss, plain.loss)
+    assert same.chance == plain.chance
+    every = Columns(more, torch.ones(len(keys), extra, dtype=torch.bool))
+    assert contrast(first, second, keys, duplicates, more_second=[every]).loss > plain.loss - 1e-6
+
+
+def test_one_pair_learns_from_more_columns_alone():
+    first, second = (x.requires_grad_() for x in pairs(1, 0))
+    contrast(first, second, [1]).loss.backward()
+    assert first.grad.abs().max() == 0
+    more = Columns(pairs(3, 1)[0], torch.tensor([[True, False, True]]))
+    found = contrast(first, second, [1], more_second=[more])
+    found.loss.backward()
+    assert first.grad.abs().max() > 0
+    assert found.chance.item() == pytest.approx(math.log(3) / 2)  # three columns one way, one the other
+
+
+def test_no_pair_is_an_exact_zero_with_a_way_back():
+    first, second, scale = torch.zeros(0, 5, requires_grad=True), torch.zeros(0, 5), torch.tensor(3.0)
+    found = symmetric_contrast(first, second, scale.requires_grad_(), torch.zeros(0, dtype=torch.int64))
+    assert [number.item() for number in found] == [0, 0, 0]
+    found.loss.backward()
+    assert scale.grad == 0
+
+
+def test_it_is_in_float32_under_autocast():
+    first, second = pairs(4, 0)
+    plain = contrast(first, second, [0, 1, 2, 3], scale=100.0)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert torch.equal(contrast(first, second, [0, 1, 2, 3], scale=100.0).loss, plain.loss)

@@ -1,0 +1,10 @@
+"""Score the frames of any videos for anomalies; see --help."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from opentad_bi.cli.detect_anomaly import main
+
+if __name__ == "__main__":
+    sys.exit(main())

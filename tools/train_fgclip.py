@@ -1,0 +1,10 @@
+"""Train FG-CLIP by the flags of its original; see --help."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from opentad_bi.cli.train_fgclip import main
+
+if __name__ == "__main__":
+    sys.exit(main())
