@@ -22,11 +22,11 @@ LISTS = {"train": "Anomaly_Train.txt", "test": "Anomaly_Test.txt"}
 _NORMAL_FOLDERS = {"train": "Training_Normal_Videos_Anomaly", "test": "Testing_Normal_Videos_Anomaly"}
 
 
-def make_demo_surveillance(out, *, train_videos=32, test_videos=6, seed=0, forms=("list",), overwrite=False):
+def make_demo_surveillance(out, *, train_videos=32, test_videos=8, seed=0, forms=("list",), overwrite=False):
     """Write surveillance videos of the five `CLASSES`, with annotations, to the folder `out`.
 
     out/Videos/<class>/<class><number>_x264.mp4 and the two folders of normal videos, 128 x 80 pixels, 25 frames per
-    second, 10 to 16 seconds; out/train.json and out/test.json: captions and regions with keyframed boxes as a list;
+    second, 10 to 14 seconds; out/train.json and out/test.json: captions and regions with keyframed boxes as a list;
     out/Temporal_Anomaly_Annotation.txt: events of the test videos in frames; out/Anomaly_Train.txt and
     out/Anomaly_Test.txt: official lists; out/demo.json: the options. Normal videos are as many as all others together.
 

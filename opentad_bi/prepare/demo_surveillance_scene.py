@@ -8,7 +8,8 @@ from .demo_surveillance_texts import RGB
 
 _CAMERAS = 4  # as many views as there are: what happens does not follow from where
 _NOISE, _FIELDS = 4.0, 24  # deviation of the noise in grey values; different fields of it
-_GREEN, _SKIN, _GLASS, _WHEEL, _SMOKE = (40, 190, 60), (205, 160, 130), (150, 185, 200), (25, 25, 25), (190, 190, 190)
+_GREEN, _SKIN, _GLASS, _WHEEL, _SMOKE = (40, 190, 60), (205, 160, 130), (150, 185, 200), (25, 25, 25), (60, 55, 60)
+_BLOW, _CROSSES = (255, 60, 220), (cv2.MARKER_CROSS, cv2.MARKER_TILTED_CROSS)
 
 
 def paint(scene, rng, seed=0):
@@ -68,12 +69,12 @@ def _wreck(picture, box, colours, rng):
     """A car below puffs of smoke and sparks."""
     x1, y1, x2, y2 = box.tolist()
     width, height = x2 - x1, y2 - y1
-    _car(picture, np.array([x1, y1 + 0.3 * height, x2, y2]), colours, rng)
-    for at in (0.25, 0.5, 0.75):
-        puff = (round(x1 + (at + rng.uniform(-0.1, 0.1)) * width), round(y1 + rng.uniform(0.15, 0.35) * height))
-        cv2.circle(picture, puff, round(rng.uniform(0.12, 0.2) * height), _SMOKE, -1)
+    _car(picture, np.array([x1, y1 + 0.55 * height, x2, y2]), colours, rng)
+    for at in np.linspace(0.2, 0.8, 6):
+        puff = (round(x1 + (at + rng.uniform(-0.04, 0.04)) * width), round(y1 + rng.uniform(0.19, 0.5) * height))
+        cv2.circle(picture, puff, round(rng.uniform(0.13, 0.18) * height), _SMOKE, -1)
     for _ in range(6):
-        spark = (round(rng.uniform(x1, x2 - 2)), round(rng.uniform(y1 + 0.3 * height, y2 - 2)))
+        spark = (round(rng.uniform(x1, x2 - 2)), round(rng.uniform(y1 + 0.5 * height, y2 - 2)))
         cv2.circle(picture, spark, 1, (255, 235, 90), -1)
 
 
@@ -90,7 +91,7 @@ def _fire(picture, box, colours, rng):
 
 
 def _fight(picture, box, colours, rng):
-    """Two people who shake against each other, in both colours, with arms between them."""
+    """Two people who shake against each other, in both colours, with arms and blows between them."""
     x1, y1, x2, y2 = box.tolist()
     width, height = x2 - x1, y2 - y1
     for n, colour in enumerate(colours):
@@ -99,6 +100,9 @@ def _fight(picture, box, colours, rng):
     for _ in range(3):
         ends = [(round(x1 + width * at), round(y1 + height * rng.uniform(0.1, 0.7))) for at in (0.2, 0.8)]
         cv2.line(picture, *ends, _SKIN, 2)
+    for _ in range(3):
+        blow = (round(x1 + width * rng.uniform(0.3, 0.7)), round(y1 + height * rng.uniform(0.15, 0.6)))
+        cv2.drawMarker(picture, blow, _BLOW, int(rng.choice(_CROSSES)), round(0.3 * height), 2)
 
 
 def _thief(picture, box, colours, rng):

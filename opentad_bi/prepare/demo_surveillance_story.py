@@ -11,11 +11,11 @@ import numpy as np
 from .demo_surveillance_texts import COLOURS, NORMAL, PASSERS, TEXTS
 
 WIDTH, HEIGHT, FPS = 128, 80, 25  # a width of 128: x264 lets what lies behind shorter rows of colour into the picture
-LENGTH = (250, 401)  # frames of the shortest video, one more than of the longest
+LENGTH = (250, 351)  # frames of the shortest video, one more than of the longest
 EVENT = (75, 141)  # frames of an event
 # shape of the event's main thing, by class; width and height of the shapes
 SHAPES = {"Arson": "fire", "Fighting": "fight", "RoadAccidents": "wreck", "Stealing": "thief"}
-SIZES = {"fire": (40, 44), "fight": (42, 36), "wreck": (50, 27), "thief": (32, 34), "person": (14, 33), "car": (42, 20)}
+SIZES = {"fire": (40, 44), "fight": (42, 36), "wreck": (50, 44), "thief": (32, 34), "person": (14, 33), "car": (42, 20)}
 # Flags `enabled` of the keyframes of a lifespan; "+": with end_frame after the last keyframe, ">": to the video's end,
 # "." the event is marked at one frame alone. In TFTF the thing is out of sight between the second and the third.
 PATTERNS = ("TF", "TTTF", "TFTF", "TTT+", "T+", "T>", "F.")

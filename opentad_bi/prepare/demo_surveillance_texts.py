@@ -5,8 +5,6 @@ RGB = {
     "blue": (40, 70, 225),
     "yellow": (225, 210, 50),
     "white": (240, 240, 240),
-    "purple": (165, 50, 195),
-    "black": (18, 18, 22),
 }
 COLOURS = tuple(RGB)
 

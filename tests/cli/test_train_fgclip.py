@@ -32,9 +32,9 @@ def losses(out):
     return {row["step"]: {k: v for k, v in row.items() if k.startswith("loss/")} for row in rows}
 
 
-def test_a_run_that_is_killed_goes_on_with_the_same_next_loss(region_set, tmp_path, monkeypatch, capsys):
+def test_a_run_that_is_killed_goes_on_with_the_same_next_loss(region_set, tmp_path, monkeypatch, capsys, caplog):
     assert train(region_set, tmp_path / "whole") == 0
-    text = capsys.readouterr().err
+    text = capsys.readouterr().err + caplog.text  # what is said before the log begins is in either
     assert "is all ready?" in text and "negatives" in text and "4 accumulated batches become one of 4 videos" in text
     whole = losses(tmp_path / "whole")
     assert len(whole) == 4 and all(0 < row["loss/global_loss"] < 20 for row in whole.values())
