@@ -61,36 +61,50 @@ def run(args):
     setup_logging()
     options = parse_overrides(args.cfg_options)
     model = init_detector(args.config, args.checkpoint, args.device, classes=args.classes, options=options)
+
+    def found_in(video, progress):
+        options = {"direction": args.direction, "batch_size": args.batch_size, "min_score": args.min_score}
+        return detect_all(model, video, progress=progress, **options)
+
+    def told(video, found):
+        results[video.stem] = found.chief
+        write_tables(args.out, results)
+        LOGGER.info("%s: %s", video, summary(found))
+        return show(found, truth.get(video.stem), args)
+
+    return one_by_one(videos, found_in, told)
+
+
+def main(argv=None):
+    """Run the command; returns its exit code."""
+    return command(parser(), run, argv)
+
+
+def one_by_one(videos, found_in, told):
+    """Look into one video after the other; those that fail are logged and the others go on.
+
+    Args:
+        videos: list of paths.
+        found_in: (path, text of the progress bar) -> what is found.
+        told: (path, what is found) -> {what could not be shown: the error}.
+    Returns:
+        exit code: 1 if some video could not be read or shown.
+    """
     failures = {}
     for number, video in enumerate(videos, 1):
         try:
-            found = detect_all(
-                model,
-                video,
-                direction=args.direction,
-                batch_size=args.batch_size,
-                min_score=args.min_score,
-                progress=f"{number}/{len(videos)} {video.name}",
-            )
+            found = found_in(video, f"{number}/{len(videos)} {video.name}")
         except (VideoError, OSError) as error:
             failures[video] = error
             LOGGER.error("%s", error)
             continue
-        results[video.stem] = found.chief
-        write_tables(args.out, results)
-        LOGGER.info("%s: %s", video, summary(found))
-        for what, problem in show(found, truth.get(video.stem), args).items():
+        for what, problem in told(video, found).items():
             failures[video] = problem
             LOGGER.error("%s: no %s: %s", video, what, problem)
     if failures:
         names = ", ".join(str(video) for video in failures)
         LOGGER.error("%d of %d videos failed: %s", len(failures), len(videos), names)
     return 1 if failures else 0
-
-
-def main(argv=None):
-    """Run the command; returns its exit code."""
-    return command(parser(), run, argv)
 
 
 def find_videos(paths):

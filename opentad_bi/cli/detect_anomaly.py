@@ -5,7 +5,6 @@ from pathlib import Path
 from ..apis import detect_anomaly, heat_frames, init_anomaly_detector, localise
 from ..config import parse_overrides
 from ..datasets.caption_files import read_captions
-from ..datasets.readers import VideoError
 from ..evaluation.heat_frames import draw_heat_frame
 from ..evaluation.localisation import over_videos
 from ..evaluation.page import write_page
@@ -16,7 +15,7 @@ from ..registry import nearest
 from ..utils.files import write_json
 from ..utils.logging import LOGGER, setup_logging
 from .common import Parser, add_config_arguments, command, make_writable
-from .detect import find_videos, former_results, write_tables
+from .detect import find_videos, former_results, one_by_one, write_tables
 
 EPILOG = """
 The score of a frame is 1 - p(normal). An interval is a run of frames that score at least --threshold; its class is the
@@ -66,32 +65,18 @@ def run(args):
     model = init_anomaly_detector(args.config, args.checkpoint, args.device, options=options)
     check_heat_class(args, model)
     boxes = read_boxes(args.boxes, model)
-    failures = {}
-    for number, video in enumerate(videos, 1):
-        try:
-            found = detect_anomaly(
-                model,
-                video,
-                stride=args.stride,
-                threshold=args.threshold,
-                sigma=args.smooth,
-                batch_size=args.batch_size,
-                progress=f"{number}/{len(videos)} {video.name}",
-            )
-        except (VideoError, OSError) as error:
-            failures[video] = error
-            LOGGER.error("%s", error)
-            continue
+
+    def found_in(video, progress):
+        options = {"stride": args.stride, "threshold": args.threshold, "sigma": args.smooth}
+        return detect_anomaly(model, video, batch_size=args.batch_size, progress=progress, **options)
+
+    def told(video, found):
         results[video.stem] = [{key: e[key] for key in ("segment", "label", "score")} for e in found.intervals]
         write_tables(args.out, results)
         LOGGER.info("%s: %s", video, summary(found))
-        for what, problem in show(model, found, args, boxes.get(video.stem), measured).items():
-            failures[video] = problem
-            LOGGER.error("%s: no %s: %s", video, what, problem)
-    if failures:
-        names = ", ".join(str(video) for video in failures)
-        LOGGER.error("%d of %d videos failed: %s", len(failures), len(videos), names)
-    return 1 if failures else 0
+        return show(model, found, args, boxes.get(video.stem), measured)
+
+    return one_by_one(videos, found_in, told)
 
 
 def main(argv=None):
