@@ -19,8 +19,8 @@ def parser():
     """The arguments of the command."""
     cli = Parser(__doc__)
     cli.add_argument("--out", type=Path, default=ROOT / "data" / "demo_surveillance", help="folder of the set")
-    cli.add_argument("--train_videos", type=int, default=32, help="videos of each class of anomaly to learn from")
-    cli.add_argument("--test_videos", type=int, default=8, help="videos of each class of anomaly to test on")
+    cli.add_argument("--train_videos", type=int, default=48, help="videos of each class of anomaly to learn from")
+    cli.add_argument("--test_videos", type=int, default=12, help="videos of each class of anomaly to test on")
     cli.add_argument("--forms", nargs="+", choices=FORMS, default=["list"], help="forms of the annotation")
     cli.add_argument("--seed", type=int, default=0, help="seed of videos and model")
     cli.add_argument("--overwrite", action="store_true", help="make a generated set again")

@@ -35,12 +35,14 @@ def region_verdicts(build, arguments, *, full=True, workers=4):
     reading = {name: options[name] for name in _READING}
     try:
         records, report = captioned_videos(options["ann_files"], **reading)
-    except (OSError, ValueError, KeyError) as error:
-        cure = (
-            "get the file, or mend it; on_bad_entry='skip' and on_bad_box='drop' leave out what is wrong, and count it"
-        )
+    except OSError as error:
+        return [Verdict("captions", ERROR, str(error), "put the file there, or name another by ann_files")]
+    except (ValueError, KeyError) as error:
+        cure = "mend the file; on_bad_entry='skip' and on_bad_box='drop' leave out what is wrong, and count it"
         return [Verdict("captions", ERROR, str(error.args[0] if isinstance(error, KeyError) else error), cure)]
-    found = [_captions(report), _distinct(report), _regions(report), _boxes(report), _leak(records, options)]
+    found = [_captions(report), _distinct(report), _regions(report), _boxes(report)]
+    if not options["test_mode"]:
+        found.append(_leak(records, options))
     paths, missing = _find(records, options)
     found += [_files(records, missing, options["tolerate"]), _labels(records, options), _kinds(report)]
     if any(record.window for record in records):

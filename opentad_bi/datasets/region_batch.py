@@ -8,6 +8,8 @@ from torch.utils.data import default_collate
 
 from ..ops.sample import UnitMetas
 
+COUNTED = ("outside", "missed", "moved", "short", "too_many")  # what `SampledRegions` counts
+
 
 def collate(samples):
     """Make a batch of B samples of `RegionVideoDataset`.
@@ -15,7 +17,8 @@ def collate(samples):
     Returns:
         dict of `inputs` uint8 (B, T, 3, S, S), `valid` bool (B, T), `captions` (B texts), `boxes` float32 (K, T, 4),
         `box_mask` bool (K, T), `region_video` int64 (K,), places in the batch, `region_captions` (K texts), `labels`
-        int64 (B,), `abnormal` bool (B,) and `meta` (UnitMetas). K may be 0.
+        int64 (B,), `abnormal` bool (B,), `counts` ({name: 0-d float32, mean over the videos} of `COUNTED`) and `meta`
+        (UnitMetas). K may be 0.
     """
     counts = torch.tensor([len(sample["region_captions"]) for sample in samples])
     metas = [sample["meta"] for sample in samples]
@@ -30,5 +33,6 @@ def collate(samples):
         "region_captions": [text for sample in samples for text in sample["region_captions"]],
         "labels": torch.tensor([sample["label"] for sample in samples]),
         "abnormal": torch.tensor([sample["abnormal"] for sample in samples]),
+        "counts": {name: torch.tensor([float(s["counts"][name]) for s in samples]).mean() for name in COUNTED},
         "meta": UnitMetas([m.video for m in metas], [m.start for m in metas], [m.rows for m in metas]),
     }

@@ -21,7 +21,7 @@ from .caption_texts import ON_CHINESE, ON_EMPTY
 from .captioned_videos import captioned_videos, categories, drop_bad_windows, find_files, label_videos, record_window
 from .check_regions import region_verdicts
 from .lifespans import ENABLED_MODES, OPEN_ENDS, Lifespan
-from .region_batch import collate
+from .region_batch import COUNTED, collate
 from .region_sampling import POLICIES, sample_regions
 from .squashed_frames import DamagedTail, SquashedFrames
 from .video_paths import check_layouts
@@ -37,11 +37,11 @@ class RegionVideoDataset(Dataset):
     """Videos of caption files (`caption_entries` tells of their forms), with the regions that are in the chosen frames.
 
     `dataset[i]` and `dataset[i, seed]` are {"inputs": uint8 (T, 3, S, S), "valid": bool (T,), "caption": text, "boxes":
-    float32 (R, T, 4), "box_mask": bool (R, T), "region_captions": R texts, "label": int, "abnormal": bool, "meta":
-    UnitMeta}. Every region is in at least one frame; boxes are x1, y1, x2, y2 in shares, zero where the mask is False.
-    A sample depends on (index, seed) alone; without a seed, the index is the seed. Attributes: `records`
-    (CaptionedVideo), `report` (ReadReport), `classes` (C names), `videos` (N names), `paths`, `labels` int64 (N,),
-    `abnormal` bool (N,).
+    float32 (R, T, 4), "box_mask": bool (R, T), "region_captions": R texts, "label": int, "abnormal": bool,
+    "counts": {name: int} of `COUNTED`, "meta": UnitMeta}. Every region is in at least one frame; boxes are x1, y1, x2,
+    y2 in shares, zero where the mask is False. A sample depends on (index, seed) alone; without a seed, the index is
+    the seed. Attributes: `records` (CaptionedVideo), `report` (ReadReport), `classes` (C names), `videos` (N names),
+    `paths`, `labels` int64 (N,), `abnormal` bool (N,).
 
     Args:
         ann_files: caption file, text file or folder of them, or a list, see `read_captions`.
@@ -201,6 +201,7 @@ class RegionVideoDataset(Dataset):
             "region_captions": captions,
             "label": int(self.labels[index]),
             "abnormal": bool(record.abnormal),
+            "counts": {name: getattr(sampled, name) for name in COUNTED},
             "meta": UnitMeta(record.name, 0, 1),
         }
 
@@ -261,7 +262,7 @@ class RegionVideoDataset(Dataset):
             counts["regions"] += len(self._lives[index])
             counts["padded"] += not sampled.valid.all()
             counts["used"] += len(sampled.regions)
-            for name in ("outside", "missed", "short", "moved", "too_many"):
+            for name in COUNTED:
                 counts[name] += getattr(sampled, name)
             hits += sampled.mask.sum(axis=1).tolist()
         names = ("videos", "regions", "too_many", "outside", "missed", "used", "short", "moved", "padded")

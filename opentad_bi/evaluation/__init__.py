@@ -1,7 +1,7 @@
 """The metrics of opentad_bi and what they are made of; importing this package registers them.
 
-Every module is listed. `accuracy`, `combined`, `detection_map` and `frame_anomaly` register a metric; `curves`,
-`heat_frames`, `heat_map`, `page` and `timeline` are pictures that commands draw.
+Every module is listed. `accuracy`, `combined`, `detection_map`, `frame_anomaly` and `retrieval` register a metric;
+`curves`, `heat_frames`, `heat_map`, `page` and `timeline` are pictures that commands draw.
 """
 
 from . import (
@@ -26,6 +26,7 @@ from . import (
     page,
     post_processing,
     predictions,
+    retrieval,
     score_curves,
     tables,
     timed_labels,
@@ -55,6 +56,7 @@ __all__ = [
     "page",
     "post_processing",
     "predictions",
+    "retrieval",
     "score_curves",
     "tables",
     "timed_labels",

@@ -1,4 +1,4 @@
-"""What a classifier says of one sample."""
+"""What a model says of one sample."""
 
 from dataclasses import dataclass
 
@@ -6,7 +6,7 @@ import numpy as np
 
 from .sample import UnitMeta
 
-# T rows, C classes
+# T rows, C classes, R regions, E width of the joint space
 
 
 @dataclass(frozen=True)
@@ -37,3 +37,24 @@ class RowScores:
     meta: UnitMeta
     label: int
     probabilities: np.ndarray
+
+
+@dataclass(frozen=True)
+class CaptionFeatures:
+    """Features of a video, of the regions in it, and of what is said of them.
+
+    Args:
+        meta: which video.
+        caption: what is said of it.
+        region_captions: R texts.
+        video, text: (E,) float32, of length 1, of the video and its caption.
+        regions, region_texts: (R, E) float32, of length 1.
+    """
+
+    meta: UnitMeta
+    caption: str
+    region_captions: list[str]
+    video: np.ndarray
+    text: np.ndarray
+    regions: np.ndarray
+    region_texts: np.ndarray

@@ -22,7 +22,7 @@ LISTS = {"train": "Anomaly_Train.txt", "test": "Anomaly_Test.txt"}
 _NORMAL_FOLDERS = {"train": "Training_Normal_Videos_Anomaly", "test": "Testing_Normal_Videos_Anomaly"}
 
 
-def make_demo_surveillance(out, *, train_videos=32, test_videos=8, seed=0, forms=("list",), overwrite=False):
+def make_demo_surveillance(out, *, train_videos=48, test_videos=12, seed=0, forms=("list",), overwrite=False):
     """Write surveillance videos of the five `CLASSES`, with annotations, to the folder `out`.
 
     out/Videos/<class>/<class><number>_x264.mp4 and the two folders of normal videos, 128 x 80 pixels, 25 frames per

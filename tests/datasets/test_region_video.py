@@ -179,6 +179,11 @@ def test_what_the_frames_hit_is_counted(make):
     counts = make(frames=3).statistics()
     assert counts == {"videos": 4, "regions": 4, "too_many": 0, "outside": 0, "missed": 3, "used": 4, "short": 0,
                       "moved": 3, "padded": 0, "region_frames": 1.5}  # fmt: skip
+    data = make(frames=3)
+    told = data.collate([data[i] for i in range(4)])["counts"]
+    assert {name: 4 * mean.item() for name, mean in told.items()} == {
+        name: counts[name] for name in ("too_many", "outside", "missed", "short", "moved")
+    }
     dropped = make(frames=3, policy="drop").statistics()
     assert (dropped["missed"], dropped["used"], dropped["moved"]) == (3, 1, 0)
 

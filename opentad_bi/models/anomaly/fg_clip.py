@@ -1,13 +1,14 @@
 """A CLIP model of videos and of regions in them, whose texts score frames for anomalies."""
 
 import math
+from itertools import islice
 
 import torch
 from torch import nn
 from torch.nn import functional as F
 
 from ...ops.captions import caption_number
-from ...ops.scores import RowScores
+from ...ops.scores import CaptionFeatures, RowScores
 from ...ops.video_names import normal_label
 from ...registry import MODELS, nearest
 from ...utils.arguments import check_choice, check_count, check_number
@@ -39,7 +40,7 @@ class FGCLIP(nn.Module):
 
     A batch is {"inputs": uint8 (B, T, 3, S, S) RGB, "valid": bool (B, T), "captions": B texts, "boxes": float32
     (K, T, 4) xyxy in 0..1, "box_mask": bool (K, T), "region_video": int64 (K,), "region_captions": K texts, "labels":
-    int64 (B,)}; K may be 0.
+    int64 (B,), "counts": {name: 0-d}, which is only told}; K may be 0.
 
     Args:
         clip: arguments of `load_clip`: dict(model, pretrained, quick_gelu).
@@ -62,7 +63,7 @@ class FGCLIP(nn.Module):
         region_score: share of that in the score of the frame.
     Attributes:
         watched: numbers of the last forward: loss of guessing and share of right first ranks, of both contrasts, and
-            the contrast of regions before its factor.
+            the contrast of regions before its factor; what `batch["counts"]` has, as regions_missed and so on.
         idle: {"global", "region"}: batches so far that had nothing to choose from.
     """
 
@@ -141,6 +142,7 @@ class FGCLIP(nn.Module):
             bank=bank,
         )
         self.watched = {f"{name}_chance": of.chance for name, of in ((GLOBAL, whole), (REGION, part))}
+        self.watched |= {f"regions_{name}": mean for name, mean in batch.get("counts", {}).items()}
         self.watched |= {"global_top1": whole.top1, "region_top1": part.top1, "region_contrast": part.loss.detach()}
         return {"global_loss": whole.loss, "region_loss": self.region_weight * part.loss}
 
@@ -157,15 +159,37 @@ class FGCLIP(nn.Module):
 
     @torch.no_grad()
     def predict(self, batch):
-        """One `RowScores` for each run of frames.
+        """One `RowScores` for each run of frames, or one `CaptionFeatures` for each video with a caption.
 
         Args:
-            batch: `inputs` (B, T, 3, S, S) uint8, `valid` (B, T) bool, `meta`, and `labels` (B,) where they are known.
+            batch: `inputs` (B, T, 3, S, S) uint8, `valid` (B, T) bool, `meta`, and `labels` (B,) where they are known;
+                or a batch to learn from.
         """
+        if "captions" in batch:
+            return self._caption_features(batch)
         valid = batch["valid"]
         rows = self.probabilities(batch["inputs"][valid]).cpu().split(valid.sum(1).tolist())
         labels = batch["labels"].tolist() if "labels" in batch else [-1] * len(rows)
         return [RowScores(*row) for row in zip(batch["meta"], labels, (p.numpy() for p in rows), strict=True)]
+
+    def _caption_features(self, batch):
+        """One `CaptionFeatures` for each video."""
+        counts = batch["region_video"].bincount(minlength=len(batch["captions"])).tolist()
+        found = {name: features.cpu() for name, features in self.features(batch).items()}
+        texts = iter(batch["region_captions"])
+        return [
+            CaptionFeatures(meta, caption, list(islice(texts, count)), *(rows.numpy() for rows in features))
+            for meta, caption, count, *features in zip(
+                batch["meta"],
+                batch["captions"],
+                counts,
+                found["videos"],
+                found["captions"],
+                found["regions"].split(counts),
+                found["region_captions"].split(counts),
+                strict=True,
+            )
+        ]
 
     @torch.no_grad()
     def probabilities(self, frames):
@@ -225,6 +249,14 @@ class FGCLIP(nn.Module):
         cure = "solver.train.batch_size of 2 or more, model.bank=True or model.queue=128; accumulation adds none"
         return [judge("negatives", told, error=alone, cure=cure)]
 
+    def check_negatives(self, videos):
+        """ValueError for a batch of so many videos, over all processes, in which nothing tells one from another."""
+        if videos < 2 and not self.queues and not self.bank:
+            raise ValueError(
+                f"a batch of {videos} video has no negatives: its loss is 0 and nothing learns, however many batches "
+                "are accumulated; take solver.train.batch_size of 2 or more, or model.bank=True, or model.queue=128"
+            )
+
     def training_bytes(self, videos, frames, half):
         """Bytes that a training step takes, by what they are for, see `memory.training_bytes`."""
         return training_bytes(self, videos, frames, half)
@@ -241,16 +273,12 @@ class FGCLIP(nn.Module):
         numbers = torch.tensor(numbers, dtype=torch.int64, device=labels.device)
         first, second, numbers, labels = (gather_rows(x) for x in (first, second, numbers, labels))
         queue = self.queues[name] if self.queues else None
-        more_first, more_second = ([], []) if queue is None else queue.columns(numbers)
+        more_first, more_second = ([], []) if queue is None else queue.columns(numbers, self.duplicates)
         if bank is not None:
             others = labels[:, None] != torch.arange(len(bank), device=labels.device)
             more_second = [*more_second, Columns(bank, others)]
-        if name == GLOBAL and self.training and len(first) < 2 and not self.queues and bank is None:
-            raise ValueError(
-                f"a batch of {len(first)} video has no negatives: its loss is 0 and nothing learns, however many "
-                "batches are accumulated; take solver.train.batch_size of 2 or more, or model.bank=True, or "
-                "model.queue=128"
-            )
+        if name == GLOBAL and self.training:
+            self.check_negatives(len(first))
         scale = (self.vision.logit_scale if name == GLOBAL else self.vision.region_scale).exp()
         more = {"more_first": more_first, "more_second": more_second}
         found = symmetric_contrast(first, second, scale, numbers, duplicates=self.duplicates, **more)

@@ -8,8 +8,7 @@ from torch.nn import functional as F
 
 # N pairs, M more columns, E width of the joint space
 
-EXCLUDE, SOFT = "exclude", "soft"
-DUPLICATES = (EXCLUDE, SOFT)
+EXCLUDE, SOFT, NEGATIVES = DUPLICATES = ("exclude", "soft", "negatives")
 
 
 class Contrast(NamedTuple):
@@ -32,12 +31,13 @@ def symmetric_contrast(first, second, scale, numbers, *, duplicates=EXCLUDE, mor
 
     Pairs with the same number say the same, so they are no negatives of each other: "exclude" leaves them out of the
     denominators; "soft" shares the target evenly among them, less the entropy of that target, so that 0 is the least.
+    "negatives" takes them for wrong all the same, as plain InfoNCE does.
 
     Args:
         first, second: (N, E), of length 1; row i of one belongs to row i of the other.
         scale: 0-d factor of the cosines.
         numbers: (N,) int64.
-        duplicates: "exclude" or "soft".
+        duplicates: "exclude", "soft" or "negatives".
         more_second: list of `Columns` beside `second`, which anchors of `first` must not take.
         more_first: list of `Columns` beside `first`.
     Returns:
@@ -48,7 +48,8 @@ def symmetric_contrast(first, second, scale, numbers, *, duplicates=EXCLUDE, mor
         if not len(first):
             zero = 0.0 * scale + first.sum() + second.sum()
             return Contrast(zero, zero.detach(), zero.detach())
-        same = numbers[:, None] == numbers
+        own = torch.eye(len(numbers), dtype=torch.bool, device=numbers.device)
+        same = own if duplicates == NEGATIVES else numbers[:, None] == numbers
         sides = (
             _one_way(first, second, scale, same, duplicates, more_second),
             _one_way(second, first, scale, same, duplicates, more_first),
@@ -59,7 +60,7 @@ def symmetric_contrast(first, second, scale, numbers, *, duplicates=EXCLUDE, mor
 def _one_way(anchors, others, scale, same, duplicates, more):
     """(loss, chance, top1) of finding the partner of each anchor."""
     own = torch.eye(len(anchors), dtype=torch.bool, device=anchors.device)
-    right, allowed = (own, own | ~same) if duplicates == EXCLUDE else (same, torch.ones_like(own))
+    right, allowed = (same, torch.ones_like(own)) if duplicates == SOFT else (own, own | ~same)
     if more:
         others = torch.cat([others, *(columns.features.float() for columns in more)])
         allowed = torch.cat([allowed, *(columns.allowed for columns in more)], dim=1)

@@ -3,7 +3,7 @@
 import torch
 from torch import nn
 
-from .contrast import Columns
+from .contrast import EXCLUDE, NEGATIVES, Columns
 
 # N pairs, Q entries so far, E width of the joint space
 
@@ -26,15 +26,18 @@ class FeatureQueue(nn.Module):
         self.register_buffer("pushed", torch.zeros((), dtype=torch.int64))
         self.register_buffer("batches", torch.zeros((), dtype=torch.int64))
 
-    def columns(self, numbers):
+    def columns(self, numbers, duplicates=EXCLUDE):
         """What is beside the first and the second of pairs with these numbers (N,): two lists of at most one `Columns`.
 
-        Entries with the number of a pair are not allowed for it. Both are copies, as entries are overwritten.
+        Entries with the number of a pair are not allowed for it, unless `duplicates` are "negatives". Both are copies,
+        as entries are overwritten.
         """
         filled = min(int(self.pushed), self.size)
         if not filled or int(self.batches) < self.warmup:
             return [], []
         allowed = numbers[:, None] != self.numbers[:filled]
+        if duplicates == NEGATIVES:
+            allowed = torch.ones_like(allowed)
         return [Columns(self.first[:filled].clone(), allowed)], [Columns(self.second[:filled].clone(), allowed)]
 
     @torch.no_grad()

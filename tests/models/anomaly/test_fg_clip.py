@@ -88,6 +88,40 @@ def test_a_batch_whose_captions_are_all_the_same_is_idle_unless_something_is_bes
     assert model.idle == {"global": 0, "region": 0}
 
 
+def test_counts_of_the_batch_are_watched(tiny_json):
+    model = build(tiny_json)
+    model(make_batch() | {"counts": {"missed": torch.tensor(0.5)}})
+    assert model.watched["regions_missed"] == 0.5
+
+
+def test_duplicates_are_negatives_where_that_is_asked_for(tiny_json):
+    batch = make_batch()
+    batch["captions"] = ["a fire"] * 4
+    model = build(tiny_json, duplicates="negatives", queue=8, queue_warmup=0)
+    model(batch)
+    assert model.watched["global_chance"].item() == pytest.approx(math.log(4)) and not model.idle["global"]
+    model(batch)
+    assert model.watched["global_chance"].item() == pytest.approx(math.log(8))
+
+
+def test_predictions_of_captioned_videos_are_their_features(tiny_json):
+    model, batch = build(tiny_json), make_batch() | {"meta": UnitMetas(list("abcd"), [0] * 4, [1] * 4)}
+    results, found = model.predict(batch), model.features(batch)
+    assert [(result.meta.video, result.caption) for result in results] == list(
+        zip("abcd", batch["captions"], strict=True)
+    )
+    assert [result.region_captions for result in results] == [
+        batch["region_captions"][:1], [], batch["region_captions"][1:3], batch["region_captions"][3:]
+    ]  # fmt: skip
+    for name, rows in (("videos", [r.video for r in results]), ("captions", [r.text for r in results])):
+        torch.testing.assert_close(torch.from_numpy(np.stack(rows)), found[name].detach())
+    for name, rows in (
+        ("regions", [r.regions for r in results]),
+        ("region_captions", [r.region_texts for r in results]),
+    ):
+        torch.testing.assert_close(torch.from_numpy(np.concatenate(rows)), found[name].detach())
+
+
 def test_a_region_has_the_class_of_its_own_video(tiny_json):
     model = build(tiny_json, bank=True)
     batch = make_batch(3, owners=(2, 1, 2))  # classes 0, 1, 2

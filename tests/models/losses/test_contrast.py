@@ -13,7 +13,7 @@ from opentad_bi.models.losses.contrast import Columns, symmetric_contrast
 SEEDS = st.integers(0, 9999)
 COUNTS = st.integers(1, 7)
 KEYS = st.lists(st.integers(0, 3), min_size=1, max_size=8)
-BOTH = pytest.mark.parametrize("duplicates", ["exclude", "soft"])
+ALL = pytest.mark.parametrize("duplicates", ["exclude", "soft", "negatives"])
 
 
 def pairs(count, seed, width=5):
@@ -25,7 +25,7 @@ def contrast(first, second, keys, duplicates="exclude", scale=10.0, **more):
     return symmetric_contrast(first, second, torch.tensor(scale), torch.tensor(keys), duplicates=duplicates, **more)
 
 
-@BOTH
+@ALL
 @given(count=COUNTS, seed=SEEDS)
 def test_where_all_differ_it_is_plain(duplicates, count, seed):
     first, second = pairs(count, seed)
@@ -54,7 +54,7 @@ def test_soft_is_zero_where_the_same_look_the_same(count, seed):
     assert contrast(first, second, [7] * count, "soft").loss.item() == pytest.approx(0, abs=1e-5)
 
 
-@BOTH
+@ALL
 @given(keys=KEYS, seed=SEEDS, data=st.data())
 def test_order_and_direction_do_not_matter(duplicates, keys, seed, data):
     first, second = pairs(len(keys), seed)
@@ -68,7 +68,7 @@ def test_order_and_direction_do_not_matter(duplicates, keys, seed, data):
     assert found.loss > -1e-5
 
 
-@BOTH
+@ALL
 @given(keys=KEYS, seed=SEEDS)
 def test_it_is_its_definition(duplicates, keys, seed):
     first, second = pairs(len(keys), seed)
@@ -76,7 +76,9 @@ def test_it_is_its_definition(duplicates, keys, seed):
     for logits in (10 * first @ second.T, 10 * second @ first.T):
         for i, row in enumerate(logits):
             same = [j for j in range(len(keys)) if keys[j] == keys[i]]
-            if duplicates == "exclude":
+            if duplicates == "negatives":
+                taken, right = list(range(len(keys))), [i]
+            elif duplicates == "exclude":
                 taken, right = [j for j in range(len(keys)) if j == i or j not in same], [i]
             else:
                 taken, right = list(range(len(keys))), same
@@ -85,7 +87,7 @@ def test_it_is_its_definition(duplicates, keys, seed):
     assert contrast(first, second, keys, duplicates).loss.item() == pytest.approx(total / 2 / len(keys), abs=1e-4)
 
 
-@BOTH
+@ALL
 @given(keys=KEYS, seed=SEEDS, extra=st.integers(1, 5), data=st.data())
 def test_more_columns_are_more_negatives(duplicates, keys, seed, extra, data):
     first, second = pairs(len(keys), seed)

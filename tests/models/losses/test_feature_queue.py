@@ -35,6 +35,8 @@ def test_the_same_caption_is_no_negative():
     queue = FeatureQueue(4, 1)
     push(queue, 1, 2, 3)
     assert held(queue, 2)[0] == [1, 3]
+    (first,), (second,) = queue.columns(torch.tensor([2, 5]), "negatives")
+    assert first.allowed.all() and second.allowed.shape == (2, 3)
 
 
 def test_it_is_filled_before_it_is_used():

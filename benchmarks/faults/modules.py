@@ -1,0 +1,93 @@
+"""Faults of an earlier fine-grained CLIP for surveillance video, as components: to measure what each of them costs.
+
+T frames, S side, H x W pixels
+"""
+
+from dataclasses import KW_ONLY, dataclass, replace
+
+import torch
+from torchvision.transforms.v2 import functional as F
+
+from opentad_bi.datasets.frame_stream import FrameStreamDataset
+from opentad_bi.datasets.region_video import RegionVideoDataset
+from opentad_bi.datasets.squashed_frames import SquashedFrames
+from opentad_bi.models.anomaly.fg_clip import FGCLIP
+from opentad_bi.registry import DATASETS, MODELS
+
+
+@MODELS.register_module()
+class LonelyFGCLIP(FGCLIP):
+    """Takes batches of one video, which have no negatives."""
+
+    def check_negatives(self, videos):
+        """Let any number pass."""
+
+    @classmethod
+    def verdicts(cls, arguments, *, batch_size):
+        """Nothing is said against any number."""
+        return []
+
+
+@DATASETS.register_module()
+@dataclass(eq=False, repr=False)
+class FaultyRegionVideos(RegionVideoDataset):
+    """Captioned videos read as an earlier program read them.
+
+    Args:
+        drop_disabled: disabled keyframes and the ends of lives are thrown away when the file is read.
+        first_frames: frames of a video that are looked at; None: all.
+        cropped: the shorter side is brought to S and the middle is cut out; boxes stay as they are.
+    """
+
+    _: KW_ONLY
+    drop_disabled: bool = False
+    first_frames: int | None = None
+    cropped: bool = False
+
+    def _index(self):
+        if self.cropped:
+            self._pixels = CroppedFrames(self.size, cache=self.cache)
+        if self.drop_disabled:
+            self.records = [
+                replace(record, regions=tuple(without_ends(region) for region in record.regions))
+                for record in self.records
+            ]
+        if self.first_frames is not None:
+            rates = [self._pixels.about(path)[1] for path in self.paths]
+            self.records = [
+                replace(record, window=(0, self.first_frames / rate))
+                for record, rate in zip(self.records, rates, strict=True)
+            ]
+        super()._index()
+
+
+@DATASETS.register_module()
+class CroppedStream(FrameStreamDataset):
+    """Frames to score whose middle is cut out."""
+
+    def __init__(
+        self, videos, root=None, *, classes, stride, chunk, size, layouts, normal_class, tolerate, cache, reader
+    ):
+        super().__init__(
+            videos, root, classes=classes, stride=stride, chunk=chunk, size=size, layouts=layouts,
+            normal_class=normal_class, tolerate=tolerate,
+        )  # fmt: skip
+        self._pixels = CroppedFrames(size, cache=cache, reader=reader)
+
+
+class CroppedFrames(SquashedFrames):
+    """The middle of frames whose shorter side is S."""
+
+    def _squash(self, images):
+        """uint8 (T, H, W, 3) -> (T, S, S, 3)"""
+        planes = F.resize(torch.from_numpy(images).permute(0, 3, 1, 2), self.size, antialias=True)
+        return F.center_crop(planes, self.size).permute(0, 2, 3, 1).numpy()
+
+    def _origin(self, path, frames):
+        return {**super()._origin(path, frames), "cropped": True}
+
+
+def without_ends(region):
+    """A region with its enabled keyframes alone."""
+    kept = tuple(keyframe for keyframe in region.keyframes if keyframe.enabled)
+    return replace(region, start=None, end=None, keyframes=kept)
