@@ -31,7 +31,7 @@ def configs(row):
     return own, FAULTS / "cropped_retrieval.py" if row == "cropped" else DEMO / "retrieval.py"
 
 
-def measure(row, seed, out):
+def measure(seed, row, out):
     """Train and test one row on one set: {name: number}."""
     folder, data = out / row / f"seed{seed}", out / f"set{seed}"
     kept = folder / "numbers.json"
@@ -95,7 +95,7 @@ def main():
     for seed in args.seeds:
         if not (out / f"set{seed}" / "tower.safetensors").is_file():
             tool("make_demo_surveillance.py", "--out", out / f"set{seed}", "--seed", seed)
-    jobs = list(product(args.rows, args.seeds))
+    jobs = list(product(args.seeds, args.rows))
     with ThreadPoolExecutor(args.at_once) as pool:
         numbers = dict(zip(jobs, pool.map(lambda job: measure(*job, out), jobs), strict=True))
     print(
@@ -103,7 +103,7 @@ def main():
     )
     print("|---|---|---|---|---|---|---|---|")
     for row in args.rows:
-        print(line(row, [numbers[row, seed] for seed in args.seeds]), flush=True)
+        print(line(row, [numbers[seed, row] for seed in args.seeds]), flush=True)
 
 
 if __name__ == "__main__":
