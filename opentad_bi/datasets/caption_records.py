@@ -31,12 +31,14 @@ class Region:
         caption: text.
         start, end: first and last frame, both included; None where the file does not say.
         keyframes: tuple of Keyframe, rising in frame; empty: no box.
+        negatives: tuple of texts that are nearly right and wrong.
     """
 
     caption: str
     start: int | None
     end: int | None
     keyframes: tuple
+    negatives: tuple = ()
 
 
 @dataclass(frozen=True, slots=True)

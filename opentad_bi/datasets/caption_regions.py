@@ -8,6 +8,7 @@ from .caption_report import ReadReport
 
 TOLERANCE = 1e-3  # by which a box may reach out of the frame and is clipped without a word
 ON_BAD_BOX = ("error", "drop")
+NEGATIVES = ("negatives", "short_expr_negs")
 
 
 class RegionReader:
@@ -23,7 +24,7 @@ class RegionReader:
         self.report, self.frame_base, self.on_bad_box = ReadReport(), frame_base, on_bad_box
 
     def described(self, items):
-        """Regions as objects: caption, keyframes, and perhaps start_frame and end_frame."""
+        """Regions as objects: caption, keyframes, and perhaps start_frame, end_frame and negatives."""
         regions = []
         for number, item in enumerate(items_of("regions", items)):
             where = f"region {number}"
@@ -34,7 +35,8 @@ class RegionReader:
                 raise ValueError(f"{where}: start_frame {start} is after end_frame {end}")
             caption = text_of(f"{where}: caption", item.get("caption", item.get("Caption")))
             keyframes = self._keyframes(where, item.get("keyframes"), closed=end is not None)
-            regions.append(self._region(caption, start, end, keyframes))
+            negatives = _negatives(where, item)
+            regions.append(replace(self._region(caption, start, end, keyframes), negatives=negatives))
         return tuple(regions)
 
     def paired(self, captions, boxes):
@@ -107,6 +109,14 @@ class RegionReader:
             raise ValueError(f"{where} {shown(value)} has no area; x1, y1, x2, y2 are expected; see on_bad_box")
         self.report.clipped_boxes += overshoot > 0
         return x1, y1, x2, y2
+
+
+def _negatives(where, item):
+    """Texts of `negatives`, or of FG-CLIP's `short_expr_negs`: a list, or a dict whose values they are."""
+    key = next((key for key in NEGATIVES if item.get(key) is not None), NEGATIVES[0])
+    texts = item.get(key)
+    texts = list(texts.values()) if isinstance(texts, dict) else items_of(f"{where}: {key}", texts)
+    return tuple(text for number, own in enumerate(texts) if (text := text_of(f"{where}: {key} {number}", own)))
 
 
 def _with_boxes(found):

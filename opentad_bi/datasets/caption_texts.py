@@ -44,7 +44,10 @@ def translate(records, caption_map, report):
         replace(
             record,
             caption=text(record.caption),
-            regions=tuple(replace(region, caption=text(region.caption)) for region in record.regions),
+            regions=tuple(
+                replace(region, caption=text(region.caption), negatives=tuple(map(text, region.negatives)))
+                for region in record.regions
+            ),
         )
         for record in records
     ]

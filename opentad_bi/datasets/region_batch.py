@@ -16,9 +16,9 @@ def collate(samples):
 
     Returns:
         dict of `inputs` uint8 (B, T, 3, S, S), `valid` bool (B, T), `captions` (B texts), `boxes` float32 (K, T, 4),
-        `box_mask` bool (K, T), `region_video` int64 (K,), places in the batch, `region_captions` (K texts), `labels`
-        int64 (B,), `abnormal` bool (B,), `counts` ({name: 0-d float32, mean over the videos} of `COUNTED`) and `meta`
-        (UnitMetas). K may be 0.
+        `box_mask` bool (K, T), `region_video` int64 (K,), places in the batch, `region_captions` (K texts),
+        `region_negatives` (K tuples of texts), `labels` int64 (B,), `abnormal` bool (B,), `counts` ({name: 0-d float32,
+        mean over the videos} of `COUNTED`) and `meta` (UnitMetas). K may be 0.
     """
     counts = torch.tensor([len(sample["region_captions"]) for sample in samples])
     metas = [sample["meta"] for sample in samples]
@@ -31,6 +31,7 @@ def collate(samples):
         "box_mask": torch.cat([sample["box_mask"] for sample in samples]),
         "region_video": torch.repeat_interleave(torch.arange(len(samples)), counts),
         "region_captions": [text for sample in samples for text in sample["region_captions"]],
+        "region_negatives": [texts for sample in samples for texts in sample["region_negatives"]],
         "labels": torch.tensor([sample["label"] for sample in samples]),
         "abnormal": torch.tensor([sample["abnormal"] for sample in samples]),
         "counts": {name: torch.tensor([float(s["counts"][name]) for s in samples]).mean() for name in COUNTED},

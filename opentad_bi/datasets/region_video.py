@@ -37,7 +37,8 @@ class RegionVideoDataset(Dataset):
     """Videos of caption files (`caption_entries` tells of their forms), with the regions that are in the chosen frames.
 
     `dataset[i]` and `dataset[i, seed]` are {"inputs": uint8 (T, 3, S, S), "valid": bool (T,), "caption": text, "boxes":
-    float32 (R, T, 4), "box_mask": bool (R, T), "region_captions": R texts, "label": int, "abnormal": bool,
+    float32 (R, T, 4), "box_mask": bool (R, T), "region_captions": R texts, "region_negatives":
+    R tuples of texts that are nearly right and wrong, "label": int, "abnormal": bool,
     "counts": {name: int} of `COUNTED`, "meta": UnitMeta}. Every region is in at least one frame; boxes are x1, y1, x2,
     y2 in shares, zero where the mask is False. A sample depends on (index, seed) alone; without a seed, the index is
     the seed. Attributes: `records` (CaptionedVideo), `report` (ReadReport), `classes` (C names), `videos` (N names),
@@ -156,7 +157,8 @@ class RegionVideoDataset(Dataset):
         options = {"enabled_mode": self.enabled_mode, "open_end": self.open_end}
         self._lives = [[Lifespan(region, **options) for region in record.regions if region.keyframes]
                        for record in self.records]  # fmt: skip
-        self._texts = [[region.caption for region in record.regions if region.keyframes] for record in self.records]
+        self._texts = [[(region.caption, region.negatives) for region in record.regions if region.keyframes]
+                       for record in self.records]  # fmt: skip
         self._keys = [caption_key(record.caption) for record in self.records]
 
     def __len__(self):
@@ -185,11 +187,11 @@ class RegionVideoDataset(Dataset):
                 break
             except DamagedTail as error:
                 self._shorten(path, sampled, error)
-        captions = [self._texts[index][number] for number in sampled.regions]
+        texts = [self._texts[index][number] for number in sampled.regions]
         boxes, mask = torch.from_numpy(sampled.boxes), torch.from_numpy(sampled.mask)
         valid = torch.from_numpy(sampled.valid)
-        if whole := self._whole_captions(record):
-            captions += whole
+        if whole := self._whole_texts(record):
+            texts += whole
             boxes = torch.cat([boxes, valid[None, :, None] * torch.tensor(_WHOLE).expand(len(whole), 1, 4)])
             mask = torch.cat([mask, valid.expand(len(whole), -1)])
         return {
@@ -198,7 +200,8 @@ class RegionVideoDataset(Dataset):
             "caption": record.caption,
             "boxes": boxes,
             "box_mask": mask,
-            "region_captions": captions,
+            "region_captions": [caption for caption, _ in texts],
+            "region_negatives": [negatives for _, negatives in texts],
             "label": int(self.labels[index]),
             "abnormal": bool(record.abnormal),
             "counts": {name: getattr(sampled, name) for name in COUNTED},
@@ -228,13 +231,12 @@ class RegionVideoDataset(Dataset):
             too_many=len(inside) - len(chosen),
         )
 
-    def _whole_captions(self, record):
-        """Captions of what is the whole picture: regions without a box in normal videos, if asked for."""
+    def _whole_texts(self, record):
+        """Texts of what is the whole picture: regions without a box in normal videos, if asked for."""
         if record.abnormal or self.normal_region == "none":
             return []
-        return [region.caption for region in record.regions if region.caption and not region.keyframes][
-            : self.max_regions
-        ]
+        found = [(r.caption, r.negatives) for r in record.regions if r.caption and not r.keyframes]
+        return found[: self.max_regions]
 
     def _shorten(self, path, sampled, error):
         """Go on without the end of a file that is damaged late; the error otherwise."""

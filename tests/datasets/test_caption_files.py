@@ -110,6 +110,20 @@ def test_keyframes_without_a_word_of_enabled_are_so_where_the_region_says_its_en
     assert records[0].regions[0].keyframes[0].enabled and records[0].regions[0].end == 50
 
 
+def test_wrong_texts_of_a_region(tmp_path):
+    def negatives(**given):
+        entry = {"f_path": "Abuse001.mp4", "global_caption": "y", "bbox_info": [{"caption": "x", **given}]}
+        return read(tmp_path, "list", [entry])[0][0].regions[0].negatives
+
+    assert negatives() == negatives(negatives=None) == negatives(negatives=[]) == ()
+    assert negatives(negatives=["a dog ", "", "a bus"]) == ("a dog", "a bus")
+    assert negatives(short_expr_negs={"0": "a dog", "1": "a bus"}) == ("a dog", "a bus")
+    with pytest.raises(ValueError, match=r"Abuse001.*region 0: negatives 1 7 is not a text"):
+        negatives(negatives=["a dog", 7])
+    with pytest.raises(ValueError, match=r"region 0: negatives: a list is expected, not 'a dog'"):
+        negatives(negatives="a dog")
+
+
 def test_the_late_list(tmp_path):
     records, report = read(tmp_path, "late_list")
     arson, assault, walk, again = records

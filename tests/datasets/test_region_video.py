@@ -26,8 +26,8 @@ def box(frame, *corners, enabled=True):
     return {"frame": frame, "bbox": list(corners or (0, 0, 0.5, 0.5)), "enabled": enabled}
 
 
-def region(caption, *keyframes):
-    return {"caption": caption, "keyframes": list(keyframes)}
+def region(caption, *keyframes, negatives=()):
+    return {"caption": caption, "keyframes": list(keyframes), "negatives": list(negatives)}
 
 
 ENTRIES = [
@@ -36,7 +36,7 @@ ENTRIES = [
         "global_caption": "A kick",
         "bbox_info": [
             region("a leg", box(10, 0, 0, 0.4, 0.4), box(20, 0.2, 0.2, 0.6, 0.6, enabled=False)),
-            region("a dog", box(31, enabled=False)),
+            region("a dog", box(31, enabled=False), negatives=["a cat", "a fox"]),
             region("a wall", box(0)),
         ],
     },
@@ -158,6 +158,7 @@ def test_a_batch(make):
     )
     assert batch["region_video"].tolist() == [1, 1, 1, 2] and batch["region_video"].dtype == torch.int64
     assert batch["region_captions"] == ["a leg", "a dog", "a wall", "a foot"]
+    assert batch["region_negatives"] == [(), ("a cat", "a fox"), (), ()]
     assert batch["labels"].tolist() == [2, 1, 1] and batch["abnormal"].tolist() == [True] * 3
     assert [meta.video for meta in batch["meta"]] == ["Arson001_x264", "Abuse001_x264", "Abuse002_x264"]
     empty = data.collate([data[2], data[3]])

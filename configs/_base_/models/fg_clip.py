@@ -4,6 +4,7 @@ clip_pretrained = "openai"  # a file of weights, or a name that open_clip downlo
 clip_quick_gelu = None  # True: the activation of OpenAI's models, whatever the configuration says
 global_feature = dict(type="MeanPooling")  # of a video; type="TransformerPooling" starts as the mean
 region_weight = 0.1  # of the loss of regions; 0: without
+hard_weight = 0.0  # of telling a region's caption from the wrong ones that the annotation has for it
 bank = False  # True: texts of other classes are negatives as well
 queue = 0  # pairs of former batches that are negatives as well
 context_length = None  # tokens of the caption of a video; None: those of the tower (77), 248: stretched positions
@@ -20,6 +21,7 @@ model = dict(
     global_feature="${global_feature}",
     frames="${num_frames}",
     region_weight="${region_weight}",
+    hard_weight="${hard_weight}",
     duplicates="exclude",
     bank="${bank}",
     queue="${queue}",

@@ -16,7 +16,7 @@ from ...utils.distributed import gather_rows
 from ...utils.logging import LOGGER
 from ...utils.verdicts import judge
 from ..clip.loading import load_clip
-from ..losses.contrast import DUPLICATES, Columns, symmetric_contrast
+from ..losses.contrast import DUPLICATES, Columns, hard_contrast, symmetric_contrast
 from ..losses.feature_queue import FeatureQueue
 from .long_text import CaptionEncoder
 from .memory import training_bytes
@@ -28,7 +28,7 @@ from .video_encoder import BLOCK, VIDEO, VideoEncoder
 
 LARGEST = math.log(100)  # logit scales
 GLOBAL, REGION = PARTS = ("global", "region")
-REGION_KEYS = ("boxes", "box_mask", "region_video", "region_captions")
+REGION_KEYS = ("boxes", "box_mask", "region_video", "region_captions", "region_negatives")
 VISUAL_KEYS = ("inputs", "valid", "boxes", "box_mask", "region_video")
 
 
@@ -39,8 +39,9 @@ class FGCLIP(nn.Module):
     Both towers train. Frames are scored by their cosines with texts of the classes.
 
     A batch is {"inputs": uint8 (B, T, 3, S, S) RGB, "valid": bool (B, T), "captions": B texts, "boxes": float32
-    (K, T, 4) xyxy in 0..1, "box_mask": bool (K, T), "region_video": int64 (K,), "region_captions": K texts, "labels":
-    int64 (B,), "counts": {name: 0-d}, which is only told}; K may be 0.
+    (K, T, 4) xyxy in 0..1, "box_mask": bool (K, T), "region_video": int64 (K,), "region_captions": K texts,
+    "region_negatives": K lists of texts, for `hard_weight`, "labels": int64 (B,), "counts": {name: 0-d}, which is only
+    told}; K may be 0.
 
     Args:
         clip: arguments of `load_clip`: dict(model, pretrained, quick_gelu).
@@ -51,6 +52,7 @@ class FGCLIP(nn.Module):
         global_feature: config of the pooling over frames; None: the mean.
         frames: most frames of a video to learn from, for a pooling that needs to know.
         region_weight: factor of the loss of regions; with 0 they are left out.
+        hard_weight: factor of a third loss, which tells the caption of a region from its `region_negatives` alone.
         duplicates: of captions that say the same, see `symmetric_contrast`.
         bank: are the texts of other classes hard negatives, more to choose from for videos and for regions?
         queue: pairs of former batches that are more to choose from; 0: none.
@@ -80,6 +82,7 @@ class FGCLIP(nn.Module):
         global_feature=None,
         frames=None,
         region_weight=0.1,
+        hard_weight=0.0,
         duplicates="exclude",
         bank=False,
         queue=0,
@@ -95,6 +98,9 @@ class FGCLIP(nn.Module):
         self.classes = [str(name) for name in classes]
         self.normal = normal_label(normal_class, self.classes)
         self.region_weight = check_number("region_weight", region_weight)
+        self.hard_weight = check_number("hard_weight", hard_weight)
+        if hard_weight and not region_weight:
+            raise ValueError(f"hard_weight {hard_weight!r} needs regions, which region_weight=0 leaves out")
         self.duplicates = check_choice("duplicates", duplicates, DUPLICATES)
         self.top, self.region_score = check_count("top", top), check_number("region_score", region_score)
         if region_score > 1:
@@ -110,6 +116,8 @@ class FGCLIP(nn.Module):
             frame_chunk=frame_chunk,
             recompute=recompute,
         )
+        if hard_weight:
+            self.vision.hard_scale = nn.Parameter(self.vision.region_scale.detach().clone())
         self.text = CaptionEncoder(loaded, context_length, checkpoint=recompute is not None)
         self.text.comes_trained = loaded.trained
         self.texts, self.bank = TextBank(self.classes, template, prompts), bank
@@ -119,15 +127,16 @@ class FGCLIP(nn.Module):
         self.idle, self.watched = dict.fromkeys(PARTS, 0), {}
 
     def forward(self, batch):
-        """Losses of a batch, {"global_loss": 0-d, "region_loss": 0-d}, over the rows of all processes.
+        """Losses of a batch over the rows of all processes: {"global_loss", "region_loss", perhaps "hard_loss"}, 0-d.
 
         Raises:
             ValueError: one video, in training, with neither `bank` nor `queue`: nothing to choose from.
         """
-        for scale in (self.vision.logit_scale, self.vision.region_scale):
-            scale.data.clamp_(max=LARGEST)  # not in the graph: no gradient would lead back from beyond
+        for name, scale in self.vision.named_parameters(recurse=False):
+            if name.endswith("_scale"):
+                scale.data.clamp_(max=LARGEST)  # not in the graph: no gradient would lead back from beyond
         if not self.region_weight:
-            batch = {**batch, **{key: batch[key][:0] for key in REGION_KEYS}}
+            batch = {**batch, **{key: batch[key][:0] for key in REGION_KEYS if key in batch}}
         found, labels = self.features(batch), batch["labels"]
         bank = self.texts(self.text) if self.bank else None
         whole = self._contrast(
@@ -144,7 +153,10 @@ class FGCLIP(nn.Module):
         self.watched = {f"{name}_chance": of.chance for name, of in ((GLOBAL, whole), (REGION, part))}
         self.watched |= {f"regions_{name}": mean for name, mean in batch.get("counts", {}).items()}
         self.watched |= {"global_top1": whole.top1, "region_top1": part.top1, "region_contrast": part.loss.detach()}
-        return {"global_loss": whole.loss, "region_loss": self.region_weight * part.loss}
+        losses = {"global_loss": whole.loss, "region_loss": self.region_weight * part.loss}
+        if self.hard_weight:
+            losses["hard_loss"] = self.hard_weight * self._hard(found, batch)
+        return losses
 
     def features(self, batch):
         """Features of length 1, float32: {"videos", "captions": (B, E), "regions", "region_captions": (K, E)}."""
@@ -266,6 +278,23 @@ class FGCLIP(nn.Module):
         with torch.autocast(features.device.type, enabled=False):
             cosines = F.normalize(features, dim=-1) @ self.texts.kept(self.text).T
             return (scale.clamp(max=LARGEST).exp() * cosines).softmax(-1)
+
+    def _hard(self, found, batch):
+        """Mean loss of telling captions from `region_negatives`, over the regions that have any."""
+        pairs = [
+            (row, text)
+            for row, (caption, texts) in enumerate(
+                zip(batch["region_captions"], batch["region_negatives"], strict=True)
+            )
+            for text in texts
+            if caption_number(text) != caption_number(caption)
+        ]
+        regions, scale = found["regions"], self.vision.hard_scale.exp()
+        owner = torch.tensor([row for row, _ in pairs], dtype=torch.int64, device=regions.device)
+        wrong = F.normalize(self.text.encode([text for _, text in pairs]).float(), dim=-1)
+        rows = hard_contrast(regions, found["region_captions"], wrong, owner, scale)
+        counted = (owner.bincount(minlength=len(rows)) > 0).float()
+        return gather_rows(rows).sum() / gather_rows(counted).sum().clamp(min=1)
 
     def _contrast(self, name, first, second, *, texts, labels, bank):
         """The `Contrast` of visual features and their texts over the rows of all processes."""

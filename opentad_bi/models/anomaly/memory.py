@@ -4,7 +4,7 @@
 # what lies inside a block computed again
 _VISION, _TEXT = {"all": 16.6, "block": 1.58}, {"all": 16.1, "block": 1.09}
 _STATE = 16  # bytes of a parameter: itself, its gradient and two moments, in fp32
-_TEXTS = 5  # of a video at most: its caption, and those of four regions
+_TEXTS, _WRONG = 5, 40  # of a video at most: its caption, those of four regions; ten wrong ones for each of these
 
 
 def training_bytes(model, videos, frames, half):
@@ -30,11 +30,12 @@ def training_bytes(model, videos, frames, half):
         kept = whole * _VISION["block"] + piece * _VISION["all"] / layers
     else:
         kept = whole * _VISION["all"]
+    texts = videos * (_TEXTS + (_WRONG if model.hard_weight else 0))
     caption = text.short * text.width * len(text.transformer.resblocks) * item
     parameters = sum(p.numel() for p in model.parameters())
     return {
         "weights": parameters * (_STATE + (2 if half else 0)),
         "frames": int(frame * kept),
-        "texts": int(videos * _TEXTS * caption * _TEXT["block" if text.checkpoint else "all"]),
+        "texts": int(texts * caption * _TEXT["block" if text.checkpoint else "all"]),
         "inputs": whole * 3 * vision.prepare.size[0] * vision.prepare.size[1],
     }

@@ -57,6 +57,24 @@ def symmetric_contrast(first, second, scale, numbers, *, duplicates=EXCLUDE, mor
         return Contrast(*(torch.stack(numbers).mean() for numbers in zip(*sides, strict=True)))
 
 
+def hard_contrast(anchors, own, wrong, owner, scale):
+    """Cross-entropy of telling each anchor's own text from wrong ones, in float32 (FG-CLIP, Xie et al., ICML 2025).
+
+    Args:
+        anchors, own: (N, E), of length 1.
+        wrong: (M, E), of length 1.
+        owner: (M,) int64, the anchor that it is wrong for.
+        scale: 0-d factor of the cosines.
+    Returns:
+        (N,), 0 for an anchor without wrong texts.
+    """
+    with torch.autocast(anchors.device.type, enabled=False):
+        anchors, own, wrong, scale = anchors.float(), own.float(), wrong.float(), scale.float()
+        ahead = scale * (anchors[owner] * (wrong - own[owner])).sum(1)
+        sums = ahead.new_zeros(len(anchors), dtype=torch.float64).index_add(0, owner, ahead.double().exp())
+        return sums.log1p().float()  # float64: the exponent may be 200
+
+
 def _one_way(anchors, others, scale, same, duplicates, more):
     """(loss, chance, top1) of finding the partner of each anchor."""
     own = torch.eye(len(anchors), dtype=torch.bool, device=anchors.device)

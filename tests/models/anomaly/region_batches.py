@@ -40,6 +40,9 @@ def make_batch(videos=4, frames=3, owners=(0, 2, 2, 3), seed=0):
         "box_mask": mask,
         "region_video": torch.tensor(owners, dtype=torch.int64),
         "region_captions": REGION_CAPTIONS[:count],
+        "region_negatives": [("blue flames", "a cold fire"), (), ("a red van", "a dog", "a bus"), ("black smoke",)][
+            :count
+        ],
         "labels": torch.arange(videos) % len(CLASSES),
         "abnormal": torch.arange(videos) % len(CLASSES) > 0,
     }

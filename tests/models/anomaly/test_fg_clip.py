@@ -88,6 +88,39 @@ def test_a_batch_whose_captions_are_all_the_same_is_idle_unless_something_is_bes
     assert model.idle == {"global": 0, "region": 0}
 
 
+def test_captions_of_regions_are_told_from_what_is_nearly_right(tiny_json):
+    batch, model = make_batch(), build(tiny_json, hard_weight=0.5)
+    batch["region_negatives"][3] = (f" {batch['region_captions'][3].upper()}.",)  # says the same: none
+    found = model.features(batch)
+    scale, rows = model.vision.hard_scale.exp(), []
+    for row in (0, 2):
+        wrong = F.normalize(model.text.encode(list(batch["region_negatives"][row])), dim=1)
+        logits = scale * found["regions"][row] @ torch.cat([found["region_captions"][row : row + 1], wrong]).T
+        rows.append(F.cross_entropy(logits[None], torch.tensor([0])))
+    losses = model(batch)
+    torch.testing.assert_close(losses["hard_loss"], 0.5 * sum(rows) / 2, rtol=1e-4, atol=1e-5)
+    plain = build(tiny_json)(batch)
+    assert set(plain) == {"global_loss", "region_loss"}
+    assert plain["region_loss"].item() == losses["region_loss"].item()
+    losses["hard_loss"].backward()
+    assert "vision.hard_scale" in reached(model) and "vision.region_scale" not in reached(model)
+    with torch.no_grad():
+        model.vision.hard_scale.fill_(9)
+    model(batch)
+    assert model.vision.hard_scale.item() == pytest.approx(math.log(100))
+
+
+def test_no_hard_negative_is_a_zero_with_a_way_back(tiny_json):
+    for batch in (make_batch(owners=()), make_batch() | {"region_negatives": [()] * 4}):
+        model = build(tiny_json, hard_weight=0.5)
+        loss = model(batch)["hard_loss"]
+        assert loss.item() == 0
+        loss.backward()
+        assert model.vision.hard_scale.grad == 0
+    with pytest.raises(ValueError, match=r"hard_weight 0\.5 needs regions"):
+        build(tiny_json, hard_weight=0.5, region_weight=0)
+
+
 def test_counts_of_the_batch_are_watched(tiny_json):
     model = build(tiny_json)
     model(make_batch() | {"counts": {"missed": torch.tensor(0.5)}})

@@ -18,7 +18,7 @@ def vit_b_32(recompute, parameters=151_300_000):
     tower = Shape(encoder=Shape(visual=visual), grid=(7, 7), checkpoint=recompute == "block")
     vision = Shape(tower=tower, frame_chunk=None, recompute=recompute == "video", prepare=Shape(size=(224, 224)))
     text = Shape(short=77, width=512, transformer=Shape(resblocks=range(12)), checkpoint=recompute is not None)
-    return Shape(vision=vision, text=text, parameters=lambda: [torch.empty(parameters, device="meta")])
+    return Shape(vision=vision, text=text, hard_weight=0.0, parameters=lambda: [torch.empty(parameters, device="meta")])
 
 
 @pytest.mark.parametrize(("recompute", "half", "frame", "transient", "caption"), [

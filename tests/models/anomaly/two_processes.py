@@ -10,7 +10,9 @@ import torch.distributed as dist
 from region_batches import build, make_batch
 from torch.nn.parallel import DistributedDataParallel
 
-OPTIONS = {"bank": True, "queue": 3, "queue_warmup": 1, "recompute": "video", "context_length": 248}
+OPTIONS = {
+    "bank": True, "queue": 3, "queue_warmup": 1, "recompute": "video", "context_length": 248, "hard_weight": 0.5
+}  # fmt: skip
 OWNERS = [(0, 1, 0), (0, 3), ()]  # of the batches: regions in the first half, in both, in none
 
 
@@ -28,7 +30,8 @@ def share(batch, rank):
     picked = {key: batch[key][2 * rank : 2 * rank + 2] for key in ("inputs", "valid", "captions", "labels")}
     picked |= {key: batch[key][here] for key in ("boxes", "box_mask")}
     picked["region_video"] = batch["region_video"][here] - 2 * rank
-    picked["region_captions"] = [c for c, own in zip(batch["region_captions"], here.tolist(), strict=True) if own]
+    for key in ("region_captions", "region_negatives"):
+        picked[key] = [texts for texts, own in zip(batch[key], here.tolist(), strict=True) if own]
     return picked
 
 

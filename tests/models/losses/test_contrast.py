@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.nn import functional as F
 
-from opentad_bi.models.losses.contrast import Columns, symmetric_contrast
+from opentad_bi.models.losses.contrast import Columns, hard_contrast, symmetric_contrast
 
 SEEDS = st.integers(0, 9999)
 COUNTS = st.integers(1, 7)
@@ -119,6 +119,28 @@ def test_no_pair_is_an_exact_zero_with_a_way_back():
     assert [number.item() for number in found] == [0, 0, 0]
     found.loss.backward()
     assert scale.grad == 0
+
+
+@given(count=st.integers(1, 5), owners=st.lists(st.integers(0, 4), max_size=8), seed=SEEDS)
+def test_hard_negatives_are_told_from_the_own_text(count, owners, seed):
+    owners = [owner % count for owner in owners]
+    first, second = pairs(count, seed)
+    wrong = pairs(len(owners), seed + 1)[0] if owners else torch.zeros(0, 5)
+    rows = hard_contrast(first, second, wrong, torch.tensor(owners, dtype=torch.int64), torch.tensor(10.0))
+    for i, row in enumerate(rows):
+        texts = torch.cat([second[i : i + 1], wrong[[j for j, owner in enumerate(owners) if owner == i]]])
+        logits = 10 * first[i : i + 1] @ texts.T
+        torch.testing.assert_close(row, F.cross_entropy(logits, torch.tensor([0])), rtol=1e-4, atol=1e-5)
+
+
+def test_hard_negatives_do_not_overflow_and_none_are_an_exact_zero():
+    one, scale = F.normalize(torch.ones(1, 5), dim=1).requires_grad_(), torch.tensor(100.0, requires_grad=True)
+    found = hard_contrast(one, -one.detach(), one.detach(), torch.tensor([0]), scale)
+    assert found.item() == pytest.approx(200, rel=1e-5)
+    found.sum().backward()
+    assert one.grad.isfinite().all() and scale.grad.item() == pytest.approx(2, rel=1e-4)
+    none = hard_contrast(one, one, torch.zeros(0, 5), torch.zeros(0, dtype=torch.int64), scale)
+    assert none.tolist() == [0] and none.requires_grad
 
 
 def test_it_is_in_float32_under_autocast():
