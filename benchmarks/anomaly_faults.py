@@ -21,7 +21,8 @@ from benchmarks.demo_methods import ROOT, tool
 
 DEMO = ROOT / "configs" / "fgclip" / "demo"
 FAULTS = ROOT / "benchmarks" / "faults"
-ROWS = ("recipe", "batch_of_one", "duplicates", "enabled_ignored", "enabled_dropped", "cropped", "first_frames")
+ROWS = ("recipe", "batch_of_one", "duplicates", "duplicates_met", "enabled_ignored", "enabled_dropped", "cropped",
+        "first_frames")  # fmt: skip
 PARTS = ("global", "region")
 
 

@@ -37,12 +37,20 @@ class FaultyRegionVideos(RegionVideoDataset):
         drop_disabled: disabled keyframes and the ends of lives are thrown away when the file is read.
         first_frames: frames of a video that are looked at; None: all.
         cropped: the shorter side is brought to S and the middle is cut out; boxes stay as they are.
+        any_order: videos that have one caption may be in one batch.
     """
 
     _: KW_ONLY
     drop_disabled: bool = False
     first_frames: int | None = None
     cropped: bool = False
+    any_order: bool = False
+
+    def epoch_order(self, generator, unit):
+        """All samples in any order, if that is asked for."""
+        if self.any_order:
+            return torch.randperm(len(self), generator=generator).tolist()
+        return super().epoch_order(generator, unit)
 
     def _index(self):
         if self.cropped:
