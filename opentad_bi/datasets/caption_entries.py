@@ -11,10 +11,24 @@ from pathlib import PurePosixPath
 
 from ..ops.video_names import bare_name, class_key
 from .caption_records import CaptionedVideo
-from .caption_regions import finite, items_of, shown, text_of
+from .caption_regions import TOLERANCE, finite, first_given, items_of, shown, strange_regions, text_of
 from .video_paths import class_of_path, class_of_words
 
 _PATHS, _CAPTIONS = ("f_path", "video", "video_path"), ("global_caption", "caption", "Caption")
+_FORM = {"global", "region"}  # of a video in a dict
+_ABOUT = {
+    "timestamps",
+    "category",
+    "dataset",
+    "duration",
+    "fps",
+    "frames",
+    "frames_count",
+    "framesCount",
+    "split",
+    "id",
+}
+_IMAGES = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
 _CLASS = re.compile(r"[A-Z][A-Za-z]*([ _-][A-Za-z]+)*")
 _NO_CLASS = {"camera", "cam", "clip", "part", "scene", "segment", "video"}  # what numbered files are called anyway
 
@@ -36,18 +50,27 @@ class EntryReader:
         """The record of an entry of a list."""
         if not isinstance(entry, dict):
             raise ValueError(f"an object is expected, not {shown(entry)}")
-        path = next((entry[key] for key in _PATHS if entry.get(key) is not None), None)
-        caption = text_of("global_caption", next((entry[k] for k in _CAPTIONS if entry.get(k) is not None), None))
+        path = _path(first_given(entry, _PATHS))
+        if _FORM & set(entry):
+            return self.keyed(path, entry)
+        strange_regions("the entry", entry, ("bbox_info", "region_captions", "box_infos"))
+        caption = text_of("global_caption", first_given(entry, _CAPTIONS))
+        if entry.get("bbox_info") and (entry.get("region_captions") or entry.get("box_infos")):
+            raise ValueError(
+                "there are regions in 'bbox_info' and in 'region_captions' or 'box_infos'; one is expected"
+            )
         if entry.get("bbox_info"):
             regions = self.regions.described(entry["bbox_info"])
         else:
             regions = self.regions.paired(entry.get("region_captions"), entry.get("box_infos"))
-        return self._record(_path(path), None, caption, regions, entry)
+        return self._record(path, None, caption, regions, entry)
 
     def keyed(self, path, entry, segment=None):
         """The record of a value of a dict: that of a video, or of a segment of it."""
+        if reason := lacks(entry):
+            raise ValueError(reason)
         about = entry["global"] if isinstance(entry["global"], dict) else {"caption": entry["global"]}
-        caption = text_of("global caption", about.get("Caption", about.get("caption")))
+        caption = text_of("global caption", first_given(about, _CAPTIONS))
         return self._record(_path(path), segment, caption, self.regions.described(entry["region"]), entry)
 
     def _record(self, path, segment, caption, regions, entry):
@@ -56,6 +79,7 @@ class EntryReader:
         category = text_of("category", entry.get("category"))
         if class_key(category) not in map(class_key, self.classes or ()):
             category = class_of_words(category, self.normal_class) or self._class_of_path(path, boxed)
+        self.regions.report.assumed_normal += not category and not boxed
         abnormal = class_key(category) != class_key(self.normal_class) if category else boxed
         return CaptionedVideo(
             name=bare_name(segment or path),
@@ -85,10 +109,12 @@ def lacks(entry):
 
 def is_nested(value):
     """Does a value of a dict hold segments, and not a video itself?"""
-    plain = {"global", "region", "timestamps", "category"}
-    return isinstance(value, dict) and bool(value) and not plain & set(value) and all(
-        isinstance(inner, dict) for inner in value.values()
-    )  # fmt: skip
+    return isinstance(value, dict) and not _FORM & set(value) and any(isinstance(v, dict) for v in value.values())
+
+
+def segments(value):
+    """{name: segment} of a value that holds them, without what is said of their video."""
+    return {name: own for name, own in value.items() if isinstance(own, dict) or name not in _ABOUT}
 
 
 def _path(value):
@@ -98,19 +124,21 @@ def _path(value):
     path = value.strip().replace("\\", "/")
     if not PurePosixPath(path).name:
         raise ValueError(f"path {shown(value)} names no file")
-    return path
+    if path.lower().endswith(_IMAGES):
+        raise ValueError(f"path {shown(value)} is that of an image; FG-CLIP's form for images is not read, videos are")
+    return text_of("path", path)
 
 
 def _window(value):
-    """(first, stop) in seconds of [s, e] or [[s, e]]; None for None and for an empty list."""
+    """(first, stop) in seconds of [s, e] or [[s, e]]; None for None, [] and [[]]."""
     pairs = items_of("timestamps", value)
-    if not pairs:
-        return None
     if len(pairs) == 1 and isinstance(pairs[0], list):
         pairs = pairs[0]
-    if len(pairs) != 2 or not all(map(finite, pairs)) or not 0 <= pairs[0] < pairs[1]:
+    if not pairs:
+        return None
+    if len(pairs) != 2 or not all(map(finite, pairs)) or not -TOLERANCE <= pairs[0] < pairs[1]:
         raise ValueError(f"timestamps {shown(value)} are not [start, end] in seconds, the end after the start")
-    return float(pairs[0]), float(pairs[1])
+    return max(float(pairs[0]), 0.0), float(pairs[1])
 
 
 def _positive(name, value, *, whole=False):

@@ -6,13 +6,15 @@ from pathlib import Path
 
 from ..utils.arguments import check_choice
 from ..utils.files import read_json
+from ..utils.logging import LOGGER
 from ..utils.wording import some
-from .caption_entries import EntryReader, is_nested, lacks
+from .caption_entries import EntryReader, is_nested, lacks, segments
 from .caption_regions import ON_BAD_BOX, RegionReader, shown
-from .caption_report import ReadReport
+from .caption_report import NAMED, ReadReport
 from .class_lists import read_lines
 
 ON_BAD_ENTRY = ("error", "skip")
+_SUFFIXES = (".json", ".json.gz", ".jsonl")
 
 
 def read_captions(
@@ -49,18 +51,20 @@ def read_captions(
         records += _read(path, entries, report, skip=on_bad_entry == "skip")
         report.files += 1
     report.count(records)
+    for what, names in report.names().items():
+        LOGGER.warning("caption files: %d entries, %s: %s", len(names), what.replace("_", " "), some(names))
     return records, report
 
 
 def caption_files(sources):
     """The JSON files that `read_captions` reads, as paths; FileNotFoundError or ValueError where there are none."""
     if not isinstance(sources, (str, os.PathLike)):
-        if not sources:
+        if not sources or not isinstance(sources, (list, tuple)):
             raise ValueError(f"caption files {sources!r} name none")
         return [path for source in sources for path in caption_files(source)]
     path = Path(sources)
     if path.is_dir():
-        found = sorted(p for p in path.iterdir() if p.name.endswith((".json", ".json.gz")) and p.name[0] != ".")
+        found = sorted(p for p in path.iterdir() if p.name.lower().endswith(_SUFFIXES) and p.name[0] != ".")
         if not found:
             raise FileNotFoundError(f"folder of caption files {path} holds no .json file")
         return found
@@ -75,12 +79,7 @@ def caption_files(sources):
 
 def _read(path, reader, report, *, skip):
     """The records of one file."""
-    try:
-        content = read_json(path, "caption file", unique=True)
-    except RecursionError:
-        raise ValueError(f"caption file {path} is not valid JSON: it is nested too deep") from None
-    except ValueError as error:  # of Python itself, for a number of thousands of digits
-        raise error if str(path) in str(error) else ValueError(f"caption file {path} cannot be read: {error}") from None
+    content = read_json(path, "caption file", unique=True)
     if not isinstance(content, (list, dict)) or not content:
         raise ValueError(f"caption file {path} must hold a list or an object of videos; it holds {shown(content)}")
     records, problems, count = [], [], 0
@@ -94,8 +93,10 @@ def _read(path, reader, report, *, skip):
             continue
         if isinstance(record, str):
             report.skipped[record] += 1
+            report.named.append((record, where))
         else:
             records.append(record)
+            report.named += [(what, where) for what in NAMED if getattr(own, what)]
             report.add(own)
     report.entries += count
     if problems and not skip:
@@ -104,6 +105,7 @@ def _read(path, reader, report, *, skip):
             + ("; on_bad_entry='skip' leaves such entries out" if len(problems) < count else "")
         )
     report.skipped.update({"unreadable": len(problems)} if problems else {})
+    report.named += [("unreadable", problem) for problem in problems]
     if not records:
         reason = problems[0] if problems else some(report.skipped)
         raise ValueError(f"caption file {path}: none of {count} entries is a video: {reason}")
@@ -119,7 +121,7 @@ def _jobs(content, reader):
         return
     for name, value in content.items():
         if is_nested(value):
-            for segment, inner in value.items():
+            for segment, inner in segments(value).items():
                 yield f"{name!r}, segment {segment!r}", partial(_keyed, reader, name, inner, segment)
         else:
             yield f"{name!r}", partial(_keyed, reader, name, value, None)

@@ -30,10 +30,12 @@ class RegionReader:
             where = f"region {number}"
             if not isinstance(item, dict):
                 raise ValueError(f"{where}: an object is expected, not {shown(item)}")
+            if not item.get("keyframes"):
+                strange_regions(where, item, ("keyframes",))
             start, end = (self._frame(f"{where}: {key}", item.get(key)) for key in ("start_frame", "end_frame"))
             if start is not None and end is not None and start > end:
                 raise ValueError(f"{where}: start_frame {start} is after end_frame {end}")
-            caption = text_of(f"{where}: caption", item.get("caption", item.get("Caption")))
+            caption = text_of(f"{where}: caption", first_given(item, ("caption", "Caption")))
             keyframes = self._keyframes(where, item.get("keyframes"), closed=end is not None)
             negatives = _negatives(where, item)
             regions.append(replace(self._region(caption, start, end, keyframes), negatives=negatives))
@@ -113,7 +115,7 @@ class RegionReader:
 
 def _negatives(where, item):
     """Texts of `negatives`, or of FG-CLIP's `short_expr_negs`: a list, or a dict whose values they are."""
-    key = next((key for key in NEGATIVES if item.get(key) is not None), NEGATIVES[0])
+    key = next((key for key in NEGATIVES if item.get(key)), NEGATIVES[0])
     texts = item.get(key)
     texts = list(texts.values()) if isinstance(texts, dict) else items_of(f"{where}: {key}", texts)
     return tuple(text for number, own in enumerate(texts) if (text := text_of(f"{where}: {key} {number}", own)))
@@ -156,7 +158,25 @@ def text_of(where, value):
         return ""
     if not isinstance(value, str):
         raise ValueError(f"{where} {shown(value)} is not a text")
+    try:
+        value.encode("utf-8")
+    except UnicodeEncodeError:
+        raise ValueError(
+            f"{where} {shown(value)} holds halves of characters; was it read in another encoding?"
+        ) from None
     return value.strip()
+
+
+def first_given(item, keys):
+    """The first value of the keys that says something, or None."""
+    return next((item[key] for key in keys if item.get(key) not in (None, "")), None)
+
+
+def strange_regions(where, item, expected):
+    """ValueError for a key that looks like one of regions or boxes and is none of the expected ones, and not empty."""
+    for key, value in item.items():
+        if key not in expected and value and ("box" in key.lower() or "region" in key.lower()):
+            raise ValueError(f"{where}: {key!r} is not read; expected are {', '.join(map(repr, expected))}")
 
 
 def finite(value):

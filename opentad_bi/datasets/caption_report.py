@@ -4,7 +4,10 @@ from collections import Counter
 from dataclasses import asdict, dataclass, field
 
 from ..ops.captions import caption_key
+from ..ops.video_names import bare_name
 from .caption_texts import has_chinese
+
+NAMED = ("unequal_lists", "assumed_normal")  # counts whose entries are named
 
 
 @dataclass
@@ -26,6 +29,9 @@ class ReadReport:
         abnormal, captions, distinct_captions, non_ascii_captions, chinese_captions: of the records.
         region_captions, distinct_region_captions, chinese_region_captions: likewise.
         translated: captions replaced by the caption map.
+        assumed_normal: entries of no known class and without boxes.
+        repeated_videos: entries of a video, or of a window of one, that another entry has too.
+        named: pairs of a reason of `skipped`, or of a name of `NAMED`, and where the entry stands.
     """
 
     files: int = 0
@@ -51,11 +57,21 @@ class ReadReport:
     distinct_region_captions: int = 0
     chinese_region_captions: int = 0
     translated: int = 0
+    assumed_normal: int = 0
+    repeated_videos: int = 0
+    named: list = field(default_factory=list)
 
     @property
     def duplicate_share(self):
         """Share of captions that another video has too, counted once less for each distinct one."""
         return 1 - self.distinct_captions / self.captions if self.captions else 0.0
+
+    def names(self):
+        """{reason or count: [where an entry of it stands, ...]}"""
+        found = {}
+        for what, where in self.named:
+            found.setdefault(what, []).append(where)
+        return found
 
     def add(self, other):
         """Take in the counts of another report."""
@@ -68,6 +84,7 @@ class ReadReport:
         regions = [region for record in records for region in record.regions]
         texts = [region.caption for region in regions if region.caption]
         self.videos, self.abnormal = len(records), sum(record.abnormal for record in records)
+        self.repeated_videos = len(records) - len({(bare_name(record.path), record.window) for record in records})
         self.regions = len(regions)
         self.boxed_regions = sum(bool(region.keyframes) for region in regions)
         self.keyframes = sum(len(region.keyframes) for region in regions)
@@ -89,7 +106,7 @@ class ReadReport:
         parts.append(f"{self.captions} captions ({self.distinct_captions} distinct)")
         names = ("unequal_lists", "empty_captions", "empty_region_captions", "non_ascii_captions", "chinese_captions",
                  "chinese_region_captions", "translated", "clipped_boxes", "dropped_boxes",
-                 "repeated_keyframes")  # fmt: skip
+                 "repeated_keyframes", "assumed_normal", "repeated_videos")  # fmt: skip
         parts += [f"{getattr(self, name)} {name.replace('_', ' ')}" for name in names if getattr(self, name)]
         parts += [f"{count} skipped: {reason}" for reason, count in self.skipped.most_common()]
         return "; ".join(parts)

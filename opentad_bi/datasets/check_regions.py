@@ -64,9 +64,18 @@ def _captions(report):
     strange = [f"{report.chinese_captions + report.chinese_region_captions} texts hold Chinese"] * bool(
         report.chinese_captions + report.chinese_region_captions
     )
-    strange += [f"{count} entries are left out: {reason}" for reason, count in report.skipped.items()]
+    names = {what: f" ({some(own)})" for what, own in report.names().items()}
+    strange += [f"{count} are left out: {reason}{names.get(reason, '')}" for reason, count in report.skipped.items()]
+    if report.assumed_normal:
+        strange.append(
+            f"{report.assumed_normal} of no known class and without boxes are taken as normal{names['assumed_normal']}"
+        )
+    strange += [f"{report.repeated_videos} are of a video that another has too"] * bool(report.repeated_videos)
     strange += [f"{report.empty_captions} captions are empty"] * bool(report.empty_captions)
-    strange += [f"{report.unequal_lists} entries have other numbers of captions and boxes"] * bool(report.unequal_lists)
+    if report.unequal_lists:
+        strange.append(
+            f"{report.unequal_lists} entries have other numbers of captions and boxes{names['unequal_lists']}"
+        )
     return judge(
         "captions", str(report), warning="; ".join(strange),
         cure="translate Chinese texts by a caption_map, or on_chinese='skip'; look at the entries that are named",

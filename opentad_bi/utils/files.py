@@ -5,6 +5,7 @@ import gzip
 import json
 import os
 import secrets
+import zlib
 from pathlib import Path
 
 
@@ -62,21 +63,38 @@ def write_json(path, value):
 def read_json(path, what="file", unique=False):
     """Read JSON, through gzip if `path` ends in .gz; a missing or unreadable file is an error that names `what`.
 
-    A byte order mark is passed over. With `unique`, a name that an object has twice is an error.
+    A file that ends in .jsonl has a value per line, which become a list. A byte order mark is passed over. With
+    `unique`, a name that an object has twice is an error.
     """
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"{what} {path} does not exist")
     try:
         with (gzip.open if path.suffix == ".gz" else open)(path, "rt", encoding="utf-8-sig") as stream:
+            if path.suffix == ".jsonl":
+                return _lines(stream, unique)
             return json.load(stream, object_pairs_hook=_unique if unique else None)
     except UnicodeDecodeError as error:
         raise ValueError(f"{what} {path} is not text in UTF-8: {error}") from error
     except _Twice as error:
         raise ValueError(f"{what} {path} has {error.args[0]!r} twice") from None
-    except (json.JSONDecodeError, gzip.BadGzipFile, EOFError) as error:
+    except RecursionError:
+        raise ValueError(f"{what} {path} is not valid JSON: it is nested too deep") from None
+    except (ValueError, gzip.BadGzipFile, EOFError, zlib.error) as error:  # ValueError: also of thousands of digits
         form = "gzipped JSON" if path.suffix == ".gz" else "JSON"
         raise ValueError(f"{what} {path} is not valid {form}: {error}") from error
+
+
+def _lines(stream, unique):
+    """The values of JSON Lines, one per line that is not blank."""
+    found = []
+    for number, line in enumerate(stream, start=1):
+        if line.strip():
+            try:
+                found.append(json.loads(line, object_pairs_hook=_unique if unique else None))
+            except ValueError as error:
+                raise ValueError(f"line {number}: {error}") from error
+    return found
 
 
 class _Twice(Exception):
@@ -116,6 +134,6 @@ def _names_in(path, what):
     if not path.is_file():
         raise FileNotFoundError(f"{what} {path} does not exist (text with one name per line, or a JSON list)")
     try:
-        return path.read_text(encoding="utf-8").splitlines()
+        return path.read_text(encoding="utf-8-sig").splitlines()
     except UnicodeDecodeError as error:
         raise ValueError(f"{what} {path} is not text in UTF-8: {error}") from error
