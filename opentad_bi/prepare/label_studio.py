@@ -29,7 +29,8 @@ def import_tasks(tasks, *, video_key="video"):
         video_key: name of the video in `data` of a task.
     Returns:
         list of entries, and a Counter: tasks, videos, unlabelled, several (annotations of one task, of which the last
-        is taken), regions, keyframes, rotated (boxes whose rotation is left out), uncaptioned (regions).
+        that is not empty is taken), regions, keyframes, rotated (boxes whose rotation is left out), uncaptioned
+        (regions), "ignored TYPE" (results of other types).
     Raises:
         ValueError: naming task, region and value; two tasks of one video.
     """
@@ -92,6 +93,8 @@ def _entry(task, video_key, counts):
             texts[key] += _texts(value.get("text"))
         if result.get("type") in ("labels", "videorectangle"):
             labels[key] += [text for text in _texts(value.get("labels")) if text not in labels[key]]
+        if result.get("type") not in ("textarea", "labels", "videorectangle"):
+            counts[f"ignored {result.get('type')}"] += 1
     regions = []
     for number, (key, value) in enumerate(boxes.items()):
         try:
@@ -116,6 +119,7 @@ def _results(task, counts):
         raise ValueError("annotations are not a list of objects")
     found = [one for one in found if not one.get("was_cancelled")]
     counts["several"] += len(found) > 1
+    found = [one for one in found if one.get("result")] or found
     results = (found[-1].get("result") if found else None) or []
     if not isinstance(results, list):
         raise ValueError(f"result {results!r} is not a list")
@@ -159,16 +163,25 @@ def _box(number, item):
     corners = (x, y, x + width, y + height)
     if min(corners) < -TOLERANCE or max(corners) > 100 + TOLERANCE or width <= 0 or height <= 0:
         raise ValueError(f"keyframe {number}: x, y, width, height {values} are no box within 100 percent")
-    return [round(min(max(corner, 0.0), 100.0) / 100, DIGITS) for corner in corners]
+    x1, y1, x2, y2 = (round(min(max(corner, 0.0), 100.0) / 100, DIGITS) for corner in corners)
+    if x1 >= x2 or y1 >= y2:
+        raise ValueError(f"keyframe {number}: x, y, width, height {values} have no area in {DIGITS} digits")
+    return [x1, y1, x2, y2]
 
 
 def video_file(text):
-    """The name of a video file in what Label Studio calls it: an address, a path, or an upload with a prefix."""
+    """The name of a video file in what Label Studio calls it: an address, a path, or an upload with a prefix.
+
+    Of files that are served from a local folder (local-files/?d=) the path below that is kept.
+    """
     if not isinstance(text, str) or not text.strip():
         raise ValueError(f"video {text!r} is not the name of a file")
-    parts = urlsplit(text.strip())
-    path = parse_qs(parts.query).get("d", [unquote(parts.path)])[0]
-    name = path.replace("\\", "/").rpartition("/")[2]
+    parts = urlsplit(text.strip(), allow_fragments=False)  # names of XD-Violence's videos hold a #
+    if "/local-files" in parts.path and (served := parse_qs(parts.query).get("d")):
+        folder, _, name = served[0].replace("\\", "/").strip("/").rpartition("/")
+        if name:
+            return f"{folder}/{name}" if folder else name
+    name = unquote(parts.path).replace("\\", "/").rpartition("/")[2]
     if not name:
         raise ValueError(f"video {text!r} names no file")
     return _UPLOADED.sub("", name, count=1) if _UPLOADED.match(name) else name

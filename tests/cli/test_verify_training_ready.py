@@ -70,9 +70,9 @@ def test_a_set_that_is_ready(region_set, verdicts):
     assert [name for name in found if not name.startswith("train: ")] == rest
     assert (
         found["steps"]["level"] == "ok"
-        and "8 samples in batches of 8: 1 steps an epoch, 30 in all" in found["steps"]["found"]
+        and "8 samples in batches of 8: 1 steps an epoch, 20 in all" in found["steps"]["found"]
     )
-    assert "warm-up of 3 (vision) and 3 (text)" in found["steps"]["found"]
+    assert "warm-up of 2 (vision) and 2 (text)" in found["steps"]["found"]
     assert "every weight of the file has its place" in found["weights"]["found"]
     assert found["step"]["level"] == "ok" and "region_loss" in found["step"]["found"]
 

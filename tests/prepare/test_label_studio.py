@@ -62,7 +62,7 @@ def test_entries():
     }
     assert second == {"caption": "Fight", "start_frame": 10, "end_frame": 10,
                       "keyframes": [{"frame": 10, "bbox": box, "enabled": False}]}  # fmt: skip
-    assert normal == {"f_path": "Normal_Videos001_x264.mp4", "global_caption": "Nothing happens.", "bbox_info": [],
+    assert normal == {"f_path": "ucf/Normal_Videos001_x264.mp4", "global_caption": "Nothing happens.", "bbox_info": [],
                       "category": "Normal"}  # fmt: skip
     assert counts == {"tasks": 3, "videos": 2, "unlabelled": 1, "several": 0, "regions": 2, "keyframes": 4,
                       "rotated": 1, "uncaptioned": 0}  # fmt: skip
@@ -88,7 +88,9 @@ def test_boxes_live_as_in_label_studio(tmp_path_factory, pairs):
     [
         ("clip.mp4", "clip.mp4"),
         ("https://host/a%20b/clip%201.mp4?token=3", "clip 1.mp4"),
-        (f"{SERVED}/local-files/?d=x/y%20z.mp4", "y z.mp4"),
+        (f"{SERVED}/local-files/?d=x/y%20z.mp4", "x/y z.mp4"),
+        (f"{SERVED}/upload/1/deadbeef-v=abc__#00-01-10_label_B1-0-0.mp4", "v=abc__#00-01-10_label_B1-0-0.mp4"),
+        ("https://bucket/Fighting_1.mp4?X-Amz-Signature=a/b&d=5", "Fighting_1.mp4"),
         (f"{SERVED}/upload/1/deadbeef-clip.mp4", "clip.mp4"),
         ("videos\\clip.mp4", "clip.mp4"),
         (f"{SERVED}/upload/1/deadbeef-", "deadbeef-"),
@@ -196,3 +198,17 @@ def test_the_command(tmp_path, capsys):
     assert main([source, source, "--overwrite"]) == 1 and out.read_bytes() == before
     source.write_text(json.dumps(TASKS[2:]))
     assert main([source, out, "--overwrite"]) == 1 and "none of 1 tasks is annotated" in capsys.readouterr().err
+
+
+def test_what_is_not_read_is_counted_and_an_empty_annotation_hides_none():
+    work = task(
+        1, "a.mp4", rectangle("a", keyframe(1, True)), {"id": "c", "type": "choices", "value": {"choices": ["x"]}}
+    )
+    work["annotations"].append({"id": 2, "result": []})
+    (entry,), counts = import_tasks([work])
+    assert len(entry["bbox_info"]) == 1 and counts["ignored choices"] == 1 and counts["several"] == 1
+
+
+def test_a_box_that_rounds_to_nothing_is_named():
+    with pytest.raises(ValueError, match=r"task 1: region 0: keyframe 0: .* no area in 6 digits"):
+        import_tasks([task(1, "a.mp4", rectangle("a", keyframe(1, True, width=1e-6)))])
