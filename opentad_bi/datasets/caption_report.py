@@ -29,6 +29,7 @@ class ReadReport:
         abnormal, captions, distinct_captions, non_ascii_captions, chinese_captions: of the records.
         region_captions, distinct_region_captions, chinese_region_captions: likewise.
         translated: captions replaced by the caption map.
+        region_negatives: texts that are wrong for a region.
         assumed_normal: entries of no known class and without boxes.
         repeated_videos: entries of a video, or of a window of one, that another entry has too.
         named: pairs of a reason of `skipped`, or of a name of `NAMED`, and where the entry stands.
@@ -57,6 +58,7 @@ class ReadReport:
     distinct_region_captions: int = 0
     chinese_region_captions: int = 0
     translated: int = 0
+    region_negatives: int = 0
     assumed_normal: int = 0
     repeated_videos: int = 0
     named: list = field(default_factory=list)
@@ -93,6 +95,7 @@ class ReadReport:
         self.chinese_captions = sum(map(has_chinese, captions))
         self.region_captions, self.distinct_region_captions = len(texts), len(set(map(caption_key, texts)))
         self.chinese_region_captions = sum(map(has_chinese, texts))
+        self.region_negatives = sum(len(region.negatives) for region in regions)
 
     def as_dict(self):
         """All counts as JSON takes them, the most frequent reason and pattern first."""
@@ -105,7 +108,7 @@ class ReadReport:
         parts.append(f"{self.regions} regions ({self.boxed_regions} with boxes), {self.keyframes} keyframes")
         parts.append(f"{self.captions} captions ({self.distinct_captions} distinct)")
         names = ("unequal_lists", "empty_captions", "empty_region_captions", "non_ascii_captions", "chinese_captions",
-                 "chinese_region_captions", "translated", "clipped_boxes", "dropped_boxes",
+                 "chinese_region_captions", "region_negatives", "translated", "clipped_boxes", "dropped_boxes",
                  "repeated_keyframes", "assumed_normal", "repeated_videos")  # fmt: skip
         parts += [f"{getattr(self, name)} {name.replace('_', ' ')}" for name in names if getattr(self, name)]
         parts += [f"{count} skipped: {reason}" for reason, count in self.skipped.most_common()]

@@ -65,8 +65,8 @@ def settle_chinese(records, choice, report):
     """
     check_choice("on_chinese", choice, ON_CHINESE)
     chinese = [(record.name, record.caption) for record in records if has_chinese(record.caption)]
-    inner = [(record.name, region.caption) for record in records for region in record.regions
-             if has_chinese(region.caption)]  # fmt: skip
+    inner = [(record.name, text) for record in records for region in record.regions
+             for text in (region.caption, *region.negatives) if has_chinese(text)]  # fmt: skip
     if not chinese and not inner:
         return list(records)
     name, text = (chinese + inner)[0]
@@ -81,7 +81,17 @@ def settle_chinese(records, choice, report):
     report.skipped["regions: the caption holds Chinese"] += sum(
         has_chinese(region.caption) for record in kept for region in record.regions
     )
-    return [replace(record, regions=tuple(r for r in record.regions if not has_chinese(r.caption))) for record in kept]
+    return [
+        replace(
+            record,
+            regions=tuple(
+                replace(region, negatives=tuple(text for text in region.negatives if not has_chinese(text)))
+                for region in record.regions
+                if not has_chinese(region.caption)
+            ),
+        )
+        for record in kept
+    ]
 
 
 def settle_empty(records, choice, report):
@@ -129,8 +139,9 @@ def count_truncated(records, count_tokens, *, caption_limit=77, region_limit=77)
         {"captions": n, "regions": n, "longest": tokens of the longest text}; every distinct text is counted as often
         as it stands there.
     """
-    texts = {"captions": Counter(r.caption for r in records if r.caption),
-             "regions": Counter(g.caption for r in records for g in r.regions if g.caption)}  # fmt: skip
+    regions = (region for record in records for region in record.regions)
+    texts = {"captions": Counter(record.caption for record in records if record.caption),
+             "regions": Counter(text for own in regions for text in (own.caption, *own.negatives) if text)}  # fmt: skip
     lengths = {text: count_tokens(text) for own in texts.values() for text in own}
     limits = {"captions": caption_limit, "regions": region_limit}
     found = {key: sum(n for text, n in own.items() if lengths[text] > limits[key]) for key, own in texts.items()}

@@ -205,7 +205,7 @@ class RegionVideoDataset(Dataset):
             "label": int(self.labels[index]),
             "abnormal": bool(record.abnormal),
             "counts": {name: getattr(sampled, name) for name in COUNTED},
-            "meta": UnitMeta(record.name, 0, 1),
+            "meta": UnitMeta(record.name, index, 1),  # segments of a video may share a name
         }
 
     def sampled(self, index, seed):

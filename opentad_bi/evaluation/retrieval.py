@@ -9,6 +9,7 @@ import numpy as np
 
 from ..ops.captions import caption_number
 from ..ops.directions import SINGLE
+from ..ops.scores import CaptionFeatures
 from ..registry import METRICS
 from ..utils.arguments import check_choice, check_count
 from ..utils.files import write_json
@@ -74,6 +75,11 @@ class CaptionRetrieval:
         """Take in a list of `ops.scores.CaptionFeatures`; ValueError for a video that comes twice, or is no number."""
         self._numbers = None
         for result in results:
+            if not isinstance(result, CaptionFeatures):
+                raise ValueError(
+                    f"captions are retrieved by CaptionFeatures, but the model predicts {type(result).__name__}; "
+                    "dataset.test must be of captioned videos, such as a RegionVideoDataset"
+                )
             key = (result.meta.video, result.meta.start)
             if key in self._found:
                 raise ValueError(f"there are two results for video {key[0]!r}")

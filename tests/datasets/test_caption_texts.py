@@ -1,6 +1,7 @@
 """Texts made fit for training: translated, Chinese, empty and long ones."""
 
 import json
+from dataclasses import replace
 
 import pytest
 from caption_samples import write_form
@@ -52,6 +53,19 @@ def test_chinese_captions_stay_go_or_stop(read):
         settle_chinese(records, "error", report)
     with pytest.raises(ValueError, match="on_chinese 'drop'"):
         settle_chinese(records, "drop", report)
+
+
+def test_wrong_texts_are_translated_looked_at_and_counted_too(read):
+    records, report = read
+    region = replace(records[0].regions[0], negatives=("一只狗", "a bus"))
+    records = [replace(records[0], regions=(region,))]
+    (found,) = translate(records, {"一只狗": "a dog"}, report)
+    assert found.regions[0].negatives == ("a dog", "a bus")
+    with pytest.raises(ValueError, match="0 captions and 1 of regions hold Chinese, such as '一只狗'"):
+        settle_chinese(records, "error", report)
+    (kept,) = settle_chinese(records, "skip", report)
+    assert kept.regions[0].negatives == ("a bus",) and kept.regions[0].caption == region.caption
+    assert count_truncated(records, len, region_limit=4)["regions"] == (len(region.caption) > 4) + 1
 
 
 def test_empty_captions(read):

@@ -150,7 +150,10 @@ def test_modes_of_lives(make, mode, end, last):
 
 def test_a_batch(make):
     data = make()
-    batch = data.collate([data[i] for i in (2, 0, 1)])
+    samples = [data[i] for i in (2, 0, 1)]
+    batch = data.collate(samples)
+    for key in ("boxes", "box_mask"):
+        assert torch.equal(batch[key], torch.cat([sample[key] for sample in samples])), key
     assert batch["inputs"].shape == (3, 6, 3, 16, 16) and batch["valid"].shape == (3, 6)
     assert batch["captions"] == ["A fire", "A kick", "a kick."]
     assert (

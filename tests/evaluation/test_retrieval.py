@@ -1,6 +1,7 @@
 """The metric of retrieval: ranks and guessing against brute force, files, bad input."""
 
 import json
+from dataclasses import replace
 from itertools import combinations
 
 import numpy as np
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 
 from opentad_bi.evaluation.retrieval import CaptionRetrieval, first_right, recall_of_guessing
 from opentad_bi.ops.sample import UnitMeta
-from opentad_bi.ops.scores import CaptionFeatures
+from opentad_bi.ops.scores import CaptionFeatures, RowScores
 from opentad_bi.registry import METRICS
 
 NUMBERS = st.lists(st.integers(0, 3), min_size=1, max_size=8)
@@ -111,6 +112,21 @@ def test_score_table_and_file(tmp_path):
     assert json.loads((tmp_path / "retrieval.json").read_text()) == numbers
 
 
+def test_both_directions_worked_out_by_hand():
+    seen, said = np.eye(3, dtype=np.float32), np.float32([[1, 0, 0], [0.9, 0.1, 0], [0.8, 0, 0.2]])
+    results = [
+        CaptionFeatures(UnitMeta("v", i, 1), f"c{i}", [], seen[i], said[i], seen[:0], said[:0]) for i in range(3)
+    ]  # the same name, other windows
+    metric = CaptionRetrieval(ranks=[1, 2])
+    metric.update(results)
+    numbers = metric.compute()["model"]
+    assert (numbers["video_to_text_r1"], numbers["text_to_video_r1"]) == (1, pytest.approx(1 / 3))
+    assert (numbers["text_to_video_r2"], numbers["guess_video_r1"]) == (1, pytest.approx(1 / 3))
+    assert metric.table({"model": numbers}).splitlines()[2].split()[-4:] == ["100.00", "100.00", "33.33", "66.67"]
+    metric.update([replace(results[0], meta=UnitMeta("w", 0, 1), caption="c9")])
+    assert metric.compute()["model"]["videos"] == 4
+
+
 def test_without_regions_videos_decide(tmp_path):
     metric = CaptionRetrieval()
     metric.update([result("a", "x"), result("b", "y", seed=1)])
@@ -138,7 +154,14 @@ def test_bad_input():
     broken.video[0] = np.nan
     with pytest.raises(ValueError, match="video 'b' are not all finite"):
         metric.update([broken])
+    broken = result("c", "x", ["y"])
+    broken.regions[0, 0] = np.inf
+    with pytest.raises(ValueError, match="video 'c' are not all finite"):
+        metric.update([broken])
+    with pytest.raises(ValueError, match="captions are retrieved by CaptionFeatures, but the model predicts RowScores"):
+        metric.update([RowScores(UnitMeta("a", 0, 1), 0, np.ones((1, 2)))])
     unscored = CaptionRetrieval(scored=False)
+    unscored.save("nowhere")
     unscored.update([result("a", "x")])
     with pytest.raises(ValueError, match="scored=False"):
         unscored.compute()

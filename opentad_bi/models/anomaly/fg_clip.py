@@ -28,7 +28,8 @@ from .video_encoder import BLOCK, VIDEO, VideoEncoder
 
 LARGEST = math.log(100)  # logit scales
 GLOBAL, REGION = PARTS = ("global", "region")
-REGION_KEYS = ("boxes", "box_mask", "region_video", "region_captions", "region_negatives")
+HARD = "hard"
+REGION_KEYS = ("boxes", "box_mask", "region_video", "region_captions")
 VISUAL_KEYS = ("inputs", "valid", "boxes", "box_mask", "region_video")
 
 
@@ -66,7 +67,7 @@ class FGCLIP(nn.Module):
     Attributes:
         watched: numbers of the last forward: loss of guessing and share of right first ranks, of both contrasts, and
             the contrast of regions before its factor; what `batch["counts"]` has, as regions_missed and so on.
-        idle: {"global", "region"}: batches so far that had nothing to choose from.
+        idle: {"global", "region", "hard"}: batches so far that had nothing to choose from.
     """
 
     open_vocabulary = True
@@ -124,7 +125,7 @@ class FGCLIP(nn.Module):
         sizes = {"size": check_count("queue", queue, lowest=0), "width": loaded.embed_dim}
         warmup = check_count("queue_warmup", queue_warmup, lowest=0)
         self.queues = nn.ModuleDict({name: FeatureQueue(**sizes, warmup=warmup) for name in PARTS if queue})
-        self.idle, self.watched = dict.fromkeys(PARTS, 0), {}
+        self.idle, self.watched = dict.fromkeys((*PARTS, HARD), 0), {}
 
     def forward(self, batch):
         """Losses of a batch over the rows of all processes: {"global_loss", "region_loss", perhaps "hard_loss"}, 0-d.
@@ -136,7 +137,7 @@ class FGCLIP(nn.Module):
             if name.endswith("_scale"):
                 scale.data.clamp_(max=LARGEST)  # not in the graph: no gradient would lead back from beyond
         if not self.region_weight:
-            batch = {**batch, **{key: batch[key][:0] for key in REGION_KEYS if key in batch}}
+            batch = {**batch, **{key: batch[key][:0] for key in REGION_KEYS}}
         found, labels = self.features(batch), batch["labels"]
         bank = self.texts(self.text) if self.bank else None
         whole = self._contrast(
@@ -236,7 +237,7 @@ class FGCLIP(nn.Module):
         return found.unflatten(1, self.vision.tower.grid)
 
     def branches(self):
-        """What steps with its own optimizer: the visual tower with the pooling and both scales, and the text tower."""
+        """What steps with its own optimizer: the visual tower with the pooling and the scales, and the text tower."""
         return {"vision": self.vision, "text": self.text}
 
     def check_dataset(self, dataset):
@@ -293,8 +294,11 @@ class FGCLIP(nn.Module):
         owner = torch.tensor([row for row, _ in pairs], dtype=torch.int64, device=regions.device)
         wrong = F.normalize(self.text.encode([text for _, text in pairs]).float(), dim=-1)
         rows = hard_contrast(regions, found["region_captions"], wrong, owner, scale)
-        counted = (owner.bincount(minlength=len(rows)) > 0).float()
-        return gather_rows(rows).sum() / gather_rows(counted).sum().clamp(min=1)
+        counted = gather_rows((owner.bincount(minlength=len(rows)) > 0).float()).sum()
+        self.watched["hard_regions"] = counted
+        if not counted:
+            self._idle(HARD, "a batch has no region with texts that are wrong for it (`negatives` in the caption file)")
+        return gather_rows(rows).sum() / counted.clamp(min=1)
 
     def _contrast(self, name, first, second, *, texts, labels, bank):
         """The `Contrast` of visual features and their texts over the rows of all processes."""
@@ -316,9 +320,11 @@ class FGCLIP(nn.Module):
         if (
             name == GLOBAL or self.region_weight
         ) and found.chance == 0:  # a single pair, or captions that all say the same
-            if not self.idle[name]:
-                LOGGER.warning(
-                    "a batch with %d %s pairs has no negatives: that loss is 0 (told once)", len(first), name
-                )
-            self.idle[name] += 1
+            self._idle(name, f"a batch with {len(first)} {name} pairs has no negatives")
         return found
+
+    def _idle(self, name, why):
+        """Count a batch from which one of the losses learns nothing, and say so the first time."""
+        if not self.idle[name]:
+            LOGGER.warning("%s: that loss is 0 (told once)", why)
+        self.idle[name] += 1

@@ -16,7 +16,9 @@ def images():
 
 @torch.no_grad()
 def test_the_value_path_is_the_block_with_a_diagonal_mask(tiny_clip):
-    block = tiny_clip.module.visual.transformer.resblocks[-1]
+    block = copy.deepcopy(tiny_clip.module.visual.transformer.resblocks[-1])
+    nn.init.normal_(block.attn.in_proj_bias)
+    nn.init.normal_(block.attn.out_proj.bias)
     x = torch.randn(2, 5, 64)
     mask = torch.full((5, 5), float("-inf")).fill_diagonal_(0)
     torch.testing.assert_close(value_path(block, x), block(x, attn_mask=mask), rtol=0, atol=1e-6)

@@ -70,7 +70,7 @@ def test_captions_that_say_the_same_are_no_negatives(tiny_json):
     assert model.watched["global_chance"] == 0
     total(losses).backward()
     assert not reached(model)
-    assert model.idle == {"global": 1, "region": 1}
+    assert model.idle == {"global": 1, "region": 1, "hard": 0}
 
 
 @pytest.mark.parametrize("duplicates", ["exclude", "soft"])
@@ -80,16 +80,19 @@ def test_a_batch_whose_captions_are_all_the_same_is_idle_unless_something_is_bes
     model = build(tiny_json, duplicates=duplicates, queue=8, queue_warmup=0)
     for _ in range(2):  # what stands in the queue says the same, too
         model(batch)
-    assert model.idle == {"global": 2, "region": 0}
+    assert model.idle == {"global": 2, "region": 0, "hard": 0}
     batch["captions"] = ["a fire", "a fire", "rain", "a fire"]
     model(batch)
     model = build(tiny_json, duplicates=duplicates, bank=True)
     model(batch | {"captions": ["a fire"] * 4})
-    assert model.idle == {"global": 0, "region": 0}
+    assert model.idle == {"global": 0, "region": 0, "hard": 0}
 
 
 def test_captions_of_regions_are_told_from_what_is_nearly_right(tiny_json):
-    batch, model = make_batch(), build(tiny_json, hard_weight=0.5)
+    batch, model = make_batch(), build(tiny_json, hard_weight=0.5, context_length=248)
+    assert torch.equal(model.vision.hard_scale, model.vision.region_scale)
+    with torch.no_grad():
+        model.text.long_positions.mul_(3)  # captions of videos alone have these
     batch["region_negatives"][3] = (f" {batch['region_captions'][3].upper()}.",)  # says the same: none
     found = model.features(batch)
     scale, rows = model.vision.hard_scale.exp(), []
@@ -99,11 +102,12 @@ def test_captions_of_regions_are_told_from_what_is_nearly_right(tiny_json):
         rows.append(F.cross_entropy(logits[None], torch.tensor([0])))
     losses = model(batch)
     torch.testing.assert_close(losses["hard_loss"], 0.5 * sum(rows) / 2, rtol=1e-4, atol=1e-5)
-    plain = build(tiny_json)(batch)
+    plain = build(tiny_json, context_length=248)(batch)
     assert set(plain) == {"global_loss", "region_loss"}
-    assert plain["region_loss"].item() == losses["region_loss"].item()
+    assert plain["region_loss"].item() == losses["region_loss"].item() and model.watched["hard_regions"] == 2
     losses["hard_loss"].backward()
-    assert "vision.hard_scale" in reached(model) and "vision.region_scale" not in reached(model)
+    assert {"vision.hard_scale", "text.text_projection"} <= reached(model)
+    assert "vision.region_scale" not in reached(model)
     with torch.no_grad():
         model.vision.hard_scale.fill_(9)
     model(batch)
@@ -114,7 +118,7 @@ def test_no_hard_negative_is_a_zero_with_a_way_back(tiny_json):
     for batch in (make_batch(owners=()), make_batch() | {"region_negatives": [()] * 4}):
         model = build(tiny_json, hard_weight=0.5)
         loss = model(batch)["hard_loss"]
-        assert loss.item() == 0
+        assert loss.item() == 0 and model.idle["hard"] == 1 and model.watched["hard_regions"] == 0
         loss.backward()
         assert model.vision.hard_scale.grad == 0
     with pytest.raises(ValueError, match=r"hard_weight 0\.5 needs regions"):
@@ -135,6 +139,13 @@ def test_duplicates_are_negatives_where_that_is_asked_for(tiny_json):
     assert model.watched["global_chance"].item() == pytest.approx(math.log(4)) and not model.idle["global"]
     model(batch)
     assert model.watched["global_chance"].item() == pytest.approx(math.log(8))
+
+
+def test_one_video_is_no_mistake_where_nothing_is_learned(tiny_json):
+    model, batch = build(tiny_json).eval(), make_batch(1, owners=())
+    assert model(batch)["global_loss"].item() == 0
+    (result,) = model.predict(batch | {"meta": UnitMetas(["a"], [0], [1])})
+    assert len(result.regions) == 0 and result.region_captions == []
 
 
 def test_predictions_of_captioned_videos_are_their_features(tiny_json):
@@ -197,7 +208,7 @@ def test_no_region_is_an_exact_zero(tiny_json, caplog):
     assert losses["region_loss"] == 0 and losses["global_loss"] > 0
     total(losses).backward()
     assert all(p.grad is not None and p.grad.isfinite().all() for p in model.parameters())
-    assert model.idle == {"global": 0, "region": 1}
+    assert model.idle == {"global": 0, "region": 1, "hard": 0}
 
 
 def test_without_weight_regions_are_left_out(tiny_json, monkeypatch):
@@ -215,7 +226,7 @@ def test_a_batch_without_negatives_is_told_once_and_counted(tiny_json, caplog):
     with caplog.at_level(logging.WARNING):
         for _ in range(3):
             assert model(batch)["region_loss"] == 0
-    assert model.idle == {"global": 0, "region": 3}
+    assert model.idle == {"global": 0, "region": 3, "hard": 0}
     assert sum("a batch with 1 region pairs has no negatives" in line for line in caplog.messages) == 1
 
 
@@ -307,6 +318,12 @@ def test_regions_take_their_share_of_the_score(tiny_json):
     each = (model.vision.region_scale.exp() * F.normalize(cells, dim=2) @ model.texts(model.text).T).softmax(2)
     regions = torch.stack([p[p[:, 0].argsort()[:2]].mean(0) for p in each])  # the two least normal patches
     torch.testing.assert_close(model.probabilities(frames), regions, rtol=1e-4, atol=1e-6)
+    model.vision.logit_scale.fill_(0)  # of whole frames alone
+    torch.testing.assert_close(model.probabilities(frames), regions, rtol=1e-4, atol=1e-6)
+    model.vision.region_scale.fill_(math.log(100))
+    highest = model.probabilities(frames)
+    model.vision.region_scale.fill_(9)
+    torch.testing.assert_close(model.probabilities(frames), highest)
     mixed = build(tiny_json, region_score=0.25, top=2).probabilities(frames)
     torch.testing.assert_close(mixed, 0.75 * whole + 0.25 * regions, rtol=1e-4, atol=1e-6)
     torch.testing.assert_close(mixed.sum(1), torch.ones(3))

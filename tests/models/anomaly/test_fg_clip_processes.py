@@ -1,5 +1,6 @@
 """Two processes are one with all of the batch: their features meet, with gradient, also where one has no region."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -16,7 +17,8 @@ def test_two_processes_equal_one_with_the_whole_batch(tiny_json, tmp_path):
     script, meeting = Path(__file__).with_name("two_processes.py"), tmp_path / "meeting"
     results = [tmp_path / f"{rank}.pth" for rank in range(2)]
     words = [[sys.executable, script, str(rank), meeting, tiny_json, results[rank]] for rank in range(2)]
-    running = [subprocess.Popen(line, stderr=subprocess.PIPE, text=True) for line in words]
+    here = {**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[3])}  # not what is installed
+    running = [subprocess.Popen(line, stderr=subprocess.PIPE, text=True, env=here) for line in words]
     model = build(tiny_json, **OPTIONS)
     wanted = train(model, model)
     told = [process.communicate(timeout=200)[1] for process in running]

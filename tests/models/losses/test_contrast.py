@@ -133,6 +133,19 @@ def test_hard_negatives_are_told_from_the_own_text(count, owners, seed):
         torch.testing.assert_close(row, F.cross_entropy(logits, torch.tensor([0])), rtol=1e-4, atol=1e-5)
 
 
+def test_hard_negatives_pass_the_gradient_to_all_three():
+    parts = [x.requires_grad_() for x in (*pairs(2, 0), pairs(3, 1)[0])]
+    owner, scale = torch.tensor([0, 1, 1]), torch.tensor(7.0)
+    first, second, wrong = parts
+    logits = [7 * first[i] @ torch.cat([second[i : i + 1], wrong[owner == i]]).T for i in range(2)]
+    wanted = sum(F.cross_entropy(row[None], torch.tensor([0])) for row in logits)
+    with torch.autocast("cpu", torch.bfloat16):
+        found = hard_contrast(first, second, wrong, owner, scale).sum()
+    torch.testing.assert_close(found, wanted, rtol=1e-5, atol=1e-6)
+    for one, two in zip(torch.autograd.grad(found, parts), torch.autograd.grad(wanted, parts), strict=True):
+        torch.testing.assert_close(one, two, rtol=1e-4, atol=1e-5)
+
+
 def test_hard_negatives_do_not_overflow_and_none_are_an_exact_zero():
     one, scale = F.normalize(torch.ones(1, 5), dim=1).requires_grad_(), torch.tensor(100.0, requires_grad=True)
     found = hard_contrast(one, -one.detach(), one.detach(), torch.tensor([0]), scale)
