@@ -3,9 +3,10 @@
     python -m benchmarks.frame_encoder [--model ViT-B-32] [--frames 8] [--repeat 3]
     python -m benchmarks.frame_encoder --device cuda --step 2 256 bf16 video     # one training step, and its peak
 
-Kept: bytes that autograd keeps of the visual tower between forward and backward, per frame, and of the text tower per
-caption of 77 tokens; weights that are cast to bf16 are kept once and told apart. Beside them stands what
-`models/anomaly/memory.py` reckons. Times are of forward, and of forward and backward.
+Kept: bytes that autograd keeps of the visual tower between forward and backward, per frame, without and with the dense
+map of regions, and of the text tower per caption of 77 tokens; weights that are cast to bf16 are kept once and told
+apart. Beside them stands what `models/anomaly/memory.py` reckons, what is computed again included. Times are of
+forward, and of forward and backward, with one region in all frames.
 """
 
 import argparse
@@ -89,6 +90,7 @@ def measure(name, count, repeat):
         "arithmetic",
         "recompute",
         "MiB/frame",
+        "with regions",
         "reckoned",
         "casts MiB",
         "MiB/caption",
@@ -100,8 +102,10 @@ def measure(name, count, repeat):
     for precision, recompute in KINDS:
         half = precision == "bf16"
         model = build(name, recompute)
-        batch, texts = frames_of(model, 1, count), ["a fire burns in the street"] * 8
+        batch, texts = frames_of(model, 1, count), [f"{n} {'fire ' * 100}" for n in range(8)]  # 77 tokens, all other
         kept, casts = kept_bytes(model, lambda model=model, batch=batch: model.vision(*batch), half)
+        plain = frames_of(model, 1, count, regions=False)
+        alone, _ = kept_bytes(model, lambda model=model, plain=plain: model.vision(*plain), half)
         said, _ = kept_bytes(model, lambda model=model, texts=texts: model.text.encode(texts), half)
         reckoned = training_bytes(model, 1, count, half)
 
@@ -115,7 +119,14 @@ def measure(name, count, repeat):
             found.backward()
 
         times = [1000 * seconds(work, repeat) / count for work in (forward, both)]
-        numbers = [kept / count, reckoned["frames"] / count, casts, said / len(texts), reckoned["texts"] / 5]
+        numbers = [
+            alone / count,
+            kept / count,
+            reckoned["frames"] / count,
+            casts,
+            said / len(texts),
+            reckoned["texts"] / 5,
+        ]
         cells = [f"{value / MIB:.2f}" for value in numbers] + [f"{value:.0f}" for value in times]
         print(f"| {precision} | {recompute} | {' | '.join(cells)} |", flush=True)
 

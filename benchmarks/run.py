@@ -6,7 +6,8 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-NAMES = ("evaluation", "detector", "vit", "data", "reverse", "memory", "detect", "features", "text_tower", "clips")
+NAMES = ("evaluation", "detector", "vit", "data", "reverse", "memory", "detect", "features", "text_tower", "clips",
+         "frame_encoder")  # fmt: skip
 
 
 def main():

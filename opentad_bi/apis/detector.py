@@ -88,8 +88,14 @@ def windows_config(cfg):
 
 def refuse_features(cfg, where):
     """ValueError if the network does not look at frames through sliding windows."""
+    windows = windows_config(cfg)
+    if "pipeline" not in windows:
+        raise ValueError(
+            f"{where}: its dataset.test is a {windows.get('type')}, which has no sliding windows; a network that "
+            "scores frames is run by tools/detect_anomaly.py"
+        )
     try:
-        split_pipeline(windows_config(cfg)["pipeline"])
+        split_pipeline(windows["pipeline"])
     except ValueError as error:
         raise ValueError(
             f"{where}: {error}. Take the config and checkpoint of a network that is run on frames (its model has a "

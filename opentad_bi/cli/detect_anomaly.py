@@ -14,6 +14,7 @@ from ..prepare.playable import playable
 from ..registry import nearest
 from ..utils.files import write_json
 from ..utils.logging import LOGGER, setup_logging
+from ..utils.wording import some
 from .common import Parser, add_config_arguments, command, make_writable
 from .detect import find_videos, former_results, one_by_one, write_tables
 
@@ -65,6 +66,7 @@ def run(args):
     model = init_anomaly_detector(args.config, args.checkpoint, args.device, options=options)
     check_heat_class(args, model)
     boxes = read_boxes(args.boxes, model)
+    check_boxes(args.boxes, boxes, videos)
 
     def found_in(video, progress):
         options = {"stride": args.stride, "threshold": args.threshold, "sigma": args.smooth}
@@ -123,6 +125,15 @@ def read_boxes(path, model):
         own = found.setdefault(bare_name(record.path), {"regions": [], "name": name, **mode})
         own["regions"] += record.regions
     return found
+
+
+def check_boxes(path, boxes, videos):
+    """ValueError if a caption file knows none of the videos; a warning for those it does not know."""
+    unknown = [video.stem for video in videos if path is not None and video.stem not in boxes]
+    if unknown and len(unknown) == len(videos):
+        raise ValueError(f"--boxes {path} has none of the videos ({some(unknown)}), but {some(list(boxes))}")
+    if unknown:
+        LOGGER.warning("--boxes %s: heat-maps of %s are not measured, as it does not have them", path, some(unknown))
 
 
 def summary(found):

@@ -198,8 +198,9 @@ def select(metrics, direction):
 
 def show(metric, metrics, args):
     """Print the tables and write --out."""
-    LOGGER.info("\n%s", metric.table(metrics))
-    if args.per_class:
-        LOGGER.info("\n%s", metric.per_class_table())
+    table = metric.table(metrics)
+    LOGGER.info("\n%s", table)
+    if args.per_class and (own := metric.per_class_table()) not in table:
+        LOGGER.info("\n%s", own)
     if args.out:
         write_json(args.out, metrics)

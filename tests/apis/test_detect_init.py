@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from anomaly_files import write_anomaly_config, write_anomaly_weights
 from detect_files import CLASSES, PAIR, write_config, write_weights
 
 from opentad_bi.apis import detect, init_detector
@@ -166,3 +167,9 @@ def test_on_a_gpu_in_fp16(tmp_path, videos):
     on_gpu, on_cpu = (detect(init_detector(config, path, device), videos["long"]) for device in (None, "cpu"))
     assert on_gpu[0]["score"] == pytest.approx(on_cpu[0]["score"], abs=5e-3)
     assert next(MODELS.build(load_config(config).model).parameters()).dtype == torch.float32
+
+
+def test_a_network_that_scores_frames_is_told_where_it_belongs(tiny_json, tmp_path):
+    path = write_anomaly_config(tmp_path, tiny_json)
+    with pytest.raises(ValueError, match=r"dataset\.test is a FrameStreamDataset.*tools/detect_anomaly\.py"):
+        init_detector(path, write_anomaly_weights(path, tmp_path / "a.pth"), "cpu")

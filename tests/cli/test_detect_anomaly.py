@@ -121,6 +121,9 @@ def test_heat_maps_are_measured_by_annotated_boxes(run, folder, tmp_path):
     found = json.loads((tmp_path / "out" / "localisation.json").read_text())
     assert set(found["videos"]) == {"a"} and found["all"] == pytest.approx(found["videos"]["a"])
     assert found["all"]["boxes"] == 6 and 0 <= found["all"]["iou"] <= 1  # frames 0, 8, ... 40
+    (tmp_path / "boxes.json").write_text(json.dumps(entries[1:]))
+    code, errors = run(folder, "--boxes", tmp_path / "boxes.json", "--no_page")
+    assert code == 1 and "has none of the videos (a" in errors and "but other" in errors
     code, errors = run(folder, "--boxes", tmp_path / "gone.json")
     assert code == 1 and "gone.json does not exist" in errors
 

@@ -2,7 +2,8 @@
 
 # numbers kept for the gradient per token, width and layer, as autograd keeps them for open_clip's blocks: all, or with
 # what lies inside a block computed again
-_VISION, _TEXT = {"all": 16.6, "block": 1.58}, {"all": 16.1, "block": 1.09}
+_VISION = {"all": 16.6, "block": 1.58}
+_TEXT, _HALF_TEXT = {"all": 16.1, "block": 1.09}, {"all": 18.2, "block": 2.18}  # of what has 16 bits, some keeps 32
 _STATE = 16  # bytes of a parameter: itself, its gradient and two moments, in fp32
 _TEXTS, _WRONG = 5, 40  # of a video at most: its caption, those of four regions; ten wrong ones for each of these
 
@@ -36,6 +37,6 @@ def training_bytes(model, videos, frames, half):
     return {
         "weights": parameters * (_STATE + (2 if half else 0)),
         "frames": int(frame * kept),
-        "texts": int(texts * caption * _TEXT["block" if text.checkpoint else "all"]),
+        "texts": int(texts * caption * (_HALF_TEXT if half else _TEXT)["block" if text.checkpoint else "all"]),
         "inputs": whole * 3 * vision.prepare.size[0] * vision.prepare.size[1],
     }
