@@ -84,7 +84,7 @@ class CroppedStream(FrameStreamDataset):
 
 
 class CroppedFrames(SquashedFrames):
-    """The middle of frames whose shorter side is S."""
+    """The middle of frames whose shorter side is S, resized bilinearly."""
 
     def _squash(self, images):
         """uint8 (T, H, W, 3) -> (T, S, S, 3)"""
