@@ -200,7 +200,8 @@ def show(metric, metrics, args):
     """Print the tables and write --out."""
     table = metric.table(metrics)
     LOGGER.info("\n%s", table)
-    if args.per_class and (own := metric.per_class_table()) not in table:
-        LOGGER.info("\n%s", own)
+    if args.per_class:
+        parts = [part for part in metric.per_class_table().split("\n\n") if part not in table]  # shown already
+        LOGGER.info("\n%s", "\n\n".join(parts))
     if args.out:
         write_json(args.out, metrics)

@@ -16,18 +16,7 @@ from .video_paths import class_of_path, class_of_words
 
 _PATHS, _CAPTIONS = ("f_path", "video", "video_path"), ("global_caption", "caption", "Caption")
 _FORM = {"global", "region"}  # of a video in a dict
-_ABOUT = {
-    "timestamps",
-    "category",
-    "dataset",
-    "duration",
-    "fps",
-    "frames",
-    "frames_count",
-    "framesCount",
-    "split",
-    "id",
-}
+_ABOUT = set("timestamps category dataset duration fps frames frames_count framesCount split id".split())
 _IMAGES = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
 _CLASS = re.compile(r"[A-Z][A-Za-z]*([ _-][A-Za-z]+)*")
 _NO_CLASS = {"camera", "cam", "clip", "part", "scene", "segment", "video"}  # what numbered files are called anyway
@@ -52,6 +41,8 @@ class EntryReader:
             raise ValueError(f"an object is expected, not {shown(entry)}")
         path = _path(first_given(entry, _PATHS))
         if _FORM & set(entry):
+            if reason := lacks(entry):
+                raise ValueError(reason)
             return self.keyed(path, entry)
         strange_regions("the entry", entry, ("bbox_info", "region_captions", "box_infos"))
         caption = text_of("global_caption", first_given(entry, _CAPTIONS))
@@ -67,8 +58,6 @@ class EntryReader:
 
     def keyed(self, path, entry, segment=None):
         """The record of a value of a dict: that of a video, or of a segment of it."""
-        if reason := lacks(entry):
-            raise ValueError(reason)
         about = entry["global"] if isinstance(entry["global"], dict) else {"caption": entry["global"]}
         caption = text_of("global caption", first_given(about, _CAPTIONS))
         return self._record(_path(path), segment, caption, self.regions.described(entry["region"]), entry)

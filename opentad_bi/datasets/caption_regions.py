@@ -173,9 +173,10 @@ def first_given(item, keys):
 
 
 def strange_regions(where, item, expected):
-    """ValueError for a key that looks like one of regions or boxes and is none of the expected ones, and not empty."""
+    """ValueError for a list or object, not empty, whose key sounds like regions or boxes and is none of the expected."""
     for key, value in item.items():
-        if key not in expected and value and ("box" in key.lower() or "region" in key.lower()):
+        named = "box" in key.lower() or "region" in key.lower()
+        if named and key not in expected and value and isinstance(value, (list, dict)):  # a number of them is no loss
             raise ValueError(f"{where}: {key!r} is not read; expected are {', '.join(map(repr, expected))}")
 
 

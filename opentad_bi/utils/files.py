@@ -67,11 +67,12 @@ def read_json(path, what="file", unique=False):
     `unique`, a name that an object has twice is an error.
     """
     path = Path(path)
+    suffix = path.suffix.lower()
     if not path.is_file():
         raise FileNotFoundError(f"{what} {path} does not exist")
     try:
-        with (gzip.open if path.suffix == ".gz" else open)(path, "rt", encoding="utf-8-sig") as stream:
-            if path.suffix == ".jsonl":
+        with (gzip.open if suffix == ".gz" else open)(path, "rt", encoding="utf-8-sig") as stream:
+            if suffix == ".jsonl":
                 return _lines(stream, unique)
             return json.load(stream, object_pairs_hook=_unique if unique else None)
     except UnicodeDecodeError as error:
@@ -81,7 +82,7 @@ def read_json(path, what="file", unique=False):
     except RecursionError:
         raise ValueError(f"{what} {path} is not valid JSON: it is nested too deep") from None
     except (ValueError, gzip.BadGzipFile, EOFError, zlib.error) as error:  # ValueError: also of thousands of digits
-        form = "gzipped JSON" if path.suffix == ".gz" else "JSON"
+        form = "gzipped JSON" if suffix == ".gz" else "JSON"
         raise ValueError(f"{what} {path} is not valid {form}: {error}") from error
 
 

@@ -33,7 +33,8 @@ def test_json_lines_are_a_list(tmp_path):
     lines = json.dumps(VIDEO) + "\n\n" + json.dumps({**VIDEO, "f_path": "Abuse002_x264.mp4"}) + "\n"
     assert [record.name for record in read(tmp_path, lines, "captions.jsonl")[0]] == ["Abuse001_x264", "Abuse002_x264"]
     (tmp_path / "more.JSON").write_text(json.dumps([{**VIDEO, "f_path": "Abuse003_x264.mp4"}]))
-    assert len(read_captions(tmp_path)[0]) == 3
+    (tmp_path / "lines.JSONL").write_text(json.dumps({**VIDEO, "f_path": "Abuse004_x264.mp4"}))
+    assert len(read_captions(tmp_path)[0]) == 4
     with pytest.raises(ValueError, match=r"bad.jsonl is not valid JSON: line 2: "):
         read(tmp_path, json.dumps(VIDEO) + "\n{", "bad.jsonl")
 
@@ -82,6 +83,12 @@ def test_a_list_of_entries_as_in_a_dict(tmp_path):
 def test_what_would_be_lost_is_refused(tmp_path, change, told):
     message = refusal(tmp_path, {**VIDEO, **change})
     assert told in message and "entry 0" in message
+
+
+def test_what_only_tells_of_regions_is_no_loss(tmp_path):
+    entry = {**VIDEO, "num_regions": 1, "has_boxes": True, "region_ids": []}
+    entry["bbox_info"] = [{**REGION, "bbox": [0, 0, 1, 1]}, {"caption": "a dog", "bbox_count": 2}]
+    assert read(tmp_path, [entry])[1].boxed_regions == 1
 
 
 def test_the_key_that_says_something_counts(tmp_path):
