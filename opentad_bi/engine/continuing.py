@@ -7,6 +7,7 @@ from pathlib import Path
 import torch
 
 from ..registry import nearest
+from ..utils.finite import check_finite_weights
 from ..utils.logging import LOGGER
 from ..utils.weight_files import listing, read_file, shape_of, split_spec
 from .classes import file_classes
@@ -47,7 +48,8 @@ def continue_from(name, module, spec):
         all that the file holds.
     Raises:
         FileNotFoundError: see `find_checkpoint`.
-        ValueError: no parameter of more than one number fits, or the network refuses the file.
+        ValueError: no parameter of more than one number fits, one of them is NaN or infinite, or the network refuses
+            the file.
     """
     file = find_checkpoint(spec)
     given, key, content = read_file(file)
@@ -62,6 +64,7 @@ def continue_from(name, module, spec):
     title = f"{name}: continue_from {file} ({key or 'plain state dict'}{epoch})"
     if not any(parameter in taken and value.numel() > 1 for parameter, value in module.named_parameters()):
         raise ValueError(f"{title}: no parameter fits, scales aside, so it would be a fresh start\n{table}")
+    check_finite_weights(taken, file, module.state_dict())
     LOGGER.info("%s\n%s", title, table)
     module.load_state_dict(taken, strict=False)
     return content

@@ -1,6 +1,7 @@
 """Initial weights of a branch: from whatever file a user has, strictly, saying what was taken."""
 
 from ..registry import check_keys
+from ..utils.finite import check_finite_weights
 from ..utils.logging import LOGGER
 from ..utils.weight_files import differences, read_file
 
@@ -26,7 +27,7 @@ def load_weights(module, state, *, what, missing=(), unexpected=()):
     Returns:
         number of tensors taken.
     Raises:
-        ValueError: names or shapes differ; all of them are listed.
+        ValueError: names or shapes differ, or a weight is NaN or infinite; all of them are listed.
     """
     if hasattr(module, "adapt_state_dict"):
         state = module.adapt_state_dict(state)
@@ -35,6 +36,7 @@ def load_weights(module, state, *, what, missing=(), unexpected=()):
     if text:
         raise ValueError(f"the weights of {what} do not fit the network:{text}")
     taken = {n: t for n, t in state.items() if n in own}
+    check_finite_weights(taken, what, own)
     module.load_state_dict(taken, strict=False)
     return len(taken)
 

@@ -83,3 +83,14 @@ def test_weights_that_belong_to_no_classes_may_be_of_others_which_is_told(tmp_pa
     for classes, told in ((["x", "y"], 0), (["x"], 1)):
         load_model(SimpleNamespace(model=Open(1, 1, bias=False), branches={}), args, None, classes)
         assert caplog.text.count("was learned on 2 classes; evaluated are 1: x") == told
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_weights_that_are_not_finite_name_the_file_and_the_tensor(tmp_path, value):
+    path = str(tmp_path / "diverged.pth")
+    torch.save({"state_dict": {"weight": torch.full((1, 1), value)}}, path)
+    with pytest.raises(ValueError, match=r"diverged\.pth are not finite: 1 tensor .*: weight;"):
+        load(path, direction="for")
+    torch.save({"state_dict": {f"{name}.weight": torch.full((1, 1), value) for name in PARTS}}, path)
+    with pytest.raises(ValueError, match=r"diverged\.pth are not finite: 3 .*for_model\.weight, back_model\.weight"):
+        load(checkpoint=path)

@@ -1,0 +1,94 @@
+"""NaN and infinite numbers, at inference and in files of weights: an error that names the video and the tensor.
+
+B samples of a batch
+"""
+
+from collections.abc import Iterable, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from .wording import some
+
+HALF_HINT = "float16 ends at 65504; run in full precision (solver.amp=None) or in bfloat16 (solver.amp=bf16)"
+
+
+def check_finite(
+    parts: Iterable[tuple[str, Tensor, Tensor | None]], videos: Sequence[str], model: nn.Module | None = None
+) -> None:
+    """Raise unless all numbers of a batch are finite; one transfer from the device.
+
+    Args:
+        parts: (name, tensor (B, ...), mask), in the order in which they are computed: the first one that is not finite
+            is named. Numbers count where the mask, broadcast to the tensor, is True; None: all. Whole numbers are
+            finite.
+        videos: B names of samples, for the message.
+        model: whose parameters are searched for the cause; None: none.
+    Raises:
+        ValueError: a number is NaN or infinite; names the video, the tensor and, where it is one, the parameter.
+    """
+    parts = [(name, tensor, mask) for name, tensor, mask in parts if _has_fractions(tensor)]
+    if not parts:
+        return
+    flags = [_finite(tensor, mask).all() for _, tensor, mask in parts]
+    flags = torch.stack([flag.to(flags[0].device) for flag in flags]).tolist()
+    if all(flags):
+        return
+    name, tensor, mask = parts[flags.index(False)]
+    wrong = ~_finite(tensor, mask).flatten(1) if tensor.dim() > 1 else ~_finite(tensor, mask)[:, None]
+    rows = wrong.any(1).nonzero().flatten().tolist()
+    named = list(dict.fromkeys(repr(str(videos[row])) for row in rows))
+    text = f"{name} are not finite: {int(wrong.sum())} of {wrong.numel()} numbers are NaN or infinite"
+    raise ValueError(f"video{'s' if len(named) > 1 else ''} {some(named)}: {text}{_cause(name, tensor, model)}")
+
+
+def check_finite_weights(state: dict, source: str, own: dict | None = None) -> None:
+    """Raise if weights hold a NaN or infinite number.
+
+    Args:
+        state: {name: tensor}; other values and whole numbers pass.
+        source: the file, for the message.
+        own: {name: tensor} of the network as it is built: infinities that it has in the same places, of a mask, pass.
+    Raises:
+        ValueError: names `source` and the tensors.
+    """
+    wrong = [name for name, tensor in state.items() if not _sound(tensor, None if own is None else own.get(name))]
+    if wrong:
+        several = "tensors hold" if len(wrong) > 1 else "tensor holds"
+        raise ValueError(
+            f"the weights of {source} are not finite: {len(wrong)} {several} NaN or infinite numbers: {some(wrong)}; "
+            "the training that wrote them diverged, or the file is damaged; take an earlier checkpoint"
+        )
+
+
+def _has_fractions(value):
+    return isinstance(value, Tensor) and (value.is_floating_point() or value.is_complex())
+
+
+def _finite(tensor, mask):
+    """True where a number is finite or does not count; of the shape of `tensor`."""
+    finite = (tensor.float() if tensor.element_size() == 1 else tensor).isfinite()  # 8-bit floats cannot be asked
+    return finite if mask is None else finite | ~mask
+
+
+def _sound(tensor, own):
+    if not _has_fractions(tensor):
+        return True
+    finite = _finite(tensor, None)
+    if finite.all():
+        return True
+    return own is not None and own.shape == tensor.shape and bool((finite | (tensor == own.to(tensor))).all())
+
+
+def _cause(name, tensor, model):
+    """What may be behind numbers that are not finite, as the end of a message."""
+    if name.startswith("inputs"):
+        return "; the file that they come from holds such numbers"
+    wrong = [n for n, p in model.named_parameters() if not _sound(p.detach(), None)] if model is not None else []
+    if wrong:
+        return f"; the network's own weights are not: {some(wrong)}"
+    kind = tensor.device.type
+    half = torch.is_autocast_enabled(kind) and torch.get_autocast_dtype(kind) is torch.float16
+    if half or tensor.dtype is torch.float16:
+        return f"; {HALF_HINT}"
+    return "; the parameters are finite, so they or the inputs are too large" if model is not None else ""
