@@ -8,7 +8,8 @@ from tqdm import tqdm
 from ..config import dataset_config, load_config, parse_overrides
 from ..datasets.annotation import write_class_map
 from ..datasets.check import check_dataset, table, unwrap
-from .common import Parser, add_config_arguments, command
+from ..utils.strictness import is_strict
+from .common import Parser, add_config_arguments, add_strict_argument, command
 
 
 def parser():
@@ -21,11 +22,12 @@ def parser():
     cli.add_argument(
         "--write-class-map", action="store_true", help="make missing class maps from the labels of the annotation"
     )
+    add_strict_argument(cli)
     return cli
 
 
 def run(args):
-    """Check and print the findings; returns 1 if there are errors."""
+    """Check and print the findings; returns 1 if there are errors, with --strict also if there are warnings."""
     splits = load_config(args.config, parse_overrides(args.cfg_options)).to_dict()["dataset"]
     names = args.split or [name for name in splits if name != "wrap"]
     datasets = {name: dataset_config(splits, name) for name in names}
@@ -35,7 +37,7 @@ def run(args):
             make_class_map(unwrap(dataset)[0])
         findings = check_dataset(dataset, full=not args.fast, workers=args.workers, progress=_progress(name))
         print(f"{name}:\n{table(findings)}\n")
-        failed = failed or any(finding.level == "error" for finding in findings)
+        failed = failed or any(is_strict() or finding.level == "error" for finding in findings)
     return int(failed)
 
 

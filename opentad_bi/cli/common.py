@@ -9,6 +9,7 @@ import traceback
 from pathlib import Path
 
 from ..config import load_config, parse_overrides
+from ..utils.strictness import strictly
 
 PACKAGE = Path(__file__).resolve().parents[1]
 _FROM_WORKER = re.compile(r"Caught \w+ in DataLoader worker process")
@@ -53,7 +54,9 @@ def command(parser, run, argv=None):
 
     def work():
         refuse_joined_flags(words)
-        return run(parser.parse_args(words))
+        args = parser.parse_args(words)
+        with strictly(getattr(args, "strict", False)):
+            return run(args)
 
     return run_command(work)
 
@@ -64,6 +67,11 @@ def add_config_arguments(parser):
     parser.add_argument(
         "--cfg-options", nargs="+", default=[], metavar="a.b=v", help="overrides of existing keys of the config"
     )
+
+
+def add_strict_argument(parser):
+    """The option of commands that read annotation, predictions or media; `command` runs them accordingly."""
+    parser.add_argument("--strict", action="store_true", help="make every warning about the data an error")
 
 
 def add_device_argument(parser):

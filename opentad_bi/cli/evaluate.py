@@ -7,7 +7,7 @@ from ..evaluation.tables import class_table, metric_name, metrics_table
 from ..evaluation.timeline import draw_timeline
 from ..ops.directions import SINGLE
 from ..utils.files import write_json
-from .common import Parser, command
+from .common import Parser, add_strict_argument, command
 
 
 def parser():
@@ -23,6 +23,7 @@ def parser():
     cli.add_argument("--out", metavar="JSON", help="write the metrics here, as fractions")
     cli.add_argument("--timeline", metavar="PNG", help="draw predictions against the ground truth here")
     cli.add_argument("--videos", nargs="+", metavar="NAME", help="videos of --timeline (default: the first four)")
+    add_strict_argument(cli)
     return cli
 
 

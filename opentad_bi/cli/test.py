@@ -14,7 +14,16 @@ from ..utils.distributed import close_distributed, is_main, setup_distributed, w
 from ..utils.files import write_json
 from ..utils.logging import LOGGER, setup_logging
 from ..utils.wording import some
-from .common import Parser, add_run_arguments, command, config_of, make_writable, run_folder, sibling_runs
+from .common import (
+    Parser,
+    add_run_arguments,
+    add_strict_argument,
+    command,
+    config_of,
+    make_writable,
+    run_folder,
+    sibling_runs,
+)
 
 ALL = "all"
 BRANCHES = {
@@ -40,6 +49,7 @@ def parser():
     cli.add_argument(
         "--predictions", metavar="JSON", help="evaluate these saved results, where the metric reads such files"
     )
+    add_strict_argument(cli)
     return cli
 
 

@@ -13,7 +13,17 @@ from ..engine.checkpoint import checkpoint_files, load_latest
 from ..utils.distributed import barrier, close_distributed, gather_objects, is_main, setup_distributed, world_size
 from ..utils.files import write_text
 from ..utils.logging import LOGGER, setup_logging
-from .common import Parser, add_run_arguments, command, config_of, make_writable, run_folder, sibling_runs
+from ..utils.strictness import is_strict
+from .common import (
+    Parser,
+    add_run_arguments,
+    add_strict_argument,
+    command,
+    config_of,
+    make_writable,
+    run_folder,
+    sibling_runs,
+)
 
 RESOLVED = "resolved_config.py"
 
@@ -26,6 +36,7 @@ def parser():
     cli.add_argument("--not_eval", action="store_true", help="do not evaluate during training")
     cli.add_argument("--disable_deterministic", action="store_true", help="allow faster kernels that vary")
     cli.add_argument("--skip_check", action="store_true", help="do not check the dataset first")
+    add_strict_argument(cli)
     return cli
 
 
@@ -133,5 +144,5 @@ def check_data(cfg):
     findings = [finding for data in sets.values() for finding in check_dataset(data, full=False)]
     if findings:
         LOGGER.warning("dataset check\n%s", table(findings))
-    if any(finding.level == "error" for finding in findings):
+    if any(is_strict() or finding.level == "error" for finding in findings):
         raise ValueError("the dataset has errors, listed above; mend them, or train all the same with --skip_check")
