@@ -2,16 +2,16 @@
 
 list: {"f_path", "global_caption", "bbox_info": [{"caption", "start_frame", "end_frame", "keyframes": [...]}]}
 late list: {"video", "global_caption", "region_captions": [...], "box_infos": [[{"frame", "bbox"}]], "timestamps"}
-dict: {video: {"global": {"Caption"}, "region": [{"caption", "keyframes"}]}}
+dict: {video: {"global": {"Caption"}, "region": [{"caption", "keyframes"} or a text]}}
 nested dict: {video: {segment: {"timestamps": [[first, stop]], "global": ..., "region": ...}}}
 """
 
 import re
 from pathlib import PurePosixPath
 
-from ..ops.video_names import bare_name, class_key
+from ..ops.video_names import bare_name, class_key, served_path
 from .caption_records import CaptionedVideo
-from .caption_regions import TOLERANCE, finite, first_given, items_of, shown, strange_regions, text_of
+from .caption_regions import TOLERANCE, finite, first_given, items_of, shown, text_of
 from .video_paths import class_of_path, class_of_words
 
 _PATHS, _CAPTIONS = ("f_path", "video", "video_path"), ("global_caption", "caption", "Caption")
@@ -44,17 +44,8 @@ class EntryReader:
             if reason := lacks(entry):
                 raise ValueError(reason)
             return self.keyed(path, entry)
-        strange_regions("the entry", entry, ("bbox_info", "region_captions", "box_infos"))
         caption = text_of("global_caption", first_given(entry, _CAPTIONS))
-        if entry.get("bbox_info") and (entry.get("region_captions") or entry.get("box_infos")):
-            raise ValueError(
-                "there are regions in 'bbox_info' and in 'region_captions' or 'box_infos'; one is expected"
-            )
-        if entry.get("bbox_info"):
-            regions = self.regions.described(entry["bbox_info"])
-        else:
-            regions = self.regions.paired(entry.get("region_captions"), entry.get("box_infos"))
-        return self._record(path, None, caption, regions, entry)
+        return self._record(path, None, caption, self.regions.of_entry(entry), entry)
 
     def keyed(self, path, entry, segment=None):
         """The record of a value of a dict: that of a video, or of a segment of it."""
@@ -63,12 +54,14 @@ class EntryReader:
         return self._record(_path(path), segment, caption, self.regions.described(entry["region"]), entry)
 
     def _record(self, path, segment, caption, regions, entry):
-        self.regions.report.empty_captions += not caption
-        boxed = any(region.keyframes for region in regions)
+        report = self.regions.report
+        report.empty_captions += not caption
+        # a region that could not be read is one all the same: its video is not taken for a normal one
+        boxed = report.skipped_regions > 0 or any(region.keyframes for region in regions)
         category = text_of("category", entry.get("category"))
         if class_key(category) not in map(class_key, self.classes or ()):
             category = class_of_words(category, self.normal_class) or self._class_of_path(path, boxed)
-        self.regions.report.assumed_normal += not category and not boxed
+        report.assumed_normal += not category and not boxed
         abnormal = class_key(category) != class_key(self.normal_class) if category else boxed
         return CaptionedVideo(
             name=bare_name(segment or path),
@@ -110,7 +103,7 @@ def _path(value):
     """A path of a video with '/', not empty."""
     if not isinstance(value, str) or not value.strip() or "\0" in value:
         raise ValueError(f"{' or '.join(map(repr, _PATHS[:2]))} {shown(value)} is not the path of a video")
-    path = value.strip().replace("\\", "/")
+    path = served_path(value).replace("\\", "/")
     if not PurePosixPath(path).name:
         raise ValueError(f"path {shown(value)} names no file")
     if path.lower().endswith(_IMAGES):

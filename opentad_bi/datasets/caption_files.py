@@ -10,7 +10,7 @@ from ..utils.logging import LOGGER
 from ..utils.wording import some
 from .caption_entries import EntryReader, is_nested, lacks, segments
 from .caption_regions import ON_BAD_BOX, RegionReader, shown
-from .caption_report import NAMED, ReadReport
+from .caption_report import NAMED, REASONED, ReadReport
 from .class_lists import read_lines
 
 ON_BAD_ENTRY = ("error", "skip")
@@ -34,7 +34,8 @@ def read_captions(
         normal_class: the class without anomalies.
         frame_base: number of a video's first frame in the files, 0 or 1.
         on_bad_box: of a box without area: "error", or "drop" its keyframe, see `RegionReader`.
-        on_bad_entry: of an entry that cannot be read: "error", or "skip" it, counted with its reason.
+        on_bad_entry: of a region or an entry that cannot be read: "error", or "skip" it, counted with its reason; a
+            region that cannot be read never costs its video.
     Returns:
         list of CaptionedVideo in the order of the files, and a ReadReport.
     Raises:
@@ -45,14 +46,14 @@ def read_captions(
     check_choice("on_bad_box", on_bad_box, ON_BAD_BOX)
     check_choice("on_bad_entry", on_bad_entry, ON_BAD_ENTRY)
     report, records = ReadReport(), []
-    regions = RegionReader(frame_base=frame_base, on_bad_box=on_bad_box)
+    regions = RegionReader(frame_base=frame_base, on_bad_box=on_bad_box, skip=on_bad_entry == "skip")
     entries = EntryReader(regions, classes=classes, normal_class=normal_class)
     for path in caption_files(sources):
         records += _read(path, entries, report, skip=on_bad_entry == "skip")
         report.files += 1
     report.count(records)
     for what, names in report.names().items():
-        LOGGER.warning("caption files: %d entries, %s: %s", len(names), what.replace("_", " "), some(names))
+        LOGGER.warning("caption files: %d %s: %s", len(names), what.replace("_", " "), some(names))
     return records, report
 
 
@@ -97,12 +98,13 @@ def _read(path, reader, report, *, skip):
         else:
             records.append(record)
             report.named += [(what, where) for what in NAMED if getattr(own, what)]
+            report.named += [(REASONED, f"{where}: {problem}") for problem in own.region_problems]
             report.add(own)
     report.entries += count
     if problems and not skip:
         raise ValueError(
             f"caption file {path}: {len(problems)} of {count} entries cannot be read: {problems[0]}"
-            + ("; on_bad_entry='skip' leaves such entries out" if len(problems) < count else "")
+            + "; on_bad_entry='skip' leaves out the regions and entries that cannot be read"
         )
     report.skipped.update({"unreadable": len(problems)} if problems else {})
     report.named += [("unreadable", problem) for problem in problems]

@@ -1,12 +1,15 @@
 """Regions of a caption file: captions, keyframes and boxes, checked."""
 
 from dataclasses import replace
+from itertools import zip_longest
 from numbers import Real
 
 from .caption_records import Keyframe, Region
 from .caption_report import ReadReport
 
-TOLERANCE = 1e-3  # by which a box may reach out of the frame and is clipped without a word
+TOLERANCE = 1e-3  # seconds by which a window may begin before its video
+OVERSHOOT = 0.02  # of the side of the frame, by which a box may reach out and is clipped, as annotators draw them
+ROUNDING = 1e-9  # of 1.02 - 1
 ON_BAD_BOX = ("error", "drop")
 NEGATIVES = ("negatives", "short_expr_negs")
 
@@ -18,47 +21,77 @@ class RegionReader:
         frame_base: number of a video's first frame in the file.
         on_bad_box: of a box without area: "error", or "drop" its keyframe; one that is not enabled still ends the life
             there, with the box of the keyframe before it.
+        skip: leave out a region that cannot be read, counted with its reason, in place of an error.
     """
 
-    def __init__(self, *, frame_base=0, on_bad_box="error"):
-        self.report, self.frame_base, self.on_bad_box = ReadReport(), frame_base, on_bad_box
+    def __init__(self, *, frame_base=0, on_bad_box="error", skip=False):
+        self.report, self.frame_base, self.on_bad_box, self.skip = ReadReport(), frame_base, on_bad_box, skip
+
+    def of_entry(self, entry):
+        """Regions of an entry of a list: of `bbox_info`, or of `region_captions` and `box_infos`."""
+        return self._unless_bad((), self._of_entry, entry)
 
     def described(self, items):
-        """Regions as objects: caption, keyframes, and perhaps start_frame, end_frame and negatives."""
-        regions = []
-        for number, item in enumerate(items_of("regions", items)):
-            where = f"region {number}"
-            if not isinstance(item, dict):
-                raise ValueError(f"{where}: an object is expected, not {shown(item)}")
-            if not item.get("keyframes"):
-                strange_regions(where, item, ("keyframes",))
-            start, end = (self._frame(f"{where}: {key}", item.get(key)) for key in ("start_frame", "end_frame"))
-            if start is not None and end is not None and start > end:
-                raise ValueError(f"{where}: start_frame {start} is after end_frame {end}")
-            caption = text_of(f"{where}: caption", first_given(item, ("caption", "Caption")))
-            keyframes = self._keyframes(where, item.get("keyframes"), closed=end is not None)
-            negatives = _negatives(where, item)
-            regions.append(replace(self._region(caption, start, end, keyframes), negatives=negatives))
-        return tuple(regions)
+        """Regions as objects, or as texts alone: caption, and perhaps keyframes, start_frame, end_frame, negatives."""
+        items = self._unless_bad([], items_of, "regions", [items] if isinstance(items, str) else items)
+        regions = [self._unless_bad(None, self._described, f"region {n}", item) for n, item in enumerate(items)]
+        return tuple(region for region in regions if region is not None)
 
-    def paired(self, captions, boxes):
+    def _of_entry(self, entry):
+        strange_regions("the entry", entry, ("bbox_info", "region_captions", "box_infos"))
+        if not entry.get("bbox_info"):
+            return self._paired(entry.get("region_captions"), entry.get("box_infos"))
+        if entry.get("region_captions") or entry.get("box_infos"):
+            raise ValueError(
+                "there are regions in 'bbox_info' and in 'region_captions' or 'box_infos'; one is expected"
+            )
+        return self.described(entry["bbox_info"])
+
+    def _described(self, where, item):
+        item = {"caption": item} if isinstance(item, str) else item
+        if not isinstance(item, dict):
+            raise ValueError(f"{where}: an object or a text is expected, not {shown(item)}")
+        if not item.get("keyframes"):
+            strange_regions(where, item, ("keyframes",))
+        start, end = (self._frame(f"{where}: {key}", item.get(key)) for key in ("start_frame", "end_frame"))
+        if start is not None and end is not None and start > end:
+            raise ValueError(f"{where}: start_frame {start} is after end_frame {end}")
+        caption = text_of(f"{where}: caption", first_given(item, ("caption", "Caption")))
+        keyframes = self._keyframes(where, item.get("keyframes"), closed=end is not None)
+        return self._region(caption, start, end, keyframes, _negatives(where, item))
+
+    def _paired(self, captions, boxes):
         """Regions as a list of captions and a list of lists of boxes, which are paired by their places."""
-        captions = [text_of(f"region_captions {number}", text)
-                    for number, text in enumerate(items_of("region_captions", captions))]  # fmt: skip
-        boxes = [self._keyframes(f"box_infos {number}", own, closed=False)
-                 for number, own in enumerate(items_of("box_infos", boxes))]  # fmt: skip
+        captions, boxes = items_of("region_captions", captions), items_of("box_infos", boxes)
         while len(boxes) > len(captions) and not boxes[-1]:
-            boxes.pop()  # [[]] is how a video without boxes may be written
-        if len(boxes) != len(captions):
-            self.report.unequal_lists += 1
-        count = max(len(boxes), len(captions))
-        captions += [""] * (count - len(captions))
-        boxes += [()] * (count - len(boxes))
-        return tuple(self._region(text, None, None, own) for text, own in zip(captions, boxes, strict=True))
+            boxes = boxes[:-1]  # [[]] is how a video without boxes may be written
+        self.report.unequal_lists += len(boxes) != len(captions)
+        pairs = enumerate(zip_longest(captions, boxes))
+        regions = [self._unless_bad(None, self._pair, number, *pair) for number, pair in pairs]
+        return tuple(region for region in regions if region is not None)
 
-    def _region(self, caption, start, end, keyframes):
+    def _pair(self, number, caption, boxes):
+        caption = text_of(f"region_captions {number}", caption)
+        return self._region(caption, None, None, self._keyframes(f"box_infos {number}", boxes, closed=False))
+
+    def _region(self, caption, start, end, keyframes, negatives=()):
         self.report.empty_region_captions += not caption
-        return Region(caption, start, end, keyframes)
+        return Region(caption, start, end, keyframes, negatives)
+
+    def _unless_bad(self, otherwise, read, *values):
+        """What `read` gives; where a region cannot be read and is skipped, `otherwise`, with nothing of it counted."""
+        whole, self.report = self.report, ReadReport()
+        try:
+            found = read(*values)
+        except ValueError as problem:
+            if not self.skip:
+                raise
+            self.report = ReadReport(skipped_regions=1, region_problems=[str(problem)])
+            found = otherwise
+        finally:
+            whole.add(self.report)
+            self.report = whole
+        return found
 
     def _keyframes(self, where, items, *, closed):
         """Keyframes rising in frame. Without any word of `enabled` and of an end, the last one ends the region."""
@@ -101,20 +134,25 @@ class RegionReader:
         if not isinstance(value, list) or len(value) != 4 or not all(map(finite, value)):
             raise ValueError(f"{where} {shown(value)} is not a list of four numbers x1, y1, x2, y2")
         overshoot = max(-min(value), max(value) - 1)
-        if overshoot > TOLERANCE:
+        if overshoot > OVERSHOOT + ROUNDING:
             raise ValueError(f"{where} {shown(value)} reaches out of the frame; {_guess(value)}")
         x1, y1, x2, y2 = (min(max(float(number), 0.0), 1.0) for number in value)
         if x2 <= x1 or y2 <= y1:
             if self.on_bad_box == "drop":
                 self.report.dropped_boxes += 1
                 return None
-            raise ValueError(f"{where} {shown(value)} has no area; x1, y1, x2, y2 are expected; see on_bad_box")
+            raise ValueError(f"{where} {shown(value)} has no area; {_guess(value)}; see on_bad_box")
         self.report.clipped_boxes += overshoot > 0
         return x1, y1, x2, y2
 
 
 def _negatives(where, item):
-    """Texts of `negatives`, or of FG-CLIP's `short_expr_negs`: a list, or a dict whose values they are."""
+    """Texts of `negatives`, or of FG-CLIP's `short_expr_negs`: a list, or a dict whose values they are.
+
+    There are none where FG-CLIP's `flag_short_neg` is 0.
+    """
+    if item.get("flag_short_neg", 1) in (0, False):
+        return ()
     key = next((key for key in NEGATIVES if item.get(key)), NEGATIVES[0])
     texts = item.get(key)
     texts = list(texts.values()) if isinstance(texts, dict) else items_of(f"{where}: {key}", texts)
@@ -135,12 +173,12 @@ def _with_boxes(found):
 
 
 def _guess(box):
-    """What a box out of the frame may be meant as."""
-    if max(box) > 100:
-        return "is it in pixels? shares of width and height are expected"
+    """What a box that is none may be meant as."""
+    if max(box) > 100 * (1 + OVERSHOOT):
+        return "is it in pixels? fractions of width and height are expected"
     if max(box) > 2:
-        return "is it in percent? shares of width and height are expected"
-    return "is it x, y, width, height? x1, y1, x2, y2 are expected"
+        return "is it in percent? fractions of width and height are expected"
+    return f"is it x, y, width, height? x1, y1, x2, y2 are expected, up to {OVERSHOOT:.0%} outside are clipped"
 
 
 def items_of(where, value):

@@ -8,6 +8,7 @@ from ..ops.video_names import bare_name
 from .caption_texts import has_chinese
 
 NAMED = ("unequal_lists", "assumed_normal")  # counts whose entries are named
+REASONED = "skipped_regions"  # the count whose entries are named with what is wrong
 
 
 @dataclass
@@ -23,7 +24,7 @@ class ReadReport:
             keyframe of the region said so.
         unequal_lists: entries with more captions than lists of boxes, or fewer.
         empty_captions, empty_region_captions: texts without a letter.
-        clipped_boxes: boxes that reached out of the frame by a rounding error.
+        clipped_boxes: boxes that reached out of the frame, by at most 2 % of its side.
         dropped_boxes: boxes without area that were left out.
         repeated_keyframes: keyframes that another one of the same frame replaced.
         abnormal, captions, distinct_captions, non_ascii_captions, chinese_captions: of the records.
@@ -32,6 +33,7 @@ class ReadReport:
         region_negatives: texts that are wrong for a region.
         assumed_normal: entries of no known class and without boxes.
         repeated_videos: entries of a video, or of a window of one, that another entry has too.
+        skipped_regions, region_problems: regions that could not be read and were left out, and what is wrong with them.
         named: pairs of a reason of `skipped`, or of a name of `NAMED`, and where the entry stands.
     """
 
@@ -61,6 +63,8 @@ class ReadReport:
     region_negatives: int = 0
     assumed_normal: int = 0
     repeated_videos: int = 0
+    skipped_regions: int = 0
+    region_problems: list = field(default_factory=list)
     named: list = field(default_factory=list)
 
     @property
@@ -109,7 +113,7 @@ class ReadReport:
         parts.append(f"{self.captions} captions ({self.distinct_captions} distinct)")
         names = ("unequal_lists", "empty_captions", "empty_region_captions", "non_ascii_captions", "chinese_captions",
                  "chinese_region_captions", "region_negatives", "translated", "clipped_boxes", "dropped_boxes",
-                 "repeated_keyframes", "assumed_normal", "repeated_videos")  # fmt: skip
+                 "repeated_keyframes", "skipped_regions", "assumed_normal", "repeated_videos")  # fmt: skip
         parts += [f"{getattr(self, name)} {name.replace('_', ' ')}" for name in names if getattr(self, name)]
         parts += [f"{count} skipped: {reason}" for reason, count in self.skipped.most_common()]
         return "; ".join(parts)

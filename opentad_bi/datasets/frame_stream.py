@@ -13,7 +13,7 @@ import torch
 from torch.utils.data import Dataset, default_collate
 
 from ..ops.sample import UnitMeta, UnitMetas
-from ..ops.video_names import bare_name, class_key
+from ..ops.video_names import bare_name, class_key, list_fields, served_path
 from ..registry import DATASETS
 from ..utils.arguments import check_classes, check_count, check_share
 from ..utils.logging import LOGGER
@@ -181,7 +181,5 @@ def _listed(videos, classes, normal_class):
 
 def _line(text):
     """(path, path, words that are no numbers of frames) of a line."""
-    first, *more = text.split()
-    if not more or not any(map(_WHOLE.fullmatch, more)):
-        return text, text, []
-    return first, first, [word for word in more if not _WHOLE.fullmatch(word)]
+    name, *more = list_fields(served_path(text))
+    return name, name, [word for word in more if not _WHOLE.fullmatch(word)]

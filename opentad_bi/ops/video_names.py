@@ -1,16 +1,50 @@
 """Names of videos and classes, as lists, folders and annotations spell them."""
 
+import re
 from pathlib import PurePosixPath
+from urllib.parse import unquote, urlsplit
 
 from ..registry import nearest
 
 _EXTENSIONS = (".mp4", ".avi", ".mkv", ".mov", ".webm", ".mpg", ".mpeg", ".wmv", ".flv", ".npy")
+_NUMBER = re.compile(r"[+-]?\d+(\.\d*)?")
 
 
 def bare_name(text):
     """The name of a video without folders and without the extension of a video or feature file."""
     path = PurePosixPath(str(text).strip().replace("\\", "/"))
     return path.stem if path.suffix.lower() in _EXTENSIONS else path.name
+
+
+def served_path(text):
+    """The path of a video in what Label Studio serves it by: `/data/local-files/?d=FOLDER/NAME` -> FOLDER/NAME.
+
+    Characters that are escaped in an address (%20) are what they stand for; any other text is a path already.
+    """
+    text = text.strip()
+    parts = urlsplit(text, allow_fragments=False) if "local-files" in text else None  # a name may hold a #
+    if parts is None or "/local-files" not in f"/{parts.path}":
+        return text
+    served = re.search(r"(?:^|&)d=(.*?)(?=&\w+=|$)", parts.query)  # a name may hold an & and a +, which is no space
+    return unquote(served[1]).replace("\\", "/").strip("/ ") if served else text
+
+
+def list_fields(line):
+    """What a line of a list of videos says: a path, and words and numbers of frames behind it.
+
+    They may stand apart by blanks, by commas or semicolons, or as `path|frames|[start, end]`. Where the line does not
+    end with a number, all of it is the path, which may hold any of these.
+    """
+    line = line.strip()
+    path, barred, rest = line.partition("|")
+    if barred:
+        forms = [[path.strip(), *re.findall(r"[^\s,;|\[\]()]+", rest)]]
+    else:
+        forms = [line.split(), [field for field in re.split(r"[\s,;]+", line) if field]]
+    for fields in forms:
+        if len(fields) > 1 and _NUMBER.fullmatch(fields[-1]) and not fields[0].endswith((",", ";")):
+            return fields
+    return [line]
 
 
 def class_key(name):

@@ -5,19 +5,19 @@ import re
 from collections import Counter
 from numbers import Real
 from pathlib import Path
-from urllib.parse import parse_qs, unquote, urlsplit
+from urllib.parse import unquote, urlsplit
 
-from ..ops.video_names import bare_name
+from ..ops.video_names import bare_name, served_path
 from ..utils.files import read_json, write_json
 from ..utils.wording import some
 
 log = logging.getLogger(__name__)
-TOLERANCE = 0.1  # percent by which a box may reach out of the frame
+OVERSHOOT = 2.0  # percent by which a box may reach out of the frame and is clipped
 DIGITS = 6  # of boxes
 _UPLOADED = re.compile(r"[0-9a-f]{8}-(?=.)")  # what Label Studio puts before the name of an uploaded file
 
 
-def import_tasks(tasks, *, video_key="video"):
+def import_tasks(tasks, *, video_key="video", on_bad_region="error"):
     """Turn tasks of Label Studio into entries of a caption file.
 
     Percent become shares, frames count from 0. A text that belongs to a box is its caption, or else its labels are; the
@@ -27,10 +27,12 @@ def import_tasks(tasks, *, video_key="video"):
     Args:
         tasks: list of tasks, as Label Studio's export "JSON" has them.
         video_key: name of the video in `data` of a task.
+        on_bad_region: of a region that cannot be read: "error", or "skip" it, counted and logged.
     Returns:
         list of entries, and a Counter: tasks, videos, unlabelled, several (annotations of one task, of which the last
-        that is not empty is taken), regions, keyframes, rotated (boxes whose rotation is left out), uncaptioned
-        (regions), "ignored TYPE" (results of other types).
+        that is not empty is taken), regions, keyframes, "empty sequences" (boxes without a keyframe, which are left
+        out), "skipped regions", "clipped boxes" (that reached out of the frame by at most 2 %), rotated (boxes whose
+        rotation is left out), uncaptioned (regions), "ignored TYPE" (results of other types).
     Raises:
         ValueError: naming task, region and value; two tasks of one video.
     """
@@ -40,7 +42,7 @@ def import_tasks(tasks, *, video_key="video"):
     for number, task in enumerate(tasks):
         where = f"task {task.get('id', number)!r}" if isinstance(task, dict) else f"task {number}"
         try:
-            entry = _entry(task, video_key, counts)
+            entry = _entry(task, video_key, counts, skip=on_bad_region == "skip")
         except ValueError as error:
             raise ValueError(f"{where}: {error}") from error
         if entry is None:
@@ -54,7 +56,7 @@ def import_tasks(tasks, *, video_key="video"):
     return entries, counts
 
 
-def import_file(src, dst, *, video_key="video", overwrite=False):
+def import_file(src, dst, *, video_key="video", on_bad_region="error", overwrite=False):
     """Write the entries of the export `src` to the caption file `dst`; returns the counts of `import_tasks`.
 
     Raises:
@@ -65,7 +67,7 @@ def import_file(src, dst, *, video_key="video", overwrite=False):
     if dst.exists() and (not overwrite or dst.samefile(src)):
         raise FileExistsError(f"{dst} exists; " + ("it is the export" if dst.samefile(src) else "say --overwrite"))
     try:
-        entries, counts = import_tasks(tasks, video_key=video_key)
+        entries, counts = import_tasks(tasks, video_key=video_key, on_bad_region=on_bad_region)
     except ValueError as error:
         raise ValueError(f"export of Label Studio {src}: {error}") from error
     if not entries:
@@ -76,7 +78,7 @@ def import_file(src, dst, *, video_key="video", overwrite=False):
     return counts
 
 
-def _entry(task, video_key, counts):
+def _entry(task, video_key, counts, *, skip):
     """The entry of one task, or None if it is not annotated."""
     if not isinstance(task, dict) or not isinstance(task.get("data"), dict):
         raise ValueError("an object with 'data' is expected")
@@ -97,10 +99,15 @@ def _entry(task, video_key, counts):
             counts[f"ignored {result.get('type')}"] += 1
     regions = []
     for number, (key, value) in enumerate(boxes.items()):
+        own = Counter()  # of a region that is left out nothing is counted
         try:
-            regions.append(_region(value, " ".join(texts[key]) or ", ".join(labels[key]), counts))
+            regions.append(_region(value, " ".join(texts[key]) or ", ".join(labels[key]), own))
+            counts.update(own)
         except ValueError as error:
-            raise ValueError(f"region {number}: {error}") from error
+            if not skip:
+                raise ValueError(f"region {number}: {error}; --on_bad_region skip leaves it out") from error
+            log.warning("task %r: region %d is left out: %s", task.get("id"), number, error)
+            counts["skipped regions"] += 1
     frames, fps = _length(boxes.values())
     caption = " ".join(texts[None]) or " ".join(_texts(data.get("caption")))
     about = {"category": " ".join(_texts(data.get("category"))), "frames_count": frames, "fps": fps}
@@ -128,7 +135,10 @@ def _results(task, counts):
             raise ValueError(f"result {number} is not an object with a 'value'")
         if not isinstance(result.get("id"), (str, int, type(None))):
             raise ValueError(f"result {number}: id {result['id']!r} is neither a text nor a number")
-    return [{"value": {}, **result} for result in results]
+    empty = [result for result in results if result.get("value", {}).get("sequence", 0) in ([], None)]
+    counts["empty sequences"] += len(empty)  # boxes that were begun and have no keyframe; their texts go with them
+    ids = {result["id"] for result in empty if result.get("id") is not None}
+    return [{"value": {}, **r} for r in results if r not in empty and r.get("id") not in ids]
 
 
 def _region(value, caption, counts):
@@ -147,22 +157,25 @@ def _region(value, caption, counts):
         enabled = item.get("enabled", True)
         if not isinstance(enabled, bool):
             raise ValueError(f"keyframe {number}: enabled {enabled!r} is neither true nor false")
-        keyframes[int(frame) - 1] = {"bbox": _box(number, item), "enabled": enabled}
+        keyframes[int(frame) - 1] = {"bbox": _box(number, item, counts), "enabled": enabled}
     ordered = [{"frame": frame, **keyframes[frame]} for frame in sorted(keyframes)]
     counts.update(regions=1, keyframes=len(ordered), uncaptioned=int(not caption))
     end = {} if ordered[-1]["enabled"] else {"end_frame": ordered[-1]["frame"]}
     return {"caption": caption, "start_frame": ordered[0]["frame"], **end, "keyframes": ordered}
 
 
-def _box(number, item):
+def _box(number, item, counts):
     """x, y, width, height in percent -> x1, y1, x2, y2 in shares."""
     values = [item.get(key) for key in ("x", "y", "width", "height")]
     if not all(map(_number, values)):
         raise ValueError(f"keyframe {number}: x, y, width, height {values} are not four numbers")
     x, y, width, height = values
     corners = (x, y, x + width, y + height)
-    if min(corners) < -TOLERANCE or max(corners) > 100 + TOLERANCE or width <= 0 or height <= 0:
-        raise ValueError(f"keyframe {number}: x, y, width, height {values} are no box within 100 percent")
+    overshoot = max(-min(corners), max(corners) - 100)
+    if overshoot > OVERSHOOT + 1e-9 or width <= 0 or height <= 0:
+        hint = "; are they pixels?" if max(values) > 100 + OVERSHOOT else f", of which up to {OVERSHOOT:g} are clipped"
+        raise ValueError(f"keyframe {number}: x, y, width, height {values} are no box within 100 percent{hint}")
+    counts["clipped boxes"] += overshoot > 1e-6
     x1, y1, x2, y2 = (round(min(max(corner, 0.0), 100.0) / 100, DIGITS) for corner in corners)
     if x1 >= x2 or y1 >= y2:
         raise ValueError(f"keyframe {number}: x, y, width, height {values} have no area in {DIGITS} digits")
@@ -176,11 +189,9 @@ def video_file(text):
     """
     if not isinstance(text, str) or not text.strip():
         raise ValueError(f"video {text!r} is not the name of a file")
+    if (path := served_path(text)) and path != text.strip():
+        return path
     parts = urlsplit(text.strip(), allow_fragments=False)  # names of XD-Violence's videos hold a #
-    if "/local-files" in parts.path and (served := parse_qs(parts.query).get("d")):
-        folder, _, name = served[0].replace("\\", "/").strip("/").rpartition("/")
-        if name:
-            return f"{folder}/{name}" if folder else name
     name = unquote(parts.path).replace("\\", "/").rpartition("/")[2]
     if not name:
         raise ValueError(f"video {text!r} names no file")

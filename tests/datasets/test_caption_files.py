@@ -75,8 +75,13 @@ def test_an_entry_that_cannot_be_read_can_be_left_out(tmp_path):
     with pytest.raises(ValueError, match=r"list.json: 1 of 3 entries .*Abuse001.*region 0: keyframe 0: bbox .*percent"):
         read(tmp_path, "list", bad)
     records, report = read(tmp_path, "list", bad, on_bad_entry="skip")
-    assert len(records) == 2 and report.skipped == {"unreadable": 1}
-    assert report.patterns == {"(T)": 1} and report.clipped_boxes == 0  # nothing is counted of what was left out
+    assert len(records) == 3 and not report.skipped and report.skipped_regions == 1  # the video stays
+    assert [region.caption for region in records[0].regions] == [r["caption"] for r in LIST[0]["bbox_info"][1:]]
+    assert report.patterns == {"T": 1, "(TT)": 1, "(T)": 1}  # nothing is counted of what was left out
+    bad[0]["global_caption"] = 3
+    records, report = read(tmp_path, "list", bad, on_bad_entry="skip")
+    assert len(records) == 2 and report.skipped == {"unreadable": 1} and not report.skipped_regions
+    assert report.patterns == {"(T)": 1} and report.clipped_boxes == 0
 
 
 # the four forms

@@ -65,7 +65,7 @@ def test_entries():
     assert normal == {"f_path": "ucf/Normal_Videos001_x264.mp4", "global_caption": "Nothing happens.", "bbox_info": [],
                       "category": "Normal"}  # fmt: skip
     assert counts == {"tasks": 3, "videos": 2, "unlabelled": 1, "several": 0, "regions": 2, "keyframes": 4,
-                      "rotated": 1, "uncaptioned": 0}  # fmt: skip
+                      "rotated": 1, "uncaptioned": 0, "clipped boxes": 0, "empty sequences": 0}  # fmt: skip
 
 
 @given(st.lists(st.tuples(st.integers(1, 60), st.booleans()), min_size=1, max_size=6, unique_by=lambda item: item[0]))
@@ -212,3 +212,31 @@ def test_what_is_not_read_is_counted_and_an_empty_annotation_hides_none():
 def test_a_box_that_rounds_to_nothing_is_named():
     with pytest.raises(ValueError, match=r"task 1: region 0: keyframe 0: .* no area in 6 digits"):
         import_tasks([task(1, "a.mp4", rectangle("a", keyframe(1, True, width=1e-6)))])
+
+
+def test_an_empty_sequence_is_skipped_and_counted():
+    empty = rectangle("c")
+    entries, counts = import_tasks([task(1, "a.mp4", empty, rectangle("a", keyframe(1, True)), text("c", "of nothing")),
+                                    task(2, "b.mp4", empty), task(3, "c.mp4", text("x", "Nothing."))])  # fmt: skip
+    assert [(entry["f_path"], len(entry["bbox_info"])) for entry in entries] == [("a.mp4", 1), ("c.mp4", 0)]
+    assert entries[0]["global_caption"] == "" and counts["empty sequences"] == 2 and counts["unlabelled"] == 1
+
+
+def test_boxes_over_the_edge_are_clipped_up_to_two_percent():
+    entries, counts = import_tasks([task(1, "a.mp4", rectangle("a", keyframe(1, True, x=-1.5, y=61.9)))])
+    assert entries[0]["bbox_info"][0]["keyframes"][0]["bbox"] == [0.0, 0.619, 0.285, 1.0]
+    assert counts["clipped boxes"] == 1
+    for change, hint in ({"x": 73}, "up to 2 are clipped"), ({"x": 320, "width": 200}, "are they pixels"):
+        with pytest.raises(ValueError, match=hint):
+            import_tasks([task(1, "a.mp4", rectangle("a", keyframe(1, True, **change)))])
+
+
+def test_a_bad_region_can_be_skipped_and_its_video_stays(tmp_path, capsys):
+    source = tmp_path / "export.json"
+    bad, good = rectangle("b", keyframe(0, True)), rectangle("a", keyframe(1, True))
+    source.write_text(json.dumps([task(1, "a.mp4", bad, good)]))
+    assert main([str(source), str(tmp_path / "out.json")]) == 1
+    assert "region 0" in capsys.readouterr().err and not (tmp_path / "out.json").exists()
+    assert main([str(source), str(tmp_path / "out.json"), "--on_bad_region", "skip"]) == 0
+    assert "1 skipped regions" in capsys.readouterr().out
+    assert len(json.loads((tmp_path / "out.json").read_text())[0]["bbox_info"]) == 1
