@@ -1,14 +1,17 @@
 """Is a data set fit for training?  Everything that can be known before the first epoch, in one list."""
 
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 
 from ..registry import DATASETS
-from ..utils.logging import LOGGER
 from ..utils.verdicts import OK
 from .base import AnnotationDataset
 from .check_annotation import check_annotation
+from .check_fit import entry_fit
 from .check_media import MediaCheck
+
+NOT_CHECKED = "not checked"  # the level of what nobody has looked at
 
 
 @dataclass(frozen=True)
@@ -16,7 +19,7 @@ class Finding:
     """One thing found.
 
     Args:
-        level: "error": training or evaluation fails or is wrong. "warning": look at it.
+        level: "error": training or evaluation fails or is wrong. "warning": may be. "not checked": not known.
         video: name of the video, or "" if it is not about one.
         problem: what is wrong, with the value, in one line.
     """
@@ -27,16 +30,17 @@ class Finding:
 
 
 def check_dataset(cfg, *, full=True, workers=4, progress=None):
-    """Check a dataset config: its annotation and class map, that the files are there and, if `full`, that they decode.
+    """Check a dataset config: its annotation and class map, that the files are there and fit the annotation.
 
     Args:
-        cfg: config of a dataset over an annotation file, or of a `PairedDataset` of one.
-        full: open every file too: decode every frame, count them, compare features with frames.
+        cfg: config of a dataset, or of a `PairedDataset` of one.
+        full: read every file too: decode every frame, count them, look at every feature. Else the headers of some
+            files are read, spread evenly over the set.
         workers: files opened at the same time.
         progress: wraps the iteration over finished files, such as `tqdm`; called with (iterable, total=).
     Returns:
-        list of `Finding`, errors first; empty for a dataset that is neither over an annotation file nor brings a check
-        of its own, see `own_verdicts`.
+        list of `Finding`, errors first; one of level "not checked" for a dataset that is neither over an annotation
+        file nor brings a check of its own, see `own_verdicts`.
     """
     inner, back_data_path = unwrap(cfg)
     own = own_verdicts(inner, full=full, workers=workers)
@@ -44,18 +48,23 @@ def check_dataset(cfg, *, full=True, workers=4, progress=None):
         findings = [Finding(verdict.level, "", verdict.problem) for verdict in own if verdict.level != OK]
         return sorted(findings, key=lambda finding: finding.level)
     if name := unchecked(cfg):
-        LOGGER.info("no check for %s: it is not over an annotation file", name)
-        return []
+        text = f"{name} is not over an annotation file, and has no `verdicts` that would check it"
+        return [Finding(NOT_CHECKED, "", text)]
     arguments = dict(inner)
     del arguments["type"]
     findings, entries = check_annotation(arguments)
     media = MediaCheck(arguments, back_data_path, full=full)
     findings += media.check_pipeline()
+    chosen, fits = media.sample(list(entries)), []
     with ThreadPoolExecutor(max_workers=max(1, workers)) as pool:
-        jobs = [pool.submit(media.check_video, name, entry) for name, entry in entries.items()]
+        jobs = [pool.submit(media.check_video, name, entry, name in chosen) for name, entry in entries.items()]
         done = as_completed(jobs)
         for job in progress(done, total=len(jobs)) if progress else done:
-            findings += job.result()
+            found, lengths = job.result()
+            findings += found
+            fits += lengths
+    fits += filter(None, (entry_fit(name, entry) for name, entry in entries.items()))
+    findings += media.summary(sorted(fits, key=lambda fit: fit.video))
     return sorted((Finding(*row) for row in set(findings)), key=lambda f: (f.level, f.video, f.problem))
 
 
@@ -90,7 +99,8 @@ def unwrap(cfg):
 def table(findings):
     """The findings as text: one line each, and a line that counts them."""
     width = max((len(finding.video) for finding in findings), default=0)
-    lines = [f"{f.level:<7}  {f.video:<{width}}  {f.problem}" for f in findings]
-    errors = sum(finding.level == "error" for finding in findings)
-    counts = {"error": errors, "warning": len(findings) - errors}
-    return "\n".join([*lines, ", ".join(f"{n} {level}{'s' * (n != 1)}" for level, n in counts.items())])
+    lines = [f"{f.level:<{11 if f.level == NOT_CHECKED else 7}}  {f.video:<{width}}  {f.problem}" for f in findings]
+    counts = Counter(finding.level for finding in findings)
+    told = [f"{counts[level]} {level}{'s' * (counts[level] != 1)}" for level in ("error", "warning")]
+    told += [NOT_CHECKED] * bool(counts[NOT_CHECKED])
+    return "\n".join([*lines, ", ".join(told)])

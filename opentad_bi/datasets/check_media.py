@@ -4,8 +4,11 @@ from pathlib import Path
 
 import numpy as np
 
-from .feature_files import read_features
+from ..utils.arrays import huge
+from .check_fit import BY_CONTENT, BY_HEADER, SLACK, Fit, feature_fit, nearest_length, summary
+from .feature_files import feature_shape, read_features
 from .readers import find_video, open_video
+from .readers.header import read_header
 from .transforms.compose import Compose
 from .transforms.features import LoadFeats
 from .transforms.load_frames import LoadFrames
@@ -13,99 +16,148 @@ from .transforms.window_features import LoadWindowFeats
 from .window_files import open_windows
 from .windows import OVERLAP, cut_windows
 
-# share of its length by which a file may differ from the annotation: beyond the first a warning, the second an error
-DRIFT = (0.01, 0.1)
-# frames or positions that are never worth a word (snippets at the end of a video, codecs that hold back a frame)
-SLACK = 8
 FRAMES_AT_ONCE = 256  # decoded at the same time, which bounds memory
+HEADER_SLACK_SEC = 0.5  # containers that know no duration of the video alone give that of its sound
+# files of a set whose headers are read at the start of training and test, spread evenly; where that takes reading the
+# whole file, a few
+MANY, SEVERAL, FEW = 1000, 64, 8
 
 
 class MediaCheck:
-    """Checks the file of one video at a time.
+    """Checks the files of one video at a time.
 
     Args:
         arguments: a dataset config (without `type`).
         back_data_path: folder of the reversed files, or None.
-        full: open the files; else only see that they are there.
+        full: read the files; else only see that they are there, and read headers.
+    Attributes:
+        limits: share and factor by which lengths may differ, see `check_fit.misfit`.
+        step: the step of the pipeline that loads, or None: then no file is looked at.
     """
 
     def __init__(self, arguments, back_data_path, *, full):
         self.arguments = arguments
         self.folders = [arguments["data_path"], *([back_data_path] if back_data_path is not None else [])]
-        self.full = full
-        self._problems = []
+        self.full, self.limits = full, BY_CONTENT if full else BY_HEADER
+        self._problems, steps = [], []
         try:
             steps = Compose(arguments["pipeline"]).steps
         except (KeyError, TypeError, ValueError) as error:
             self._problems.append(("error", "", f"pipeline: {error}"))
-            steps = []
-        self.load_feats = next((step for step in steps if isinstance(step, LoadFeats)), None)
-        self.load_windows = next((step for step in steps if isinstance(step, LoadWindowFeats)), None)
-        self.load_frames = next((step for step in steps if isinstance(step, LoadFrames)), None)
+        looks = {LoadFeats: self._features, LoadWindowFeats: self._windows, LoadFrames: self._video}
+        found = ((step, look) for step in steps for kind, look in looks.items() if isinstance(step, kind))
+        self.step, self._look = next(found, (None, None))
+        if self.step is None and not self._problems:
+            self._problems.append(("not checked", "", "the files: no step of the pipeline is known to load them"))
 
     def check_pipeline(self):
         """Findings about the pipeline itself."""
         return self._problems
 
-    def check_video(self, name, entry):
-        """Findings about the files of one video, forward and reversed."""
-        findings, lengths = [], []
-        for folder in self.folders:
+    def sample(self, names):
+        """Those of the videos that `check_video` opens: all in the full check, else some, spread evenly."""
+        most = len(names) if self.full else self._most()
+        chosen = np.linspace(0, len(names) - 1, min(most, len(names))).round().astype(int)
+        return {names[i] for i in chosen}
+
+    def _most(self):
+        if isinstance(self.step, LoadFeats):
+            return {"npy": MANY, "npz": MANY, "pt": SEVERAL}.get(self.step.feat_format, FEW)
+        return MANY if isinstance(self.step, LoadWindowFeats) else SEVERAL
+
+    def check_video(self, name, entry, opened=True):
+        """Look at the files of one video, forward and reversed.
+
+        Args:
+            name: of the video.
+            entry: its annotation.
+            opened: False: only see that they are there.
+        Returns:
+            findings, and a `Fit` for every length that was compared.
+        """
+        findings, fits, lengths = [], [], []
+        for folder in self.folders if self.step is not None else ():
             try:
-                if self.load_feats:
-                    findings += self._features(folder, name, entry, lengths)
-                elif self.load_windows:
-                    findings += self._windows(folder, name, entry, lengths)
-                elif self.load_frames:
-                    findings += self._video(folder, name, entry, lengths)
+                paths = self._paths(folder, name)
+                if opened:
+                    for fit in self._look(paths, name, entry, lengths, findings):
+                        fits.append(fit)
             except (OSError, ValueError, ImportError) as error:
                 findings.append(("error", str(error)))
         if len(set(lengths)) > 1:
             findings.append(("error", f"forward and reversed file have {' and '.join(map(str, lengths))} positions"))
-        return [(level, name, problem) for level, problem in findings]
+        if self.full:
+            findings += [(level, fit.text) for fit in fits if (level := fit.level(self.limits))]
+        return [(level, name, problem) for level, problem in findings], fits
 
-    def _video(self, folder, name, entry, lengths):
-        path = find_video(folder, name, self.arguments.get("file_format", "mp4"))
-        if not self.full:
-            return []
-        with open_video(path, self.load_frames.reader, self.load_frames.num_threads) as reader:
-            lengths.append(len(reader))
-            for start in range(0, len(reader), FRAMES_AT_ONCE):
-                reader.frames(np.arange(start, min(start + FRAMES_AT_ONCE, len(reader))))
-        return list(_drift(len(reader), entry["frame"], f"video {path} has {{}} frames, the annotation {{}}"))
+    def summary(self, fits):
+        """Findings about the lengths of all files together; the full check has said those of each."""
+        return summary(fits, self.limits, listed=not self.full)
 
-    def _features(self, folder, name, entry, lengths):
-        findings = []
-        paths = self.load_feats.paths(folder, name)
-        if not self.full:
-            return [("error", f"features {path} do not exist") for path in paths if not Path(path).is_file()]
+    def _paths(self, folder, name):
+        """The files of a video in a folder, or in several; FileNotFoundError for the first that is not there."""
+        if isinstance(self.step, LoadFrames):
+            return [find_video(folder, name, self.arguments.get("file_format", "mp4"))]
+        paths = [Path(path) for path in self.step.paths(folder, name)]
         for path in paths:
-            feats = read_features(path)
-            if not np.isfinite(feats).all():
-                findings.append(("error", f"features {path} hold {int((~np.isfinite(feats)).sum())} NaN or infinite"))
-            stride = self.arguments.get("feature_stride", 4)
-            text = f"features {path} stand for {{}} frames (stride {stride}), the annotation says {{}}"
-            findings += _drift(len(feats) * stride, entry["frame"], text, slack=SLACK * stride)
-        lengths.append(len(self.load_feats.load(folder, name)))
-        return findings
+            if not path.is_file():
+                raise FileNotFoundError(f"features {path} do not exist")
+        return paths
 
-    def _windows(self, folder, name, entry, lengths):
-        findings = []
-        paths = self.load_windows.paths(folder, name)
-        if not self.full:
-            return [("error", f"features {path} do not exist") for path in paths if not Path(path).is_file()]
+    def _video(self, paths, name, entry, lengths, _):
+        """Lengths of a video file: by decoding all of it, or by its container."""
+        path, frames = paths[0], self._frames(entry)
+        if self.full:
+            with open_video(path, self.step.reader, self.step.num_threads) as reader:
+                lengths.append(len(reader))
+                for start in range(0, len(reader), FRAMES_AT_ONCE):
+                    reader.frames(np.arange(start, min(start + FRAMES_AT_ONCE, len(reader))))
+                counts, fps, slack_sec = (len(reader),), reader.fps, 0.0
+                seconds, times = ((len(reader) / fps,) if fps > 0 else ()), reader.times()
+            if times is not None and len(times) > 1:
+                seconds += (float(times[-1] + np.median(np.diff(times))),)
+        else:
+            header = read_header(path)
+            counts, fps, seconds, slack_sec = header.frames, header.fps, header.seconds, HEADER_SLACK_SEC
+        rate = f" (the file: {fps:.5g} frames per second)" if fps > 0 else ""
+        if counts:
+            found = nearest_length(counts, frames)
+            text = f"video {path} has {found} frames, the annotation {frames}{rate}"
+            yield Fit("frames", name, text, found, frames, SLACK)
+        if seconds:
+            found = nearest_length(seconds, entry["duration"])
+            text = f"video {path} lasts {found:.2f} s, by the annotation {entry['duration']:g} s"
+            yield Fit("seconds", name, text, found, entry["duration"], max(slack_sec, SLACK / fps if fps > 0 else 0))
+
+    def _features(self, paths, name, entry, lengths, findings):
+        """Length of the features of a video, that of the longest of several folders, to which others are stretched."""
+        shapes = [feature_shape(path) for path in paths]
+        rows = max(rows for rows, _ in shapes)
+        lengths.append(rows)
+        place = [rows for rows, _ in shapes].index(rows)
+        about = {"stride": self.arguments.get("feature_stride", 4), "frames": self._frames(entry)}
+        yield feature_fit(name, paths[place], shapes[place], seconds=entry["duration"], **about)
+        if self.full:
+            for path in paths:
+                if large := huge(read_features(path)):
+                    findings.append(("warning", f"features {path} hold {large}"))
+
+    def _windows(self, paths, name, entry, lengths, findings):
+        """Length of the features of the windows of a video."""
         frames, size, stride = self._frames(entry), self.arguments["window_size"], self._snippet_stride()
         options = self.arguments.get("window_overlap_ratio", OVERLAP), self.arguments.get("reference_windows", False)
         wanted = cut_windows(-(-frames // stride), size, *options)[:, 0].tolist()
         for path in paths:
             file = open_windows(path)
-            wrong = sum(not np.isfinite(file.window(start, size)[0]).all() for start in wanted)
-            if wrong:
-                findings.append(("error", f"features {path} hold NaN or infinite in {wrong} windows"))
-            lengths.append(max(start + valid for start, valid in zip(file.starts, file.valid, strict=True)))
-            text = f"features {path} stand for {{}} frames (stride {stride}), the annotation says {{}}"
-            findings += _drift(lengths[-1] * stride, frames, text, slack=SLACK * stride)
-        return findings
+            positions = max(start + valid for start, valid in zip(file.starts, file.valid, strict=True))
+            lengths.append(positions)
+            shape = (positions, file.feats.shape[2])
+            yield feature_fit(name, path, shape, stride=stride, frames=frames, seconds=entry["duration"])
+            for start in wanted:
+                file.row(start, size)
+                if self.full and (large := huge(file.window(start, size)[0])):
+                    findings.append(("warning", f"features {path} hold {large}, in the window at {start}"))
+                    break
 
     def _frames(self, entry):
         """Frames of a video, as the dataset counts them."""
@@ -115,11 +167,3 @@ class MediaCheck:
     def _snippet_stride(self):
         """Frames from one grid position to the next."""
         return self.arguments.get("feature_stride", 4) * self.arguments.get("sample_stride", 1)
-
-
-def _drift(found, annotated, text, slack=SLACK):
-    """(level, problem) if two lengths differ by more than they should."""
-    difference = abs(found - annotated)
-    if difference <= max(slack, DRIFT[0] * annotated):
-        return
-    yield ("error" if difference > DRIFT[1] * annotated else "warning"), text.format(found, annotated)

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from ..registry import TRANSFORMS
+from ..utils.arrays import float32_table, open_array
 from ..utils.records import FEATURE_RECORD, read_feature_record
 from ..utils.wording import some
 from .annotation import read_block_list
@@ -111,17 +112,14 @@ class ClipFeatures:
         return f"; {count} of them could not be read: block_list={path} leaves them out" if count else ""
 
     def read(self, name):
-        """The features of one video: float32 tensor (V, T, E)."""
+        """The features of one video: float32 tensor (V, T, E), all finite."""
         path = feature_path(self.folder, name)
-        try:
-            array = np.load(path, allow_pickle=False)
-        except (ValueError, EOFError) as error:
-            raise ValueError(f"features {path} cannot be read: {error}") from error
+        array = open_array(path)
         if array.ndim != 3 or array.shape[2] != self.width or array.dtype.kind != "f":
             raise ValueError(
                 f"features {path} are {array.dtype} {array.shape}; (views, frames, {self.width}) are expected"
             )
-        return torch.from_numpy(array.astype(np.float32))
+        return torch.from_numpy(float32_table(np.array(array), f"features {path}"))
 
 
 def difference(one, other):

@@ -4,49 +4,81 @@ T positions, C channels
 """
 
 import pickle
+import zipfile
 from pathlib import Path
 
 import numpy as np
 import torch
 
+from ..utils.arrays import float32_table, open_array, refuse_other_kinds
 
-def read_features(path):
-    """Read one feature file by its extension.  Returns float32 (T, C).
+
+def read_features(path: str | Path) -> np.ndarray:
+    """Read one feature file by its extension.  Returns float32 (T, C), all finite.
 
     `npz` and dicts in `pkl` or `pt` hold the array under "feats". `pt` is read with `weights_only`, `pkl` with nothing
     but NumPy arrays and plain containers.
     Raises:
         FileNotFoundError: no such file.
-        ValueError: an unknown extension, or contents that are not a table of numbers; the message names the file.
+        ValueError: an unknown extension, or contents that are not a table of finite numbers; names the file and, of a
+            CSV, the line.
     """
+    path = _known(path)
+    array = _opened(path, FORMATS[path.suffix])
+    features = float32_table(array, f"features {path}")
+    if features.ndim != 2 or not features.size:
+        raise ValueError(_no_table(path, features.shape))
+    return features
+
+
+def feature_shape(path: str | Path) -> tuple[int, int]:
+    """(T, C) of one feature file; of npy and npz only the header is read.  Raises as `read_features`."""
+    path = _known(path)
+    array = _opened(path, {**FORMATS, ".npy": open_array, ".npz": _npz_shape}[path.suffix])
+    refuse_other_kinds(array.dtype, f"features {path}")
+    shape = tuple(map(int, array.shape))
+    if len(shape) != 2 or not all(shape):
+        raise ValueError(_no_table(path, shape))
+    return shape
+
+
+def _known(path):
+    """The path of a file that is there, of a known extension."""
     path = Path(path)
     if path.suffix not in FORMATS:
         raise ValueError(f"features {path}: {path.suffix!r} is not one of {sorted(FORMATS)}")
     if not path.is_file():
         raise FileNotFoundError(f"features {path} do not exist")
+    return path
+
+
+def _opened(path, reader):
+    """The array that a file holds, as `reader` gives it; any error becomes one that names the file."""
     try:
-        features = _table(FORMATS[path.suffix](path))
+        return _array(reader(path))
     except Exception as error:
-        raise ValueError(f"features {path} cannot be read: {error}") from error
-    return features
+        text = str(error).strip() or type(error).__name__
+        raise ValueError(text if str(path) in text else f"features {path} cannot be read: {text}") from error
 
 
-def _table(value):
-    """The (T, C) array in what a file held."""
+def _no_table(path, shape):
+    return f"features {path} cannot be read: a table (positions, channels) is expected, not an array of shape {shape}"
+
+
+def _array(value):
+    """The array in what a file held, in its own dtype."""
     if isinstance(value, dict):
         if "feats" not in value:
             raise ValueError(f"no entry 'feats', only {sorted(map(str, value))}")
         value = value["feats"]
     if isinstance(value, torch.Tensor):
-        value = value.float().numpy()
-    array = np.ascontiguousarray(value, dtype=np.float32)
-    if array.ndim != 2 or not array.size:
-        raise ValueError(f"a table (positions, channels) is expected, not an array of shape {array.shape}")
-    return array
+        value = value.detach()
+        value = (value.float() if value.dtype is torch.bfloat16 else value).numpy()
+    return np.asarray(value)
 
 
 def _npy(path):
-    return np.load(path, allow_pickle=False)
+    return np.array(open_array(path))
 
 
 def _npz(path):
@@ -58,15 +90,51 @@ def _pt(path):
     return torch.load(path, map_location="cpu", weights_only=True)
 
 
+def _npz_shape(path):
+    """What has the shape of "feats", which is not read."""
+    with zipfile.ZipFile(path) as archive:
+        if "feats.npy" not in archive.namelist():
+            return dict.fromkeys(name.removesuffix(".npy") for name in archive.namelist())
+        with archive.open("feats.npy") as file:
+            version = np.lib.format.read_magic(file)
+            read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+            shape, _, dtype = read(file)
+    return np.broadcast_to(np.zeros((), dtype), shape)
+
+
 def _csv(path):
-    """Numbers separated by commas; a first line of names is skipped."""
-    with open(path, encoding="utf-8") as file:
-        head = file.readline()
+    """Numbers separated by commas, float64; a first line of which every cell is text names the columns."""
+    with open(path, encoding="utf-8-sig") as file:
+        lines = [(number, line) for number, line in enumerate(file, start=1) if line.partition("#")[0].strip()]
+    if lines and not any(map(_number, lines[0][1].split(","))):
+        lines = lines[1:]
+    if not lines:
+        raise ValueError("there are no numbers in it")
     try:
-        [float(cell) for cell in head.split(",")]
+        return np.loadtxt([line for _, line in lines], delimiter=",", ndmin=2, dtype=np.float64)
+    except ValueError as error:
+        raise ValueError(_damaged_line(lines) or str(error)) from error
+
+
+def _damaged_line(lines):
+    """The first of (number, text) that is no row of as many numbers as the first, in words."""
+    columns = len(lines[0][1].split(","))
+    for number, line in lines:
+        cells = [cell.strip() for cell in line.partition("#")[0].split(",")]
+        if wrong := [cell for cell in cells if not _number(cell)]:
+            return f"line {number}: {wrong[0]!r} is not a number"
+        if len(cells) != columns:
+            return f"line {number} has {len(cells)} numbers, the first has {columns}"
+    return ""
+
+
+def _number(cell):
+    """Is a cell of a CSV file a number?"""
+    try:
+        float(cell)
     except ValueError:
-        return np.loadtxt(path, delimiter=",", skiprows=1, ndmin=2, dtype=np.float32)
-    return np.loadtxt(path, delimiter=",", ndmin=2, dtype=np.float32)
+        return False
+    return True
 
 
 def _pkl(path):

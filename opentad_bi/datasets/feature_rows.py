@@ -9,6 +9,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from ..utils.arrays import open_array
+
 
 @dataclass(frozen=True, slots=True)
 class FeatureFile:
@@ -42,10 +44,7 @@ def describe_file(path, video, label):
     Raises:
         ValueError: naming the file: not a whole .npy file of floats (T, D) with T >= 1.
     """
-    try:
-        table = np.lib.format.open_memmap(path, mode="r")
-    except (ValueError, EOFError) as error:
-        raise ValueError(f"features {path} cannot be read as .npy: {error}") from error
+    table = open_array(path)
     if table.ndim != 2 or table.dtype.kind != "f" or table.dtype.itemsize > 8:
         raise ValueError(
             f"features {path}: a table (rows, width) of float16, float32 or float64 is expected, not {table.dtype} "
@@ -123,11 +122,12 @@ class FeatureTables:
         """Means over all rows of B files, kept once computed.  Returns a float32 tensor (B, 1, D)."""
         for number in numbers:
             if number not in self._means:
-                mean = self[number].mean(axis=0, dtype=np.float64)
-                if not np.isfinite(mean).all():
-                    rows = torch.from_numpy(self[number].astype(np.float32))
+                mean = torch.from_numpy(self[number].mean(axis=0, dtype=np.float64)).float()
+                if not mean.isfinite().all():
+                    with np.errstate(over="ignore"):
+                        rows = torch.from_numpy(self[number].astype(np.float32))
                     self._check(rows[None], [number], [0])
-                self._means[number] = torch.from_numpy(mean).float()
+                self._means[number] = mean
         return torch.stack([self._means[number] for number in numbers])[:, None]
 
     def _check(self, features, numbers, starts):

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ..utils.arrays import open_array
 from ..utils.files import atomic
 from ..utils.logging import LOGGER
 
@@ -70,7 +71,7 @@ class FrameCache:
 def _read(path):
     """The array in a file, or None if the file is absent, damaged or cannot be read."""
     try:
-        frames = np.lib.format.open_memmap(path, mode="r")
+        frames = open_array(path, "frames")
         if frames.dtype == np.uint8 and frames.ndim == 4:
             return np.asarray(frames)
         reason = f"it holds {frames.dtype} {frames.shape}"

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ..utils.arrays import float32_table, open_array
 from ..utils.files import read_json
 
 
@@ -29,11 +30,16 @@ class WindowFile:
     feats: np.ndarray
 
     def window(self, start, window_size):
-        """One window: its (T, C) float32 features, and how many positions of it are valid.
+        """One window: its (T, C) float32 features, all finite, and how many positions of it are valid.
 
         Raises:
-            ValueError: the features were made over other windows.
+            ValueError: the features were made over other windows, or hold a number that is not finite.
         """
+        row = self.row(start, window_size)
+        return float32_table(np.array(self.feats[row]), f"features {self.path}, window at {start},"), self.valid[row]
+
+    def row(self, start: int, window_size: int) -> int:
+        """Number of the window of `window_size` positions that begins at `start`; ValueError if there is none."""
         if window_size != self.feats.shape[1] or start not in self.starts:
             begin = ", ".join(map(str, self.starts[:3])) + (", ..." if len(self.starts) > 3 else "")
             raise ValueError(
@@ -41,8 +47,7 @@ class WindowFile:
                 f"dataset asks for one of {window_size} at {start}: give it the window_size and window_overlap_ratio "
                 "that the features were made with, or make them again"
             )
-        row = self.starts.index(start)
-        return np.array(self.feats[row], dtype=np.float32), self.valid[row]
+        return self.starts.index(start)
 
 
 def open_windows(path):
@@ -52,14 +57,14 @@ def open_windows(path):
         FileNotFoundError, ValueError: no such file, or none that tools/extract_features.py --windows wrote.
     """
     path = Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(f"features {path} do not exist")
+    feats = open_array(path)
     index = read_json(path.with_suffix(".json"), f"list of the windows in {path.name},")
     try:
         starts, valid = [list(map(int, index[key])) for key in ("starts", "valid")]
-        feats = np.load(path, mmap_mode="r", allow_pickle=False)
-    except Exception as error:
-        raise ValueError(f"features {path} cannot be read: {error}") from error
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
+        raise ValueError(
+            f"list of windows {path.with_suffix('.json')}: 'starts' and 'valid', lists of whole numbers, are expected"
+        ) from error
     if feats.ndim != 3 or not len(feats) == len(starts) == len(valid):
         raise ValueError(
             f"features {path} have shape {feats.shape}; (windows, positions, channels) is expected, with the "

@@ -8,8 +8,6 @@ import secrets
 import zlib
 from pathlib import Path
 
-from .folders import list_folder
-
 
 @contextlib.contextmanager
 def atomic(path):
@@ -47,7 +45,7 @@ def _about(error, temporary):
 
 def remove_temporaries(folder):
     """Remove what killed processes left of `atomic` in `folder`; no other process may be writing there."""
-    for path in list_folder(folder, ".*.tmp.*", absent=True):
+    for path in Path(folder).glob(".*.tmp.*"):
         path.unlink()
 
 

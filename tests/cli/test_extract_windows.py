@@ -253,7 +253,7 @@ def test_files_of_windows_are_checked_before_training(case, capsys):
     (folder / "out" / "for" / "other.npy").write_bytes((folder / "out" / "for" / "other.npy").read_bytes()[:300])
     assert check_dataset.main([config]) == 1
     text = capsys.readouterr().out
-    assert "short.npy hold NaN or infinite in 1 windows" in text
+    assert "short.npy, window at 0, hold 32 NaN or infinite numbers, first in row 0" in text
     assert "long.npy have shape (3, 32, 16)" in text and "the 1 windows of long.json" in text
     assert "other.npy cannot be read" in text
 

@@ -90,7 +90,9 @@ def test_frame_count_against_the_annotation(cfg, database):
     assert "has 230 frames, the annotation 239" in problems(check_dataset(cfg()), "warning")
     database["long"]["frame"] = 300
     assert "has 230 frames, the annotation 300" in problems(check_dataset(cfg()))
-    assert problems(check_dataset(cfg(), full=False)) == ""
+    found = check_dataset(cfg(), full=False)
+    assert problems(found) == ""
+    assert "1 of 2 videos do not have as many frames as the annotation says, by over 2%" in problems(found, "warning")
 
 
 def test_reversed_files(cfg, videos, tmp_path):

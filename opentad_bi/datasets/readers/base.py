@@ -14,6 +14,19 @@ class VideoError(ValueError):
     """A video file that cannot be read as asked; the message names the file."""
 
 
+def refuse_incomplete(path: Path) -> None:
+    """Raise a FileNotFoundError or VideoError for a video file that is missing, empty or cut short."""
+    if not path.is_file():
+        raise FileNotFoundError(f"video {path} does not exist")
+    if path.stat().st_size == 0:
+        raise VideoError(f"video {path} is empty (0 bytes)")
+    missing = missing_bytes(path)
+    if missing:
+        raise VideoError(
+            f"video {path} is cut short: its last {missing} bytes are missing; fetch it again, or name it in block_list"
+        )
+
+
 class VideoReader:
     """One open video file; `frames` takes indices in any order, with repeats.
 
@@ -32,16 +45,7 @@ class VideoReader:
 
     def __init__(self, path):
         self.path = Path(path)
-        if not self.path.is_file():
-            raise FileNotFoundError(f"video {self.path} does not exist")
-        if self.path.stat().st_size == 0:
-            raise VideoError(f"video {self.path} is empty (0 bytes)")
-        missing = missing_bytes(self.path)
-        if missing:
-            raise VideoError(
-                f"video {self.path} is cut short: its last {missing} bytes are missing; "
-                "fetch it again, or name it in block_list"
-            )
+        refuse_incomplete(self.path)
 
     def frames(self, indices):
         """Frames at `indices`, any order, repeats allowed.  (N,) int -> uint8 (N, H, W, 3) RGB.
