@@ -197,6 +197,7 @@ FLAGS = (
     Flag("regularisation", "regularisation", "weight of the pull towards hand-made texts", float, methods=("vilt",)),
     Flag("temporal-pooling", "temporal_pooling", "how frames become one feature", tuple(POOLINGS), to_keys=_pooling),
     Flag("learn-just-pooling", "trainable", "train the pooling alone", bool, to_keys=_just_pooling),
+    Flag("logit-scale", "logit_scale", "factor of the cosines: weights, learned, fixed:X or learned:X", "SCALE"),
     Flag("lr", "lr", "learning rate", float),
     Flag("weight-decay", "weight_decay", "weight decay", float),
     Flag("epochs", "end_epoch", "epochs of training", int),

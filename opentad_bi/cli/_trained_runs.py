@@ -12,6 +12,7 @@ from ..engine.loaders import build_dataset
 from ..ops.directions import SINGLE
 from ..registry import nearest
 from ..utils.files import read_json
+from ..utils.folders import list_folder, match_files
 from . import test, train
 from .common import overriding, train_words
 
@@ -47,7 +48,7 @@ class Run:
     def refuse_another(self):
         """ValueError if its folder holds a run of another config, or that of its artifacts what another run left."""
         cfg = self.config()
-        for path in sorted(self.folder.glob(f"gpu*_id0/{train.RESOLVED}")):
+        for path in match_files(self.folder, f"gpu*_id0/{train.RESOLVED}"):
             here, there = _flat(cfg.to_dict()), _flat(raw_config(path).to_dict())
             differ = [key for key in sorted({*here, *there}) if not _same(here.get(key), there.get(key))]
             key = next((key for key in differ if not any(fnmatch(key, free) for free in UNCOMPARED)), None)
@@ -63,11 +64,13 @@ class Run:
     def _refuse_artifacts(self, root, hook):
         """As the hook does before it trains, but told before the trainings that come first."""
         folder = root / hook.folder / str(hook.get("run_id") or "id0")
-        if not folder.is_dir() or not any(folder.iterdir()):
+        if not folder.is_dir() or not list_folder(folder):
             return
         owner = read_json(folder / CONFIG, "config").get("run") if (folder / CONFIG).is_file() else None
         ours = os.path.relpath(self.folder.resolve(), root.resolve().parent)
-        goes_on = any(checkpoint_files(path) for path in self.folder.glob("gpu*_id0/checkpoint"))
+        goes_on = any(
+            checkpoint_files(path / "checkpoint") for path in list_folder(self.folder, "gpu*_id0", absent=True)
+        )
         if owner and os.path.dirname(owner) == ours and (goes_on or not (folder / FILE).is_file()):
             return
         raise ValueError(

@@ -11,6 +11,7 @@ from ..engine.loaders import to_device, train_loader
 from ..engine.state import class_names
 from ..ops.directions import FORWARD
 from ..utils.distributed import close_distributed, gather_objects, is_main, rank, setup_distributed, world_size
+from ..utils.folders import list_folder
 from ..utils.logging import LOGGER, setup_logging
 from .common import (
     Parser,
@@ -48,7 +49,7 @@ def run(args):
     device = setup_distributed(args.device)
     try:
         setup_logging()
-        if any(gather_objects(any(out.glob("*.pt")))):  # before any process writes
+        if any(gather_objects(bool(list_folder(out, "*.pt", absent=True)))):  # before any process writes
             raise ValueError(f"--out {out} holds cached predictions already; choose another folder, or move them away")
         make_writable(out, "--out")
         cfg.solver.ema = {"type": "NoAverage"}

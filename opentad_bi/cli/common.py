@@ -9,6 +9,7 @@ import traceback
 from pathlib import Path
 
 from ..config import load_config, parse_overrides
+from ..utils.folders import list_folder
 from ..utils.strictness import strictly
 
 PACKAGE = Path(__file__).resolve().parents[1]
@@ -161,7 +162,7 @@ def run_folder(cfg, processes, number):
 def sibling_runs(folder):
     """Folders of the same run (of one --id) with another number of processes."""
     number = folder.name.rpartition("_")[2]
-    return [path for path in sorted(folder.parent.glob(f"gpu*_{number}")) if path != folder]
+    return [path for path in list_folder(folder.parent, f"gpu*_{number}", absent=True) if path != folder]
 
 
 def make_writable(folder, option):

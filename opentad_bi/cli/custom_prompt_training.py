@@ -15,6 +15,7 @@ from ..engine.checkpoint import load_checkpoint, save_checkpoint
 from ..evaluation.curves import draw_curves, evaluations
 from ..ops.video_names import class_key
 from ..registry import nearest
+from ..utils.folders import list_folder
 from ..utils.logging import LOGGER
 from ..utils.records import FEATURE_RECORD, read_feature_record
 from . import train
@@ -129,7 +130,7 @@ def run(args):
     """Train, and put what is asked for most into the folder of the results; returns the exit code of the training."""
     given = {"--work_dir": args.output_dir, "--seed": args.seed, "--device": args.device, "--resume": args.resume}
     code = train.main(train_words(args.config, given, [*overriding(recipe(args)), *args.cfg_options]))
-    folders = sorted(Path(args.output_dir).glob("gpu*_id0"), key=lambda path: path.stat().st_mtime)
+    folders = sorted(list_folder(args.output_dir, "gpu*_id0", absent=True), key=lambda path: path.stat().st_mtime)
     if code == 0 and folders and os.environ.get("RANK", "0") == "0":
         publish(folders[-1], Path(args.output_dir))
     return code

@@ -14,6 +14,7 @@ from ..evaluation.timeline import draw_timeline
 from ..ops.directions import FUSED_PAIR
 from ..prepare.playable import playable
 from ..utils.files import atomic, read_json, write_json
+from ..utils.folders import list_folder
 from ..utils.logging import LOGGER, setup_logging
 from .common import Parser, add_config_arguments, command, make_writable
 
@@ -118,7 +119,7 @@ def find_videos(paths):
     for path in map(Path, paths):
         if not path.exists():
             raise FileNotFoundError(f"video {path} does not exist")
-        found = sorted(p for p in path.iterdir() if is_video(p)) if path.is_dir() else [path]
+        found = [p for p in list_folder(path) if is_video(p)] if path.is_dir() else [path]
         if not found:
             raise FileNotFoundError(f"folder {path} has no videos in it ({', '.join(sorted(SUFFIXES))})")
         files.update({file.resolve(): file for file in found})

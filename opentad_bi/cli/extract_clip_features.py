@@ -1,7 +1,6 @@
 """Extract CLIP features of videos: one of every second, or those of all frames of the clips of a config."""
 
 import argparse
-import os
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +18,7 @@ from ..prepare.reverse_folder import VIDEO_SUFFIXES
 from ..registry import READERS
 from ..utils.distributed import close_distributed, is_main, setup_distributed
 from ..utils.files import atomic, write_json
+from ..utils.folders import walk_files
 from ..utils.logging import LOGGER, setup_logging
 from ..utils.records import FEATURE_RECORD
 from ._clip_features import ALL, run_config
@@ -96,7 +96,7 @@ def find_videos(src):
     src = Path(src)
     if not src.exists():
         raise FileNotFoundError(f"SRC {src} does not exist")
-    paths = [src] if src.is_file() else sorted(_below(src))
+    paths = [src] if src.is_file() else walk_files(src, VIDEO_SUFFIXES)
     if not paths:
         raise ValueError(f"SRC {src} holds no videos ({', '.join(VIDEO_SUFFIXES)})")
     videos = {}
@@ -110,20 +110,6 @@ def find_videos(src):
             )
         videos[name] = path
     return videos
-
-
-def _below(folder):
-    """Video files in a folder and all folders in it, links to folders included."""
-    seen = set()
-    for place, folders, files in os.walk(folder, followlinks=True):
-        real = os.path.realpath(place)
-        if real in seen:
-            folders.clear()
-            continue
-        seen.add(real)
-        for name in files:
-            if Path(name).suffix.lower() in VIDEO_SUFFIXES and not name.startswith("."):
-                yield Path(place, name)
 
 
 def check_options(args):

@@ -12,6 +12,7 @@ from ..config import raw_config
 from ..models.clip.loading import load_clip
 from ..prepare.demo_features import SPLITS, make_demo_features
 from ..utils.files import atomic, write_json
+from ..utils.folders import walk_files
 from ..utils.logging import LOGGER, setup_logging
 from ..utils.records import FEATURE_RECORD
 from .common import Parser, command
@@ -46,7 +47,7 @@ def run(args):
     for split in SPLITS:
         write_json(args.out / split / FEATURE_RECORD, made | {"embed_dim": WIDTH, "unit_sec": 1, "complete": True})
     write_json(args.out / "prompts.json", raw_config(SENTENCES).class_prompts.to_dict())
-    LOGGER.info("%s: %d files of features", args.out, sum(1 for _ in args.out.rglob("*.npy")))
+    LOGGER.info("%s: %d files of features", args.out, len(walk_files(args.out, (".npy",))))
     return 0
 
 

@@ -13,6 +13,7 @@ from ..ops.directions import PAIR
 from ..ops.sample import SampleMeta
 from ..registry import DATASETS
 from ..utils.files import atomic, read_json, write_json
+from ..utils.folders import list_folder
 from .collate import collate
 
 PATTERN = "epoch{epoch:03d}_{index:06d}.pt"
@@ -38,7 +39,7 @@ class CachedPredictions(Dataset):
 
     def __init__(self, folder):
         folder = Path(folder)
-        self.files = sorted(path for path in folder.glob("*.pt") if _NAME.fullmatch(path.name))
+        self.files = [path for path in list_folder(folder, absent=True) if _NAME.fullmatch(path.name)]
         if not self.files:
             raise FileNotFoundError(f"{folder} holds no cached predictions; make them with tools/cache_predictions.py")
         record = read_json(folder / RECORD, "record of cached predictions")

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from ..utils.arguments import check_choice
 from ..utils.files import read_json
+from ..utils.folders import list_folder
 from ..utils.logging import LOGGER
 from ..utils.wording import some
 from .caption_entries import EntryReader, is_nested, lacks, segments
@@ -65,7 +66,7 @@ def caption_files(sources):
         return [path for source in sources for path in caption_files(source)]
     path = Path(sources)
     if path.is_dir():
-        found = sorted(p for p in path.iterdir() if p.name.lower().endswith(_SUFFIXES) and p.name[0] != ".")
+        found = [p for p in list_folder(path, "[!.]*") if p.name.lower().endswith(_SUFFIXES)]
         if not found:
             raise FileNotFoundError(f"folder of caption files {path} holds no .json file")
         return found

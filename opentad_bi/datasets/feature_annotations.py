@@ -11,6 +11,7 @@ import pandas as pd
 
 from ..ops.video_names import bare_name
 from ..registry import nearest
+from ..utils.folders import walk_files
 
 COLUMNS = ("file_name", "start_time", "end_time")
 _TIME = re.compile(r"(?:(?:(\d+):)?(\d{1,3}):)?(\d+(?:\.\d*)?|\.\d+)")
@@ -26,7 +27,7 @@ def read_event_tables(source):
         ValueError: naming file and line: a column that is missing, an unreadable time, an end not after its start.
     """
     source = Path(source)
-    paths = [source] if source.is_file() else sorted(source.rglob("*.csv"))
+    paths = [source] if source.is_file() else walk_files(source, (".csv",)) if source.is_dir() else []
     if not paths:
         raise FileNotFoundError(f"annotation_dir {source} holds no .csv file (columns {', '.join(COLUMNS)})")
     events = {}

@@ -12,6 +12,7 @@ import numpy as np
 from ..ops.video_names import bare_name, class_key, shown_class
 from ..registry import nearest
 from ..utils.files import read_names
+from ..utils.folders import list_folder
 from ..utils.wording import some
 from .feature_rows import describe_file
 
@@ -31,7 +32,7 @@ def class_folders(feature_dir, skip=None):
     if not root.is_dir():
         raise FileNotFoundError(f"feature_dir {root} does not exist; it holds one folder of .npy files per class")
     found = {}
-    for folder in sorted(root.iterdir()):
+    for folder in list_folder(root):
         if not folder.is_dir() or folder.name.startswith(".") or (skip and folder.resolve() == Path(skip).resolve()):
             continue
         twin = found.setdefault(class_key(folder.name), folder)
@@ -82,7 +83,7 @@ def list_files(folders, crop_separator):
     """
     owners, lists = {}, []
     for folder in folders:
-        paths = sorted(folder.glob("[!.]*.npy")) if folder else []  # a hidden file is one being written
+        paths = list_folder(folder, "[!.]*.npy") if folder else []  # a hidden file is one being written
         if folder and not paths:
             raise ValueError(f"class folder {folder} holds no .npy file; fill it or remove it")
         files = [(path, video_of(path, crop_separator)) for path in paths]

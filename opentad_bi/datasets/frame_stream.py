@@ -16,6 +16,7 @@ from ..ops.sample import UnitMeta, UnitMetas
 from ..ops.video_names import bare_name, class_key, list_fields, served_path
 from ..registry import DATASETS
 from ..utils.arguments import check_classes, check_count, check_share
+from ..utils.folders import walk_files
 from ..utils.logging import LOGGER
 from ..utils.verdicts import WARNING, attempt, judge
 from ..utils.wording import some
@@ -163,7 +164,7 @@ def _listed(videos, classes, normal_class):
     if not isinstance(videos, (str, os.PathLike)):
         lines = [(str(path), str(path), []) for path in videos]
     elif Path(videos).is_dir():
-        files = sorted(p for p in Path(videos).rglob("[!.]*") if p.suffix.lower() in VIDEO_SUFFIXES and p.is_file())
+        files = walk_files(videos, VIDEO_SUFFIXES)
         lines = [(str(path), str(path.relative_to(videos)), []) for path in files]
     elif Path(videos).suffix.lower() in VIDEO_SUFFIXES:
         lines = [(str(videos), str(videos), [])]

@@ -4,13 +4,13 @@ C classes
 """
 
 import logging
-import os
 import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ..ops.video_names import class_key
 from ..registry import VIDEO_LISTS, nearest
+from ..utils.folders import is_file, list_folder
 from ..utils.wording import some
 from .class_lists import read_class_index, read_classes, read_lines, read_table
 
@@ -94,7 +94,7 @@ def read_hmdb51(folder, split, part, *, classes=None):
     folder, ending = Path(folder), f"_test_split{split}.txt"
     if not folder.is_dir():
         raise FileNotFoundError(f"folder {folder} does not exist; it holds the files <class>{ending}")
-    names = sorted(path.name.removesuffix(ending) for path in folder.iterdir() if path.name.endswith(ending))
+    names = sorted(path.name.removesuffix(ending) for path in list_folder(folder) if path.name.endswith(ending))
     if not names:
         raise FileNotFoundError(f"folder {folder} holds no file <class>{ending} (splits are 1, 2 and 3)")
     classes, label_of_file = tuple(names) if classes is None else read_classes(classes), _labels(names)
@@ -226,14 +226,14 @@ def read_class_folders(root):
     root = Path(root)
     if not root.is_dir():
         raise FileNotFoundError(f"folder {root} does not exist; it holds one folder of videos per class")
-    folders = sorted(path for path in root.iterdir() if path.is_dir() and not path.name.startswith("."))
+    folders = [path for path in list_folder(root, "[!.]*") if path.is_dir()]
     if not folders:
         raise FileNotFoundError(f"folder {root} has no sub-folders; one per class is expected, with videos")
     classes = tuple(folder.name for folder in folders)
     _labels(classes)
     videos = []
     for label, folder in enumerate(folders):
-        names = sorted(p.name for p in folder.iterdir() if p.suffix.lower() in VIDEO_SUFFIXES and p.name[0] != ".")
+        names = [p.name for p in list_folder(folder, "[!.]*") if p.suffix.lower() in VIDEO_SUFFIXES]
         if not names:
             raise ValueError(f"class folder {folder} holds no video ({', '.join(VIDEO_SUFFIXES)})")
         videos += [ListedVideo(Path(folder.name, name), label) for name in names]
@@ -287,13 +287,13 @@ class _Finder:
                 return None
             folder /= name
         name = self._spelt(folder, path.name, str.casefold)
-        return None if name is None or not (self.root / folder / name).is_file() else folder / name
+        return None if name is None or not is_file(self.root / folder / name) else folder / name
 
     def _spelt(self, folder, name, key):
         """The entry of `folder` called `name`, else the first whose `key` is the same, else None."""
         if (folder, key) not in self.seen:
             whole = self.root / folder
-            names = sorted(os.listdir(whole), reverse=True) if whole.is_dir() else []
+            names = [path.name for path in reversed(list_folder(whole))] if whole.is_dir() else []
             self.seen[folder, key] = {key(entry): entry for entry in names} | {entry: entry for entry in names}
         return self.seen[folder, key].get(name) or self.seen[folder, key].get(key(name))
 

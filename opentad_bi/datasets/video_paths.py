@@ -8,6 +8,7 @@ from pathlib import Path, PurePosixPath
 
 from ..ops.video_names import bare_name, class_key
 from ..registry import nearest
+from ..utils.folders import is_file, match_files
 from .caption_records import parent_name
 from .video_lists import VIDEO_SUFFIXES
 
@@ -90,9 +91,9 @@ def find_video_file(path, root, layouts=None):
     tried = []
     for place, is_pattern in _places(path, check_layouts(layouts)):
         if is_pattern:
-            found = [] if os.path.isabs(place) else sorted(filter(os.path.isfile, Path(root).glob(place)))
+            found = [] if os.path.isabs(place) else match_files(root, place)
         else:
-            found = [Path(root) / place] if os.path.isfile(Path(root) / place) else []
+            found = [Path(root) / place] if is_file(Path(root) / place) else []
         if found:
             return found[0]
         tried.append(str(Path(root) / place))

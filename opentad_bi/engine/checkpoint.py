@@ -7,6 +7,7 @@ from pathlib import Path
 import torch
 
 from ..utils.files import atomic
+from ..utils.folders import list_folder
 from ..utils.logging import LOGGER
 from ..utils.weight_files import load_checkpoint
 
@@ -26,7 +27,7 @@ def save_checkpoint(path, state):
 def checkpoint_files(folder):
     """Checkpoints of a run that can be resumed, newest progress last: epoch_{k}.pth by k, interrupt.pth by its time."""
     folder = Path(folder)
-    epochs = [(int(m[1]), p) for p in folder.glob("epoch_*.pth") if (m := _EPOCH.fullmatch(p.name))]
+    epochs = [(int(m[1]), p) for p in list_folder(folder, absent=True) if (m := _EPOCH.fullmatch(p.name))]
     files = [path for _, path in sorted(epochs)]
     interrupted = folder / "interrupt.pth"
     if interrupted.is_file():

@@ -8,6 +8,7 @@ import torch
 
 from ..registry import nearest
 from ..utils.finite import check_finite_weights
+from ..utils.folders import walk_files
 from ..utils.logging import LOGGER
 from ..utils.weight_files import listing, read_file, shape_of, split_spec
 from .classes import file_classes
@@ -30,7 +31,8 @@ def find_checkpoint(spec, root=ROOT):
     path, key = split_spec(spec)
     found = [file for file in (Path(path), Path(path) / FILE, root / path / FILE) if file.is_file()]
     if not found:
-        runs = [file.parent.relative_to(root).as_posix() for file in root.rglob(FILE)]
+        files = walk_files(root, (".pth",)) if root.is_dir() else ()
+        runs = [file.parent.relative_to(root).as_posix() for file in files if file.name == FILE]
         raise FileNotFoundError(
             f"continue_from {path!r} is neither a file nor a folder with {FILE} nor a run below {root}; "
             f"{nearest(path, runs, every=True)}"

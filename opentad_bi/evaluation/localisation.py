@@ -11,12 +11,15 @@ WHOLE = 0.95  # share of the picture from which on a box tells no place
 
 
 def enlarge(maps, height, width):
-    """Bilinear interpolation.  (N, h, w) -> float32 (N, height, width)"""
+    """Bilinear interpolation.  (N, h, w) -> float32 (N, height, width)
+
+    In float64, so that pixels that are equal by symmetry come out equal and the first of them is the peak on any CPU.
+    """
     import torch  # evaluation runs without it
     from torch.nn import functional as F
 
-    maps = torch.as_tensor(np.asarray(maps), dtype=torch.float32)[:, None]
-    return F.interpolate(maps, (height, width), mode="bilinear", align_corners=False)[:, 0].numpy()
+    maps = torch.as_tensor(np.asarray(maps), dtype=torch.float64)[:, None]
+    return F.interpolate(maps, (height, width), mode="bilinear", align_corners=False)[:, 0].float().numpy()
 
 
 def unit_range(maps):

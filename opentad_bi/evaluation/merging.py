@@ -43,7 +43,8 @@ def rescore(own, other, power):
     for label in np.intersect1d(own.labels, other.labels):
         mine, theirs = own.labels == label, other.labels == label
         overlap = pairwise_tiou(*(torch.from_numpy(x) for x in (own.segments[mine], other.segments[theirs]))).numpy()
-        found = overlap**power * other.scores[theirs]  # (N, M)
+        # float64, as the last bit of a float32 power depends on the CPU
+        found = overlap.astype(np.float64) ** power * other.scores[theirs]  # (N, M)
         support[mine], partner[mine] = found.max(axis=1), other.segments[theirs][found.argmax(axis=1)]
     weight = (support / 2 / np.maximum(own.scores + support / 2, 1e-9))[:, None]
     segments = own.segments + weight * (partner - own.segments)

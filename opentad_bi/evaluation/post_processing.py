@@ -75,12 +75,8 @@ def video_segments(windows, nms):
     segments, scores, labels = map(np.concatenate, zip(*blocks, strict=True))
     if not sliding or nms is None or len(scores) == 0:
         return segments, scores, labels
-    # classes count in order of first appearance: it decides between equal scores of different classes
-    present, first, inverse = np.unique(labels, return_index=True, return_inverse=True)
-    by_appearance = np.argsort(first)
-    rank = np.argsort(by_appearance)[inverse.reshape(-1)]
-    segments, scores, rank = batched_nms(segments, scores, rank, **nms)
-    return *_rounded(segments, scores), present[by_appearance][rank]
+    segments, scores, labels = batched_nms(segments, scores, labels, **nms)
+    return *_rounded(segments, scores), labels
 
 
 def _rounded_window(window, nms):

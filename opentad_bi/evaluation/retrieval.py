@@ -17,24 +17,27 @@ from .tables import aligned
 
 VIDEO, REGION = "video", "region"
 _AT_ONCE = 1024  # queries compared with all items
+_EQUAL = 1e-12  # what a sum of float64 products may be off by, for vectors of length 1, with the CPU and the place
 
 
 def first_right(queries, items, numbers):
     """Rank of the best item that is right for each query, from 1; wrong items that are as similar come before it.
 
     Args:
-        queries, items: (N, E), compared by inner products; a query's right items are those with its number.
+        queries, items: (N, E) of length 1, compared by inner products in float64; a query's right items are those
+            with its number.
         numbers: (N,) int64.
     Returns:
         int64 (N,).
     """
     ranks = np.empty(len(queries), dtype=np.int64)
+    queries, items = queries.astype(np.float64), items.astype(np.float64)
     for start in range(0, len(queries), _AT_ONCE):
         part = slice(start, start + _AT_ONCE)
         similar = queries[part] @ items.T
         right = numbers[part, None] == numbers
         best = np.where(right, similar, -np.inf).max(axis=1, keepdims=True)
-        ranks[part] = 1 + ((similar >= best) & ~right).sum(axis=1)
+        ranks[part] = 1 + ((similar >= best - _EQUAL) & ~right).sum(axis=1)
     return ranks
 
 

@@ -1,6 +1,5 @@
 """Average precision and recall of predicted segments, the protocol of ActivityNet and THUMOS14."""
 
-import itertools
 from dataclasses import dataclass
 
 import numpy as np
@@ -47,18 +46,15 @@ class Matching:
 def match(truth, predictions, num_classes):
     """Sort both sides so that one pass over the ranked predictions can match them.
 
-    Within a class predictions go by falling score, in the order numpy's default `argsort` gives, reversed.
+    Within a class predictions go by falling score, equals in the order given: the sort is stable, as numpy's default
+    one orders equals by what instructions the CPU has, which moves the numbers of rounded scores.
     """
     keys = truth.labels * _videos(truth, predictions) + truth.videos
     truth_order = np.argsort(keys, kind="stable")
     occupied, starts = np.unique(keys[truth_order], return_index=True)
-    by_class = np.argsort(predictions.labels, kind="stable")
-    offsets = np.searchsorted(predictions.labels[by_class], np.arange(num_classes + 1))
-    order = [
-        rows[predictions.scores[rows].argsort()[::-1]]
-        for rows in (by_class[low:high] for low, high in itertools.pairwise(offsets))
-    ]
-    ranked = predictions.rows(np.concatenate(order))
+    order = np.lexsort((-predictions.scores, predictions.labels))  # stable, the last key first
+    offsets = np.searchsorted(predictions.labels[order], np.arange(num_classes + 1))
+    ranked = predictions.rows(order[offsets[0] : offsets[-1]])
     wanted = ranked.labels * _videos(truth, predictions) + ranked.videos
     place = np.searchsorted(occupied, wanted).clip(max=len(occupied) - 1)
     cells = np.where(occupied[place] == wanted, place, -1)

@@ -25,7 +25,7 @@ def batched_nms(
     t1=0,
     t2=0,
 ):
-    """Thin out overlapping candidates and sort what is kept by falling score.
+    """Thin out overlapping candidates and sort what is kept by falling score, equals in the order given.
 
     Args:
         segments: (N, 2) start and end, numpy array or CPU tensor; the results are of the same kind, float32.
@@ -60,13 +60,13 @@ def batched_nms(
         segments, scores, labels = segments[above], scores[above], labels[above]
     rule = (method, *(np.float32(x) for x in (iou_threshold, sigma, t1, t2)))
     order, offsets = _groups(scores, labels, by_class=multiclass, falling=not use_soft_nms)
-    suppress = _soft if use_soft_nms else _hard
-    index, kept_scores = suppress(segments[order], scores[order], offsets, max_seg_num, rule, np.float32(min_score))
+    limits = order, offsets, max_seg_num, rule, np.float32(min_score)
+    index, kept_scores = (_soft if use_soft_nms else _hard)(segments[order], scores[order], *limits)
     index = order[index]
     kept = segments[index]
     if voting_thresh > 0 and not multiclass:
         kept = vote_segments(kept, every_segment, every_score, voting_thresh)
-    best = np.argsort(-kept_scores, kind="stable")[:max_seg_num]
+    best = np.lexsort((index, -kept_scores))[:max_seg_num]  # the last key first
     return kept[best], kept_scores[best], labels[index[best]]
 
 
@@ -78,18 +78,21 @@ def vote_segments(kept, segments, scores, iou_threshold):
     return nms_kernels.vote(kept, segments, scores, np.float32(iou_threshold))
 
 
-def _soft(segments, scores, offsets, limit, rule, min_score):
-    """Rows that soft-NMS keeps in every group, and their scores; where none is dropped, only the best in all."""
+def _soft(segments, scores, place, offsets, limit, rule, min_score):
+    """Rows that soft-NMS keeps in every group, and their scores; where none is dropped, only the best in all.
+
+    `place` (N,) tells which of equal scores was given first.
+    """
     from . import nms_kernels
 
     if min_score > 0 or scores.min() < 0:
         return nms_kernels.soft_nms_by_group(segments, scores, offsets, limit, rule, min_score)
-    by_score = np.argsort(-scores, kind="stable")
-    return nms_kernels.lazy_soft_nms(segments, scores, by_score, offsets, limit, rule)
+    by_score = np.lexsort((place, -scores))
+    return nms_kernels.lazy_soft_nms(segments, scores, place, by_score, offsets, limit, rule)
 
 
-def _hard(segments, scores, offsets, limit, rule, min_score):
-    """As `_soft`, for hard suppression; `min_score` has been applied."""
+def _hard(segments, scores, place, offsets, limit, rule, min_score):
+    """As `_soft`, for hard suppression; scores fall, equals by place, and `min_score` has been applied."""
     from . import nms_kernels
 
     return nms_kernels.hard_nms_by_group(segments, scores, offsets, limit, rule[1])

@@ -39,18 +39,10 @@ def decay(ratio, method, iou_threshold, sigma, long_from):
 
 
 @kernel
-def move(arrays, source, target):
-    """Copy candidate `source` over candidate `target`; arrays is (4, N)."""
-    for row in range(4):
-        arrays[row, target] = arrays[row, source]
-
-
-@kernel
 def soft_nms(segments, scores, limit, rule, min_score):
     """Keep at most `limit` candidates by rising decay of what overlaps them (Bodla et al., ICCV 2017).
 
-    Kept elements are swapped to the front and dropped ones replaced by the last, which settles equal scores:
-    the first in that order wins.
+    Of equal scores the first in the order given wins.
 
     Args:
         segments: (N, 2) float32.
@@ -67,29 +59,29 @@ def soft_nms(segments, scores, limit, rule, min_score):
     work = np.empty((4, alive), np.float32)  # start, end, length, score
     work[0], work[1], work[3] = segments[:, 0], segments[:, 1], scores
     work[2] = segments[:, 1] - segments[:, 0] + LENGTH_EPSILON
+    rows, values = np.empty(min(alive, limit), np.int64), np.empty(min(alive, limit), np.float32)
     kept, best = 0, np.argmax(scores)
-    while kept < min(alive, limit):
-        start, end, length, score = work[0, best], work[1, best], work[2, best], work[3, best]
-        chosen = index[best]
-        move(work, kept, best)
-        index[best] = index[kept]
-        work[3, kept], index[kept] = score, chosen
-        long_from = t1 + t2 * length
+    while kept < limit and alive > 0:
+        start, end, length = work[0, best], work[1, best], work[2, best]
+        rows[kept], values[kept] = index[best], work[3, best]
         kept += 1
-        best, top, j = kept, -np.float32(np.inf), kept
-        while j < alive:
+        long_from = t1 + t2 * length
+        left, following, top = 0, 0, -np.float32(np.inf)
+        for j in range(alive):
             ratio = overlap(start, end, length, work[0, j], work[1, j], work[2, j])
             value = work[3, j] * decay(ratio, method, iou_threshold, sigma, long_from)
-            if value < min_score:
-                alive -= 1
-                move(work, alive, j)
-                index[j] = index[alive]
+            if j == best or value < min_score:
                 continue
-            work[3, j] = value
+            if j > left:  # close the gaps, so that the order given stays
+                index[left] = index[j]
+                for row in range(3):
+                    work[row, left] = work[row, j]
+            work[3, left] = value
             if value > top:
-                top, best = value, j
-            j += 1
-    return index[:kept], work[3, :kept].copy()
+                top, following = value, left
+            left += 1
+        alive, best = left, following
+    return rows[:kept], values[:kept]
 
 
 @kernel
@@ -131,24 +123,24 @@ def soft_nms_by_group(segments, scores, offsets, limit, rule, min_score):
 
 
 @kernel
-def ahead(row_a, row_b, score, key):
+def ahead(row_a, row_b, score, place):
     """True if `row_a` comes before `row_b`: the higher score, then the earlier place."""
     if score[row_a] != score[row_b]:
         return score[row_a] > score[row_b]
-    return key[row_a] < key[row_b]
+    return place[row_a] < place[row_b]
 
 
 @kernel
-def sink(heap, size, score, key):
+def sink(heap, size, score, place):
     """Restore the heap after its first row has fallen behind."""
     row, hole = heap[0], 0
     while True:
         child = 2 * hole + 1
         if child >= size:
             break
-        if child + 1 < size and ahead(heap[child + 1], heap[child], score, key):
+        if child + 1 < size and ahead(heap[child + 1], heap[child], score, place):
             child += 1
-        if not ahead(heap[child], row, score, key):
+        if not ahead(heap[child], row, score, place):
             break
         heap[hole] = heap[child]
         hole = child
@@ -156,7 +148,7 @@ def sink(heap, size, score, key):
 
 
 @kernel
-def lazy_soft_nms(segments, scores, order, offsets, limit, rule):
+def lazy_soft_nms(segments, scores, place, order, offsets, limit, rule):
     """The first `limit` rows of `soft_nms_by_group` over all groups, by falling score, without touching the rest.
 
     Decay only lowers scores, so a row's last known score bounds what it has now: a row is decayed only when it is
@@ -164,7 +156,8 @@ def lazy_soft_nms(segments, scores, order, offsets, limit, rule):
 
     Args:
         segments, scores: (N, 2) and (N,) float32, grouped.
-        order: (N,) int64, rows by falling score, equals by rising index.
+        place: (N,) int64, which of equal scores comes first; rising within a group.
+        order: (N,) int64, rows by falling score, equals by rising place.
         offsets: (groups + 1,) int64.
         limit: most rows to keep, of each group and in all.
         rule: see `soft_nms`.
@@ -175,36 +168,34 @@ def lazy_soft_nms(segments, scores, order, offsets, limit, rule):
     size = len(scores)
     length = segments[:, 1] - segments[:, 0] + LENGTH_EPSILON
     score, heap = scores.copy(), order.copy()
-    key, at = np.arange(size), np.arange(size)  # place a row was ranked with; row at a place
-    place, applied = np.arange(size), np.zeros(size, np.int64)  # place of a row; kept rows it was decayed by
-    group_of, chosen = np.zeros(size, np.int64), np.zeros(len(offsets) - 1, np.int64)
+    chosen = np.empty(size, np.int64)  # kept rows of each group, from its offset on
+    count = np.zeros(len(offsets) - 1, np.int64)  # of them
+    applied = np.zeros(size, np.int64)  # kept rows that a row was decayed by
+    group_of = np.zeros(size, np.int64)
     for group in range(len(offsets) - 1):
         group_of[offsets[group] : offsets[group + 1]] = group
     index, kept = np.empty(min(size, limit), np.int64), 0
     while kept < len(index):
         row = heap[0]
         group = group_of[row]
-        first, last = offsets[group], offsets[group] + chosen[group]
+        first, last = offsets[group], offsets[group] + count[group]
         value = score[row]
-        for other in at[first + applied[row] : last]:  # kept rows stand at the first places of their group
+        for other in chosen[first + applied[row] : last]:
             ratio = overlap(
                 segments[other, 0], segments[other, 1], length[other], segments[row, 0], segments[row, 1], length[row]
             )
             value *= decay(ratio, method, iou_threshold, sigma, t1 + t2 * length[other])
-        applied[row] = chosen[group]
-        if value != score[row] or key[row] != place[row]:
-            score[row], key[row] = value, place[row]
-            sink(heap, size, score, key)
+        applied[row] = count[group]
+        if value != score[row]:
+            score[row] = value
+            sink(heap, size, score, place)
             continue
-        moved = at[last]
-        at[place[row]], place[moved] = moved, place[row]
-        at[last], place[row] = row, last
-        index[kept] = row
+        chosen[last], index[kept] = row, row
         kept += 1
-        chosen[group] += 1
+        count[group] += 1
         size -= 1
         heap[0] = heap[size]
-        sink(heap, size, score, key)
+        sink(heap, size, score, place)
     return index, score[index]
 
 

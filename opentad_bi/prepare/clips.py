@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from ..registry import nearest
+from ..utils.folders import list_folder, walk_files
 from .frame_index import open_video
 from .reverse_folder import VIDEO_SUFFIXES
 
@@ -55,9 +56,9 @@ def find_clips(root, labels, fps):
     for label in labels:
         folder = root / label
         if not folder.is_dir():
-            known = [p.name for p in root.iterdir() if p.is_dir()] if root.is_dir() else []
+            known = [p.name for p in list_folder(root) if p.is_dir()] if root.is_dir() else []
             raise FileNotFoundError(f"class folder {folder} does not exist; {nearest(label, known)}")
-        files = sorted(p for p in folder.rglob("*") if p.suffix.lower() in VIDEO_SUFFIXES)
+        files = walk_files(folder, VIDEO_SUFFIXES)
         own = [clip for clip in (_probe(file, label, fps) for file in files) if clip]
         if not own:
             raise FileNotFoundError(f"no readable video is in {folder}")

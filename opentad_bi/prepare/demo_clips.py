@@ -7,6 +7,7 @@ import numpy as np
 from tqdm import tqdm
 
 from ..utils.files import atomic, write_json, write_text
+from ..utils.folders import list_folder
 from .demo_scene import paint
 from .demo_story import DemoStyle, Story
 from .h264 import H264Writer
@@ -55,13 +56,13 @@ def make_demo_clips(out, *, train=12, test=8, seed=0, overwrite=False):
 
 def _start(out, overwrite):
     """Make sure that `out` is new, or clear it of what was generated there."""
-    if out.is_dir() and any(out.iterdir()):
+    if out.is_dir() and list_folder(out):
         if not (out / RECORD).is_file():
             raise FileExistsError(f"{out} is not empty and holds no generated clips ({RECORD}); choose another")
         if not overwrite:
             raise FileExistsError(f"{out} holds generated clips already; say --overwrite to make them again")
         for name in CLASSES:
-            for path in (out / "videos" / name).glob(f"{name}_*.mp4"):
+            for path in list_folder(out / "videos" / name, f"{name}_*.mp4", absent=True):
                 path.unlink()
     for name in CLASSES:
         (out / "videos" / name).mkdir(parents=True, exist_ok=True)

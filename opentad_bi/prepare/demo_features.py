@@ -10,6 +10,7 @@ import numpy as np
 
 from ..ops.video_names import class_key
 from ..utils.files import atomic, write_json, write_text
+from ..utils.folders import list_folder, match_files
 from .ucf_crime import ANNOTATION, CLASSES, FPS, TEST_VIDEOS, write_event_tables
 
 RECORD = "demo.json"
@@ -100,16 +101,16 @@ def _write_split(folder, split, record, directions, numbers):
 def _start(folder, overwrite):
     """Make sure that `folder` is new, or clear it of what was generated there."""
     folder = Path(folder)
-    if folder.is_dir() and any(folder.iterdir()):
+    if folder.is_dir() and list_folder(folder):
         if not (folder / RECORD).is_file():
             raise FileExistsError(f"{folder} is not empty and holds no generated features ({RECORD}); choose another")
         if not overwrite:
             raise FileExistsError(f"{folder} holds generated features already; say overwrite to make them again")
         for split in SPLITS:
-            for path in [*folder.glob(f"{split}/*/*.npy"), *folder.glob(f"annotations/{split}/*.csv")]:
+            for path in [*match_files(folder, f"{split}/*/*.npy"), *match_files(folder, f"annotations/{split}/*.csv")]:
                 path.unlink()
-            for own in folder.glob(f"{split}/*"):
-                if own.is_dir() and not any(own.iterdir()):
+            for own in list_folder(folder / split, absent=True):
+                if own.is_dir() and not list_folder(own):
                     own.rmdir()
     folder.mkdir(parents=True, exist_ok=True)
     return folder

@@ -9,6 +9,7 @@ import numpy as np
 from tqdm import tqdm
 
 from ..utils.files import atomic, write_json, write_text
+from ..utils.folders import list_folder
 from .demo_surveillance_forms import FORMS, as_form
 from .demo_surveillance_scene import paint
 from .demo_surveillance_story import FPS, HEIGHT, SHAPES, WIDTH, invent
@@ -65,14 +66,14 @@ def make_demo_surveillance(out, *, train_videos=48, test_videos=12, seed=0, form
 
 def _start(out, overwrite):
     """Make sure that `out` is new, or clear it of the videos and annotations that were generated there."""
-    if out.is_dir() and any(out.iterdir()):
+    if out.is_dir() and list_folder(out):
         if not (out / RECORD).is_file():
             raise FileExistsError(f"{out} is not empty and holds no generated videos ({RECORD}); choose another")
         if not overwrite:
             raise FileExistsError(f"{out} holds generated videos already; say --overwrite to make them again")
         old = [out / f"{split}_{form}.json" for split in SPLITS for form in FORMS]
         for folder in (*SHAPES, *_NORMAL_FOLDERS.values()):
-            old += (out / "Videos" / folder).glob("*_x264.mp4")
+            old += list_folder(out / "Videos" / folder, "*_x264.mp4", absent=True)
         for path in old:
             path.unlink(missing_ok=True)
     out.mkdir(parents=True, exist_ok=True)

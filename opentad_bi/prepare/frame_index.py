@@ -43,7 +43,13 @@ class FrameIndex:
 
 
 def open_video(path):
-    """Open `path` for reading; return (container, first video stream).  The caller closes the container."""
+    """Open `path` for reading; return (container, first video stream).  The caller closes the container.
+
+    Raises:
+        FileNotFoundError: no such file.
+        DamagedVideoError: no container, or a stream whose codec or picture its header does not tell.
+        ValueError: no video stream.
+    """
     import av
 
     path = Path(path)
@@ -59,7 +65,22 @@ def open_video(path):
     if stream is None:
         container.close()
         raise ValueError(f"{path} has no video stream")
+    if unknown := _unknown(stream):
+        container.close()
+        raise DamagedVideoError(f"{path}: {unknown} is not known from the file; frame reached: none")
     return container, stream
+
+
+def _unknown(stream):
+    """What a stream does not tell of itself although nothing can be decoded without it, or ""."""
+    context = stream.codec_context
+    if context is None:
+        return "the codec of the video"
+    if not (context.width and context.height):
+        return "the size of the pictures"
+    if context.format is None:
+        return "the pixel format of the pictures"
+    return "" if stream.time_base else "the unit of the time stamps"
 
 
 def _is_cover(stream):
@@ -70,11 +91,21 @@ def _is_cover(stream):
 
 
 def count_frames(path):
-    """Return how many frames `path` gives when it is decoded from beginning to end."""
+    """Return how many frames `path` gives when it is decoded from beginning to end; DamagedVideoError if it cannot."""
+    import av
+
     container, stream = open_video(path)
+    count = 0
     with container:
         stream.thread_type = "AUTO"
-        return sum(1 for _ in container.decode(stream))
+        try:
+            for _ in container.decode(stream):
+                count += 1
+        except av.FFmpegError as error:
+            raise DamagedVideoError(f"{path}: {error.strerror}; frame reached: {count}") from error
+    if not count:
+        raise DamagedVideoError(f"{path}: no frame can be decoded")
+    return count
 
 
 def index_frames(path, *, keep_damaged=False):

@@ -45,6 +45,7 @@ class H264Writer:
         import av
 
         check_container(path)
+        self.path = Path(path)
         self.size, self.time_base = size, time_base
         self.pix_fmt = nearest_pix_fmt(pix_fmt, size)
         if self.pix_fmt != pix_fmt:
@@ -86,9 +87,17 @@ class H264Writer:
         self._mux(self.stream.encode(frame))
 
     def _mux(self, packets):
+        import av
+
         for packet in packets:
             packet.duration = self._durations.pop(packet.pts)
-            self.container.mux(packet)
+            try:
+                self.container.mux(packet)
+            except av.ArgumentError as error:
+                raise ValueError(
+                    f"the container {self.path.suffix} takes no frame at tick {packet.pts} of {self.time_base} s "
+                    f"({error.strerror}); the time stamps of the source may be damaged"
+                ) from error
 
     def __enter__(self):
         return self

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from ..utils.files import atomic, write_json
+from ..utils.folders import list_folder
 
 SUBSETS = ("training", "validation")
 
@@ -20,7 +21,7 @@ def start_layout(root, *, overwrite=False):
     raw_data = root / "raw_data"
     raw_data.mkdir(parents=True, exist_ok=True)
     if overwrite:
-        for video in raw_data.glob("video_*.mp4"):
+        for video in list_folder(raw_data, "video_*.mp4"):
             video.unlink()
     return raw_data
 

@@ -10,6 +10,7 @@ from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..utils.folders import list_folder, walk_files
 from .frame_index import count_frames, index_frames
 from .h264 import CONTAINERS
 from .reverse_video import reverse_video
@@ -54,7 +55,7 @@ def plan(src, dst, *, extensions=VIDEO_SUFFIXES, options=None, verify=False):
     if src.resolve() == dst.resolve() or src.resolve() in dst.resolve().parents:
         raise ValueError(f"the reversed videos cannot go into the folder they come from: {dst} is in {src}")
     suffixes = {"." + e.lower().lstrip(".") for e in extensions}
-    files = sorted(p for p in src.rglob("*") if p.suffix.lower() in suffixes and not p.name.startswith("."))
+    files = walk_files(src, suffixes)
     if not files:
         raise FileNotFoundError(f"no video ({', '.join(sorted(suffixes))}) is in {src}")
     jobs, taken = [], {}
@@ -134,7 +135,7 @@ def _sweep(folder):
     """Remove what a killed run left: temporary files whose process is gone and that nobody wrote to lately."""
     if not folder.is_dir():
         return
-    for file in folder.glob(".*.tmp.*"):
+    for file in list_folder(folder, ".*.tmp.*"):
         match = re.fullmatch(r"\..+\.(\d+)\.tmp\.\w+", file.name)
         if match and not _alive(int(match[1])) and time.time() - file.stat().st_mtime > STALE_SEC:
             log.info("removing %s, left by a run that was killed", file)

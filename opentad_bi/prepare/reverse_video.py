@@ -137,7 +137,7 @@ def copy_lossless(src, dst, *, threads=0, keep_damaged=False):
         times = {"rate": rate, "time_base": 1 / Fraction(rate)}
         n = 0
         with H264Writer(dst, **shape, **times, lossless=True, preset="ultrafast", threads=threads, gop=30) as writer:
-            for packet in container.demux(stream):
+            for packet in _packets(container, stream, src, keep_damaged):
                 try:
                     frames = packet.decode()
                 except av.FFmpegError as error:
@@ -150,6 +150,16 @@ def copy_lossless(src, dst, *, threads=0, keep_damaged=False):
                     n += 1
     if n == 0:
         raise DamagedVideoError(f"{src}: no frame can be decoded")
+
+
+def _packets(container, stream, src, keep_damaged):
+    """The packets of a file, up to where it can be read."""
+    import av
+
+    try:
+        yield from container.demux(stream)
+    except av.FFmpegError as error:
+        _complain(f"{src}: the file cannot be read to its end ({error.strerror})", keep_damaged)
 
 
 def _complain(what, keep_damaged):

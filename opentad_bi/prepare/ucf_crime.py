@@ -10,6 +10,7 @@ import pandas as pd
 from ..ops.video_names import bare_name, class_key
 from ..registry import nearest
 from ..utils.files import atomic, write_text
+from ..utils.folders import walk_files
 from ..utils.records import FEATURE_RECORD
 from ..utils.wording import some
 
@@ -99,7 +100,7 @@ def find_features(folder, videos, out):
     if not folder.is_dir():
         raise FileNotFoundError(f"folder of features {folder} does not exist")
     found, unknown, seen = {}, [], {}
-    for path in sorted(folder.rglob("[!.]*.npy")):
+    for path in walk_files(folder, (".npy",)):
         if path.parent.resolve().is_relative_to(out):
             continue
         video = path.stem if path.stem in videos else path.stem.rpartition(CROP_SEPARATOR)[0]
@@ -107,6 +108,8 @@ def find_features(folder, videos, out):
             unknown.append(path)
             continue
         if path.stem in seen:
+            if path.samefile(seen[path.stem]):  # below a link to a folder that was seen
+                continue
             raise ValueError(f"two files of one name: {seen[path.stem]} and {path}; keep one of them in {folder}")
         seen[path.stem] = path
         found.setdefault(video, []).append(path)

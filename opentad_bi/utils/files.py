@@ -8,6 +8,8 @@ import secrets
 import zlib
 from pathlib import Path
 
+from .folders import list_folder
+
 
 @contextlib.contextmanager
 def atomic(path):
@@ -45,7 +47,7 @@ def _about(error, temporary):
 
 def remove_temporaries(folder):
     """Remove what killed processes left of `atomic` in `folder`; no other process may be writing there."""
-    for path in Path(folder).glob(".*.tmp.*"):
+    for path in list_folder(folder, ".*.tmp.*", absent=True):
         path.unlink()
 
 

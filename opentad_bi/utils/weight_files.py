@@ -16,6 +16,7 @@ import numpy as np
 import torch
 
 from ..registry import nearest
+from .folders import list_folder
 from .optional import require
 
 # where files of this toolbox, OpenTAD, mmaction2, open_clip and VideoMAE keep their weights, in the order of preference
@@ -125,7 +126,7 @@ def load_checkpoint(path):
 
 def _check_exists(path):
     if not path.is_file():
-        beside = path.parent.iterdir() if path.parent.is_dir() else ()
+        beside = list_folder(path.parent) if path.parent.is_dir() else ()
         near = ", ".join(sorted(p.name for p in beside if p.suffix in SUFFIXES)) or "none"
         raise FileNotFoundError(f"checkpoint {path} does not exist; in its folder: {near}")
 

@@ -1,5 +1,6 @@
 """Suppression against literal loops, and its laws."""
 
+import itertools
 import math
 import subprocess
 import sys
@@ -92,19 +93,23 @@ def test_decaying_only_who_is_first_in_line_changes_nothing(seed, count, method,
     scores = (rng.integers(0, 6, count) / 5).astype(np.float32)
     offsets = np.unique([0, count // 3, count])
     rule = (method, *(np.float32(x) for x in (0.3, 0.6, 0.1, 0.02)))
+    place = rng.permutation(count)
+    for low, high in itertools.pairwise(offsets):
+        place[low:high].sort()
     rows, decayed = nms_kernels.soft_nms_by_group(segments, scores, offsets, limit, rule, np.float32(0))
-    best = np.argsort(-decayed, kind="stable")[:limit]
-    by_score = np.argsort(-scores, kind="stable")
-    lazy_rows, lazy_decayed = nms_kernels.lazy_soft_nms(segments, scores, by_score, offsets, limit, rule)
+    best = np.lexsort((place[rows], -decayed))[:limit]
+    by_score = np.lexsort((place, -scores))
+    lazy_rows, lazy_decayed = nms_kernels.lazy_soft_nms(segments, scores, place, by_score, offsets, limit, rule)
     np.testing.assert_array_equal(lazy_rows, rows[best])
     np.testing.assert_array_equal(lazy_decayed, decayed[best])
 
 
-@given(seed=st.integers(0, 10**6), count=st.integers(1, 40), threshold=st.sampled_from([0.2, 0.5]))
-def test_hard_suppression_is_the_literal_loop(seed, count, threshold):
+@given(seed=st.integers(0, 10**6), count=st.integers(1, 40), threshold=st.sampled_from([0.2, 0.5]), equal=st.booleans())
+def test_hard_suppression_is_the_literal_loop(seed, count, threshold, equal):
     segments, scores, labels = candidates(seed, count)
+    scores = scores.round(1) if equal else scores
     kept = []
-    for i in np.argsort(-scores):
+    for i in np.argsort(-scores, kind="stable"):
         rivals = (j for j in kept if labels[i] == labels[j])
         if all(literal_overlap(segments[i], segments[j]) < threshold for j in rivals):
             kept.append(i)
@@ -146,12 +151,44 @@ def test_minimum_score_drops_what_decays_below_but_never_the_best():
     assert len(kept[0]) == 1
 
 
-def test_equal_scores_go_by_place():
-    """The kept element swaps places with the first one that is left; equals then go by place."""
+def test_equal_scores_go_by_the_order_given():
+    """What was kept before, and the class, do not touch the order of equals."""
     segments = np.array([[0, 1], [10, 11], [20, 21], [30, 31]], np.float32)
     scores = np.array([0.5, 0.5, 0.9, 0.5], np.float32)
-    kept = batched_nms(segments, scores, np.zeros(4, np.int64))
-    assert kept[0][:, 0].tolist() == [20, 10, 0, 30]
+    for options in ({}, {"min_score": 0.1}, {"use_soft_nms": False, "iou_threshold": 0.5}):
+        for labels in ([0, 0, 0, 0], [1, 0, 0, 1], [2, 1, 0, 0]):
+            kept = batched_nms(segments, scores, np.array(labels), **options)
+            assert kept[0][:, 0].tolist() == [20, 0, 10, 30]
+            kept = batched_nms(segments, scores, np.array(labels), max_seg_num=2, **options)
+            assert kept[0][:, 0].tolist() == [20, 0]
+
+
+@given(
+    seed=st.integers(0, 10**6),
+    count=st.integers(1, 60),
+    method=st.sampled_from([0, 1]),
+    min_score=st.sampled_from([0.0, 0.15]),
+    multiclass=st.booleans(),
+    limit=st.sampled_from([5, 60]),
+)
+def test_many_equal_scores_are_the_literal_loop_to_the_bit(seed, count, method, min_score, multiclass, limit):
+    """Scores of one decimal and whole seconds; the literal loop takes the first of equals and rounds as ours does."""
+    rng = np.random.default_rng(seed)
+    start = rng.integers(0, 20, count)
+    segments = np.stack([start, start + rng.integers(1, 10, count)], axis=1).astype(np.float32)
+    scores, labels = (rng.integers(1, 6, count) / np.float32(10)).astype(np.float32), rng.integers(0, 3, count)
+    rule = {"method": method, "sigma": 0.6, "t1": 0.1, "t2": 0.02}
+    options = {"iou_threshold": 0.3, "min_score": min_score, "multiclass": multiclass, "max_seg_num": limit}
+    expected = []
+    for group in np.unique(labels) if multiclass else [None]:
+        rows = np.flatnonzero(labels == group) if multiclass else np.arange(count)
+        kept = literal_soft(segments[rows], scores[rows], np.float32(min_score), threshold=np.float32(0.3), **rule)
+        expected += [(-np.float32(score), rows[i]) for i, score in kept[:limit]]
+    values, rows = zip(*sorted(expected)[:limit], strict=True)
+    ours = batched_nms(segments, scores, labels, **options, **rule)
+    np.testing.assert_array_equal(ours[1], [-value for value in values])
+    np.testing.assert_array_equal(ours[0], segments[list(rows)])
+    np.testing.assert_array_equal(ours[2], labels[list(rows)])
 
 
 def test_voting_moves_to_the_weighted_mean_without_classes_only():

@@ -1,14 +1,17 @@
 """A reversed video has the same frames, bit for bit, in the opposite order."""
 
 import logging
+import os
 from fractions import Fraction
+from pathlib import Path
 
 import av
 import numpy as np
 import pytest
 from tiny_clips import decode, write_clip
 
-from opentad_bi.prepare.frame_index import DamagedVideoError, index_frames
+from opentad_bi.datasets.readers import VideoError, open_video
+from opentad_bi.prepare.frame_index import DamagedVideoError, count_frames, index_frames
 from opentad_bi.prepare.reverse_video import chunks_from_end, reverse_video
 from opentad_bi.prepare.rotation import display_matrix, write_display_matrix
 from opentad_bi.prepare.verify import verify_reversed
@@ -188,3 +191,38 @@ def test_verify_finds_what_is_wrong(clips, tmp_path):
 def test_a_quality_out_of_range_is_an_error(tmp_path):
     with pytest.raises(ValueError, match=r"crf 99 .* 0 .* to 51"):
         reverse_video(tmp_path / "a.mp4", tmp_path / "b.mp4", crf=99)
+
+
+def check_headless(path, tmp_path, unknown):
+    """One named error by every way to open a file."""
+    for work in (index_frames, count_frames, lambda src: reverse_video(src, tmp_path / "out/back.mkv")):
+        with pytest.raises(DamagedVideoError, match=rf"{path.name}: the {unknown} is not known from the file"):
+            work(path)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_header_that_does_not_say_how_pictures_are_stored(clips, tmp_path):
+    content = bytearray(clips("whole.mkv", 5).read_bytes())
+    place = content.index(b"\x63\xa2") + 4  # CodecPrivate of Matroska: the parameters of the H.264 stream
+    content[place : place + 36] = bytes(36)
+    (tmp_path / "a.mkv").write_bytes(content)
+    check_headless(tmp_path / "a.mkv", tmp_path, "pixel format of the pictures")
+
+
+def test_a_codec_that_does_not_exist(clips, tmp_path):
+    content = clips("whole.mkv", 5).read_bytes().replace(b"V_MPEG4/ISO/AVC", b"V_NONESUCH/ABCD")
+    (tmp_path / "a.mkv").write_bytes(content)
+    check_headless(tmp_path / "a.mkv", tmp_path, "codec of the video")
+    with (
+        pytest.raises(VideoError, match=r"a.mkv: its codec is not known"),
+        open_video(tmp_path / "a.mkv", "pyav") as it,
+    ):
+        it.frames(np.array([0]))
+
+
+def test_the_header_of_a_real_file_with_a_few_bytes_changed(tmp_path):
+    shared = Path(os.environ.get("OPENTAD_SHARED", Path(__file__).resolve().parents[3] / "shared"))
+    path = shared / "cases/files/video.reverse_AttributeError_prepare.frame_index.py_120.mkv"
+    if not path.is_file():
+        pytest.skip(f"{path} is not there; set OPENTAD_SHARED to the folder above cases/")
+    check_headless(path, tmp_path, "pixel format of the pictures")

@@ -19,4 +19,5 @@ model = dict(
     ),
     text_pooling="eot",
     temporal=dict(type="MeanPooling"),
+    logit_scale="weights",  # that of the CLIP model, or "fixed:X"; frozen unless `trainable` names it
 )

@@ -4,6 +4,8 @@ clip_pretrained = "openai"  # a file of weights, or a name that open_clip downlo
 clip_quick_gelu = None  # True: the activation of OpenAI's models, whatever the configuration says
 ctx_len = 8  # learned vectors of the text
 temporal_pooling = dict(type="MeanPooling")
+# factor of the cosines, trained from 1 / 0.07 on as in the original; "weights": that of the CLIP model (100), frozen
+logit_scale = "learned:14.2857142857"
 videomix = None  # or dict(type="VideoMix", kind="spatial")
 use_augmentation = False
 checkpointing = False  # of the towers: less memory, a third more time
@@ -24,6 +26,7 @@ model = dict(
     frames="${num_frames}",
     text_pooling="eot",
     normalise_frames=False,
+    logit_scale="${logit_scale}",
     loss="cross_entropy",
     text_chunk=None,
     checkpoint="${checkpointing}",

@@ -63,6 +63,8 @@ class PyAVReader(VideoReader):
             raise VideoError(f"video {self.path} has no video stream")
         self._stream = streams[0]
         self._codec = self._stream.codec_context
+        if self._codec is None:
+            raise VideoError(f"video {self.path}: its codec is not known from the file, so nothing can be decoded")
         self._codec.thread_type = "AUTO"
         self._codec.thread_count = self._threads
         self._to_rgb = self._av.video.reformatter.VideoReformatter()

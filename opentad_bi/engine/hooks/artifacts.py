@@ -12,6 +12,7 @@ import numpy as np
 from ...registry import HOOKS
 from ...utils.distributed import gather_objects, is_main
 from ...utils.files import read_json, write_text
+from ...utils.folders import list_folder
 from ...utils.logging import LOGGER
 from ..checkpoint import save_checkpoint
 from ..continuing import FILE, ROOT
@@ -117,7 +118,7 @@ class ArtifactsHook(Hook):
 
 def _problem(folder, run, resumed):
     """Why a run must not write to `folder`, or None."""
-    if not folder.is_dir() or not any(folder.iterdir()):
+    if not folder.is_dir() or not list_folder(folder):
         return None
     told = read_json(folder / CONFIG, "config") if (folder / CONFIG).is_file() else {}
     owner = told.get("run", "one that is not known")

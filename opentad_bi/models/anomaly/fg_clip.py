@@ -209,7 +209,7 @@ class FGCLIP(nn.Module):
         """Probabilities of the classes in each frame: (T, 3, S, S) uint8 -> (T, C) float32
 
         With a `region_score` w they are (1 - w) of those of the whole frame and w of the mean over its `top` patches
-        with the least probability of the normal class.
+        with the least probability of the normal class, the first of equals.
         """
         share = self.region_score
         whole, cells = self.vision.frames(frames, cells=share > 0)
@@ -217,7 +217,7 @@ class FGCLIP(nn.Module):
         if cells is not None:
             cells = self._softmax(cells, self.vision.region_scale)  # (T, P, C)
             count = min(self.top, cells.shape[1])
-            least = cells[..., self.normal].topk(count, dim=1, largest=False).indices[..., None]
+            least = cells[..., self.normal].sort(dim=1, stable=True).indices[:, :count, None]  # topk: ties by the CPU
             found = found + share * cells.gather(1, least.expand(-1, -1, cells.shape[2])).mean(1)
         return found
 

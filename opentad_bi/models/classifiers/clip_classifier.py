@@ -1,5 +1,8 @@
 """What classifiers by the texts of a frozen CLIP model have in common."""
 
+import math
+import re
+
 import torch
 from torch import nn
 
@@ -14,6 +17,30 @@ from .guards import check_first_loss, off_diagonal
 # B batch, K classes, R texts, E width of the joint space
 
 TOWERS = ("text_encoder", "image_encoder")
+_SCALE = re.compile(r"weights|(fixed|learned):(.+)|learned")
+
+
+def logit_scale(spec: str, module: nn.Module) -> nn.Parameter:
+    """The factor of the cosines as CLIP keeps it, its logarithm: a 0-d float32 parameter.
+
+    Args:
+        spec: "weights": that of the CLIP model, frozen; "fixed:X": the factor X, frozen; "learned" and "learned:X": the
+            same starts, but it trains.
+        module: open_clip's model.
+    Raises:
+        ValueError: another text, or X is not a finite number above 0.
+    """
+    found = _SCALE.fullmatch(str(spec))
+    if not found:
+        raise ValueError(f"logit_scale {spec!r} is none of 'weights', 'learned', 'fixed:X', 'learned:X' (X a factor)")
+    try:
+        start = module.logit_scale if found[2] is None else math.log(float(found[2]))
+        start = torch.as_tensor(start).detach().float().reshape(()).clone()
+    except (ValueError, OverflowError):
+        start = torch.tensor(math.nan)
+    if not torch.isfinite(start):
+        raise ValueError(f"logit_scale {spec!r}: the factor of the cosines must be a finite number above 0")
+    return nn.Parameter(start, requires_grad=str(spec).startswith("learned"))
 
 
 class CLIPClassifier(nn.Module):
@@ -28,9 +55,10 @@ class CLIPClassifier(nn.Module):
         text_pooling: "eot" or "mean", see `TextEncoder`.
         temporal: config of the pooling over time, or None for the mean.
         frames: most steps of a sequence, for poolings that need to know.
+        scale: factor of the cosines, see `logit_scale`.
     """
 
-    def __init__(self, classes, clip, prompt, *, text_pooling="eot", temporal=None, frames=None):
+    def __init__(self, classes, clip, prompt, *, text_pooling="eot", temporal=None, frames=None, scale="weights"):
         super().__init__()
         self.classes = [str(name) for name in classes]
         self.clip_name, self.comes_trained, self.quick_gelu = clip.name, clip.trained, clip.quick_gelu
@@ -39,6 +67,7 @@ class CLIPClassifier(nn.Module):
         self.prompt_learner = PROMPTS.build(prompt, classes=self.classes, tower=self.text_encoder, tokens=self.tokens)
         sizes = {"width": clip.embed_dim} | ({} if frames is None else {"frames": frames})
         self.pooling = POOLINGS.build(temporal or {"type": "MeanPooling"}, **sizes)
+        self.logit_scale = logit_scale(scale, clip.module)
         self.register_buffer("tower_digest", torch.tensor(list(bytes.fromhex(clip.digest)), dtype=torch.uint8))
         for tower in TOWERS:
             leave_out_of_state(self, tower)
@@ -116,7 +145,14 @@ class CLIPClassifier(nn.Module):
                 f"the prompts were learned with another text tower than {self.clip_name} (its weights differ); give "
                 "the model and the weights that they were learned with (clip.model, clip.pretrained)"
             )
-        return {"logit_scale": self.logit_scale.detach(), **state, "tower_digest": own}
+        return {**self._scale_of(state), **state, "tower_digest": own}
+
+    def _scale_of(self, state):
+        """{"logit_scale": ...} where `state` lacks it: files of CoOp do, which learned at the scale of the weights."""
+        if "logit_scale" in state:
+            return {}
+        LOGGER.info("the weights do not hold a logit scale; it stays at %.4g", float(self.logit_scale.detach().exp()))
+        return {"logit_scale": self.logit_scale.detach()}
 
     def partial_state(self, state, classes):
         """What of the `state` of another model is of use here, under the names of this one, see `adapt_state_dict`.

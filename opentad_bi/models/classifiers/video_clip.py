@@ -4,7 +4,6 @@ import math
 
 import torch
 import torch.nn.functional as F
-from torch import nn
 from torch.utils.checkpoint import checkpoint as recomputed
 
 from ...ops.scores import ClassScores
@@ -18,13 +17,13 @@ from .regulariser import TextRegulariser
 # B batch, V views, T frames of a view, S side in pixels, M = B * V, K classes, R texts of all classes
 # D width of the text tower, E width of the joint space
 
-START, LARGEST = math.log(1 / 0.07), math.log(100)  # logit scale
+LARGEST = math.log(100)  # of a logit scale that trains
 LOSSES = ("cross_entropy", "kl")
 
 
 @MODELS.register_module()
 class VideoCLIP(CLIPClassifier):
-    """Cosine similarity of pooled frames and texts, times a learned scale, as the mean over the views of a video.
+    """Cosine similarity of pooled frames and texts, times a scale, as the mean over the views of a video.
 
     Both towers are frozen and not in the state dict, which holds what is learned and a digest of the towers' weights.
     Where nothing is learned in the visual tower, it runs without a graph.
@@ -39,13 +38,16 @@ class VideoCLIP(CLIPClassifier):
         frames: T.
         text_pooling: "eot" or "mean", see `TextEncoder`.
         normalise_frames: give the features of all frames the same length before they are pooled.
+        logit_scale: factor of the cosines: "weights": that of the CLIP model, frozen; "fixed:X": X, frozen; "learned"
+            and "learned:X": the same starts, trained and kept at 100 at most (at its start, where that is larger). A
+            checkpoint brings its own. SigLIP's bias adds the same to every class, so it changes no probability.
         loss: "cross_entropy" or "kl", the divergence from the labels; both take soft labels.
         regularisation: dict(weight, template) of a `TextRegulariser`, or None.
         text_chunk: how many texts are encoded at a time; what lies between is computed again for the gradient, so that
             memory is bounded where texts differ from video to video. None: all at once.
         checkpoint: forget what lies inside the blocks of the towers and compute it again for the gradient.
     Raises:
-        ValueError: an unknown loss, a chunk below 1, a tower that takes no visual prompts.
+        ValueError: an unknown loss or logit scale, a chunk below 1, a tower that takes no visual prompts.
     """
 
     def __init__(
@@ -60,6 +62,7 @@ class VideoCLIP(CLIPClassifier):
         frames=8,
         text_pooling="eot",
         normalise_frames=False,
+        logit_scale="weights",
         loss="cross_entropy",
         regularisation=None,
         text_chunk=None,
@@ -70,11 +73,12 @@ class VideoCLIP(CLIPClassifier):
         if text_chunk is not None and (not isinstance(text_chunk, int) or text_chunk < 1):
             raise ValueError(f"text_chunk {text_chunk!r} must be a whole number, at least 1, or None")
         loaded = load_clip(**clip)
-        super().__init__(classes, loaded, prompt, text_pooling=text_pooling, temporal=temporal, frames=frames)
+        shared = {"text_pooling": text_pooling, "temporal": temporal, "frames": frames, "scale": logit_scale}
+        super().__init__(classes, loaded, prompt, **shared)
         self.image_encoder = ImageEncoder(loaded.module).requires_grad_(False).eval()
         self.prepare = FramePreprocess(loaded.preprocess)
         self.visual_prompt, self.coupling = self._build_parts(visual, coupling, frames)
-        self.logit_scale = nn.Parameter(torch.tensor(START))
+        self.largest_scale = max(LARGEST, float(self.logit_scale.detach()))  # some weights have more than 100
         self.frames, self.normalise_frames, self.kl = frames, normalise_frames, loss == "kl"
         self.text_chunk, self.checkpoint = text_chunk, checkpoint
         self.regulariser = self._build_regulariser(regularisation)
@@ -252,16 +256,15 @@ class VideoCLIP(CLIPClassifier):
     def _logits(self, pooled, text, shape):
         """(M, E), (R, E) or (M, R, E), (B, V) -> (B, K)"""
         with torch.autocast(pooled.device.type, enabled=False):  # at a scale of 100, bf16 would round logits to halves
-            text = F.normalize(text.float(), dim=-1)
-            cosines = pooled @ text.T if text.dim() == 2 else torch.einsum("me,mre->mr", pooled, text)
-            logits = self._scale() * cosines
+            text, scaled = F.normalize(text.float(), dim=-1), self._scale() * pooled  # in open_clip's order
+            logits = scaled @ text.T if text.dim() == 2 else torch.einsum("me,mre->mr", scaled, text)
             return self.of_classes(logits).unflatten(0, shape).mean(1)
 
     def _scale(self):
-        """Factor of the cosines, at most 100."""
+        """Factor of the cosines, at most 100 or what it started at."""
         if not self.training:
-            return self.logit_scale.clamp(max=LARGEST).exp()
-        self.logit_scale.data.clamp_(max=LARGEST)  # not in the graph: no gradient would lead back from beyond
+            return self.logit_scale.clamp(max=self.largest_scale).exp()
+        self.logit_scale.data.clamp_(max=self.largest_scale)  # not in the graph: no gradient would lead back
         return self.logit_scale.exp()
 
     def _refuse_features(self):

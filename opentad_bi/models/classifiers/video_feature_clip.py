@@ -2,7 +2,6 @@
 
 import torch
 import torch.nn.functional as F
-from torch import nn
 
 from ...ops.scores import ClassScores
 from ...registry import MODELS
@@ -26,17 +25,29 @@ class VideoFeatureCLIP(CLIPClassifier):
         text_pooling: "eot" or "mean", see `TextEncoder`.
         temporal: config of the pooling over the rows of a unit.
         label_smoothing: of the cross-entropy.
+        logit_scale: factor of the cosines: "weights", "learned", "fixed:X", "learned:X"; one that is frozen trains all
+            the same where a config names it as trainable.
     Raises:
-        ValueError: prompts that follow the video.
+        ValueError: prompts that follow the video, an unknown logit scale.
     """
 
-    def __init__(self, classes, clip, prompt, *, text_pooling="eot", temporal=None, label_smoothing=0.0):
+    def __init__(
+        self,
+        classes,
+        clip,
+        prompt,
+        *,
+        text_pooling="eot",
+        temporal=None,
+        label_smoothing=0.0,
+        logit_scale="weights",
+    ):
         loaded = load_clip(**clip)
-        super().__init__(classes, loaded, prompt, text_pooling=text_pooling, temporal=temporal)
+        super().__init__(
+            classes, loaded, prompt, text_pooling=text_pooling, temporal=temporal, scale=logit_scale
+        )  # fmt: skip
         if getattr(self.prompt_learner, "conditional", False):
             raise ValueError(f"{type(self.prompt_learner).__name__} follows the video; it needs the model VideoCLIP")
-        scale = loaded.module.logit_scale.detach().clone().float()
-        self.logit_scale = nn.Parameter(scale, requires_grad=False)  # a config may name it as trainable
         self.label_smoothing = label_smoothing
 
     def forward(self, batch):
@@ -72,5 +83,5 @@ class VideoFeatureCLIP(CLIPClassifier):
         """(B, E), (R, E) -> (B, K)"""
         self._check_width(pooled)
         with torch.autocast(pooled.device.type, enabled=False):  # at a scale of 100, bf16 would round logits to halves
-            cosines = F.normalize(pooled.float(), dim=-1) @ F.normalize(text.float(), dim=-1).T
-            return self.of_classes(self.logit_scale.exp() * cosines)
+            scaled = self.logit_scale.exp() * F.normalize(pooled.float(), dim=-1)  # in open_clip's order
+            return self.of_classes(scaled @ F.normalize(text.float(), dim=-1).T)

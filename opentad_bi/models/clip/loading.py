@@ -9,6 +9,7 @@ from torch import nn
 
 from ...ops.digest import weights_digest
 from ...registry import nearest
+from ...utils.folders import list_folder
 from ...utils.logging import LOGGER
 from ...utils.weight_files import SUFFIXES, differences, file_form, read_file, split_spec
 from .sources import LOCAL_DIR, QUICK, Source, build_module, build_tokenizer, find_source, library, preprocess_of
@@ -123,7 +124,7 @@ def _find_weights(source, model, pretrained):
 
 def _in_folder(folder):
     """The file of weights in a folder, or None; ValueError if there are several of equal right."""
-    files = {path.name: path for path in sorted(folder.iterdir()) if path.suffix in SUFFIXES}
+    files = {path.name: path for path in list_folder(folder) if path.suffix in SUFFIXES}
     usual = next((files[name] for name in _FOLDER_FILES if name in files), None)
     if usual is None and len(files) > 1:
         raise ValueError(f"folder {folder} has several files of weights ({', '.join(files)}); name one as pretrained")

@@ -6,7 +6,7 @@ import torch
 
 
 def nearest_tokens(vectors, table, count=1):
-    """The tokens closest to each vector in Euclidean distance.
+    """The tokens closest to each vector in Euclidean distance, of equally close ones the first.
 
     Args:
         vectors: (R, D).
@@ -15,8 +15,11 @@ def nearest_tokens(vectors, table, count=1):
     Returns:
         token ids (R, count) int64 and distances (R, count) float32, the closest first.
     """
-    found = torch.cdist(vectors.float(), table.float()).topk(count, dim=1, largest=False)
-    return found.indices, found.values
+    distances, found = torch.cdist(vectors.float(), table.float()), []
+    for _ in range(count):  # not topk, which leaves open which of equals it takes
+        found.append(distances.min(dim=1))
+        distances.scatter_(1, found[-1].indices[:, None], torch.inf)
+    return torch.stack([near.indices for near in found], dim=1), torch.stack([near.values for near in found], dim=1)
 
 
 @torch.no_grad()

@@ -51,7 +51,7 @@ def build(tiny_clip, monkeypatch):
     def make(prompt=LEARNER, classes=CLASSES, frames=2, **options):
         torch.manual_seed(0)
         cfg = {"type": "VideoCLIP", "classes": classes, "clip": {"model": "tiny"}, "prompt": prompt, "frames": frames}
-        return MODELS.build({**cfg, **options})
+        return MODELS.build({**cfg, "logit_scale": "learned", **options})  # tiny_clip has 1 / 0.07
 
     return make
 

@@ -278,6 +278,8 @@ def test_the_nearest_tokens_of_a_start_are_the_sentence(parts):
     brute = (moved[:, None] - tower.token_embedding.weight[ids]).norm(dim=2)
     torch.testing.assert_close(far, brute, rtol=1e-3, atol=1e-3)
     assert (far.diff(dim=1) >= 0).all()
+    ids, far = nearest_tokens(torch.zeros(1, 2), torch.tensor([[3.0, 4], [0, 5], [9, 9], [-4, 3]]), 3)
+    assert ids.tolist() == [[0, 1, 3]] and far.tolist() == [[5, 5, 5]]
 
 
 def test_contexts_of_coop_are_taken_and_those_of_other_classes_refused(parts):

@@ -42,7 +42,7 @@ def build(tiny_json):
     def made(method, classes=CLASSES, **options):
         torch.manual_seed(0)
         cfg = {"type": "VideoCLIP", "classes": classes, "clip": {"model": str(tiny_json)}, "frames": FRAMES}
-        return MODELS.build({**cfg, **METHODS[method], **options})
+        return MODELS.build({**cfg, "logit_scale": "learned", **METHODS[method], **options})
 
     return made
 
