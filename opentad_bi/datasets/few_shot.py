@@ -5,16 +5,19 @@ C classes, K videos per class
 
 import re
 import zlib
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from ..ops.video_names import class_key
 from ..registry import nearest
+from .shared_groups import Wish, choose_for_validation, generator, linked
 
 PROTOCOLS = ("all", "most_frequent", "least_frequent", "random", "base", "new")
 _UCF101 = re.compile(r"_g(\d+)_c\d+$")
 _HMDB51 = re.compile(r"^(.+)_[a-z]_[a-z]{2}_np\d+_[a-z]{2}_[a-z]{3}_\d+$")
+_PART, _SIGNS = re.compile(r"[\W_]+\d+[\W_]*$"), re.compile(r"[\W_]+")
+_KINETICS = re.compile(r"^(.+)_\d{6}_\d{6}$")
 
 
 def ucf101_group(path, class_name):
@@ -36,15 +39,28 @@ def hmdb51_film(path, class_name):
     return found[1].removesuffix(ending)
 
 
-GROUPS = {"ucf101": ucf101_group, "hmdb51": hmdb51_film}
+def kinetics_source(path, class_name):
+    """The video that a clip of Kinetics is cut from: "0wR5jVB-WPk" of 0wR5jVB-WPk_000417_000427.mp4, else the name."""
+    found = _KINETICS.match(path.stem)
+    return found[1] if found else path.stem
+
+
+def film_key(film):
+    """What spellings and parts of a film have in common: "twotowers" of Two_Towers_6 and TWO_TOWERS."""
+    return _SIGNS.sub("", _PART.sub("", film).casefold()) or film
+
+
+GROUPS = {"ucf101": ucf101_group, "hmdb51": hmdb51_film, "kinetics": kinetics_source}
+ACROSS = {"hmdb51": film_key, "kinetics": str}  # groups that classes share, and what one is known by in all of them
 
 
 def draw_few_shot(videos, shots, *, seed, group=None, val_shots=0, val_share=0.0):
-    """Draw videos for training and others for validation from every class; no group of a class is in both.
+    """Draw videos for training and others for validation from every class; no group of videos is in both.
 
-    Every draw takes from as many groups as it can. A group is one of a class: the same name in two classes is two
-    groups. What is drawn from a class depends on its own videos, its name and the seed, not on the other classes
-    nor on the order of the list.
+    Every draw takes from as many groups as it can. A group of UCF101 (or of a function) is one of a class: the same
+    name in two classes is two groups. A film of HMDB51, in all its numbered parts, and a video of Kinetics are one
+    group in all classes. What is drawn from a class depends on its own videos, its name and the seed, not on the order
+    of the list, nor on the other classes unless it has groups in common with them.
 
     Args:
         videos: VideoList.
@@ -59,7 +75,7 @@ def draw_few_shot(videos, shots, *, seed, group=None, val_shots=0, val_share=0.0
         VideoList for training and VideoList for validation, in the order of the labels.
     Raises:
         KeyError: an unknown `group`.
-        ValueError: a class with too few videos, or a value out of its range.
+        ValueError: a class with too few videos, or whose groups leave no such split, or a value out of its range.
     """
     if (shots is not None and shots < 1) or val_shots < 0 or not 0 <= val_share < 1:
         raise ValueError(f"shots={shots}, val_shots={val_shots}, val_share={val_share}: not >= 1, >= 0, within 0 and 1")
@@ -70,51 +86,110 @@ def draw_few_shot(videos, shots, *, seed, group=None, val_shots=0, val_share=0.0
     by_class = [[] for _ in videos.classes]
     for video in videos.videos:
         by_class[video.label].append(video)
+    wanted = _Wanted(shots, val_shots, val_share)
+    key = group if callable(group) else GROUPS.get(group)
+    classes = [
+        _shuffled_groups(own, name, key, ACROSS.get(group) if isinstance(group, str) else None, seed)
+        for name, own in zip(videos.classes, by_class, strict=True)
+    ]
+    shared = linked([set(groups) for groups in classes]) if group in ACROSS and wanted.validation else set()
+    theirs = wanted.choose_together({label: classes[label] for label in shared}, videos.classes, seed)
     train, validation = [], []
-    for name, own in zip(videos.classes, by_class, strict=True):
-        rng = np.random.default_rng([seed, zlib.crc32(class_key(name).encode())])
-        groups = _shuffled_groups(own, name, GROUPS.get(group, group) if not callable(group) else group, rng)
-        ours, theirs = _split(groups, name, shots, val_shots, val_share)
-        train += _in_turn(ours)[:shots]
-        validation += _in_turn(theirs)[: val_shots or None]
+    for label, (name, groups) in enumerate(zip(videos.classes, classes, strict=True)):
+        chosen = theirs if label in shared else wanted.choose(groups, name)
+        train += _in_turn([own for key, own in groups.items() if key not in chosen])[:shots]
+        validation += _in_turn([own for key, own in groups.items() if key in chosen])[: val_shots or None]
     return replace(videos, videos=tuple(train)), replace(videos, videos=tuple(validation))
 
 
-def _shuffled_groups(videos, name, group, rng):
-    """The videos of one class as lists, one per group; groups and videos in an order by `rng`."""
+def _shuffled_groups(videos, name, group, across, seed):
+    """{group: list of videos} of one class; groups and videos in an order that its name and the seed give."""
+    rng = np.random.default_rng([seed, zlib.crc32(class_key(name).encode())])
     found = {}
     for video in sorted(videos, key=lambda video: video.path.parts):
-        found.setdefault(group(video.path, name) if group else video.path, []).append(video)
-    lists = [found[key] for key in sorted(found)]
-    lists = [lists[i] for i in rng.permutation(len(lists))]
-    return [[own[i] for i in rng.permutation(len(own))] for own in lists]
+        key = group(video.path, name) if group else video.path
+        found.setdefault(across(key) if across else key, []).append(video)
+    keys = sorted(found)
+    keys = [keys[i] for i in rng.permutation(len(keys))]
+    return {key: [found[key][i] for i in rng.permutation(len(found[key]))] for key in keys}
 
 
-def _split(groups, name, shots, val_shots, val_share):
-    """The groups for training and those for validation."""
-    total, needed = sum(map(len, groups)), 1 if shots is None else shots
-    if val_share:
-        count = max(1, round(val_share * len(groups)))
-        theirs, ours = groups[:count], groups[count:]
-        if (left := sum(map(len, ours))) < needed:
+@dataclass(frozen=True)
+class _Wanted:
+    """How many videos of a class are asked for, as `draw_few_shot` has it, and which groups are validation then."""
+
+    shots: int | None
+    val_shots: int
+    val_share: float
+
+    @property
+    def validation(self):
+        """Is there any?"""
+        return bool(self.val_shots or self.val_share)
+
+    def choose(self, groups, name):
+        """Keys of a class's groups, {key: videos}, that are validation; ValueError if there is no such choice."""
+        self._check(groups, name)
+        if self.val_share:
+            theirs = set(list(groups)[: self._share(groups)])
+            self._check_left(groups, name, theirs)
+            return theirs
+        wish = self._wish(groups)
+        sizes = list(wish.sizes.values())
+        chosen = _choose_groups(sizes, low=wish.low, high=wish.high, goal=wish.goal) if self.val_shots else set()
+        if chosen is None:
+            raise ValueError(f"{self._text(groups, name)}, which cannot be told apart into that many each")
+        return {key for i, key in enumerate(groups) if i in chosen}
+
+    def choose_together(self, classes, names, seed):
+        """The same for the groups of all `classes`, {label: groups}, some of which have groups in common."""
+        for label, groups in classes.items():
+            self._check(groups, names[label])
+        wishes = {label: self._wish(groups) for label, groups in classes.items()}
+        chosen, lacking = choose_for_validation(wishes, generator(seed))
+        if chosen is None:
+            own = classes[lacking]
+            others = sum(any(key in groups for other, groups in classes.items() if other != lacking) for key in own)
             raise ValueError(
-                f"shots={shots}: class {name!r} has {left} videos in {len(ours)} groups "
-                f"when val_share={val_share:g} takes {len(theirs)} of its {len(groups)}"
+                f"{self._text(own, names[lacking])}, {others} of which have videos of other classes too: no split into "
+                "that many each was found that has every group on one side"
             )
-        return ours, theirs
-    if total < needed + val_shots:
-        wanted = f"shots={shots} and val_shots={val_shots}" if val_shots else f"shots={shots}"
-        raise ValueError(f"{wanted} (of a config: K_train, K_val): class {name!r} has {total} videos only")
-    if not val_shots:
-        return groups, []
-    goal = val_shots if shots is None else round(total * val_shots / (shots + val_shots))
-    chosen = _choose_groups([len(own) for own in groups], low=val_shots, high=total - needed, goal=goal)
-    if chosen is None:
-        raise ValueError(
-            f"shots={shots} and val_shots={val_shots}: class {name!r} has {total} videos in {len(groups)} groups, "
-            "which cannot be told apart into that many each"
-        )
-    return [own for i, own in enumerate(groups) if i not in chosen], [groups[i] for i in sorted(chosen)]
+        return chosen
+
+    def _wish(self, groups):
+        """What the class of these groups asks for."""
+        sizes = {key: len(own) for key, own in groups.items()}
+        total, needed = sum(sizes.values()), self.shots or 1
+        if self.val_share:
+            return Wish(sizes, low=1, goal=self._share(groups), high=total - needed, by_group=True)
+        goal = self.val_shots
+        if self.shots is not None and self.val_shots:
+            goal = round(total * self.val_shots / (self.shots + self.val_shots))
+        return Wish(sizes, low=self.val_shots, goal=goal, high=total - needed)
+
+    def _share(self, groups):
+        return max(1, round(self.val_share * len(groups)))
+
+    def _text(self, groups, name):
+        total = sum(map(len, groups.values()))
+        asked = f"val_share={self.val_share:g}" if self.val_share else f"val_shots={self.val_shots}"
+        return f"shots={self.shots} and {asked}: class {name!r} has {total} videos in {len(groups)} groups"
+
+    def _check(self, groups, name):
+        """ValueError for a class with fewer videos than asked for."""
+        total, needed = sum(map(len, groups.values())), 1 if self.shots is None else self.shots
+        if not self.val_share and total < needed + self.val_shots:
+            wanted = f"shots={self.shots}" + (f" and val_shots={self.val_shots}" if self.val_shots else "")
+            raise ValueError(f"{wanted} (of a config: K_train, K_val): class {name!r} has {total} videos only")
+
+    def _check_left(self, groups, name, theirs):
+        """ValueError if the groups of validation leave too few videos."""
+        ours = [own for key, own in groups.items() if key not in theirs]
+        if (left := sum(map(len, ours))) < (self.shots or 1):
+            raise ValueError(
+                f"shots={self.shots}: class {name!r} has {left} videos in {len(ours)} groups "
+                f"when val_share={self.val_share:g} takes {len(theirs)} of its {len(groups)}"
+            )
 
 
 def _choose_groups(sizes, *, low, high, goal):

@@ -39,7 +39,7 @@ class VideoFolder(Dataset):
         shots: videos per class for training, or None: all that validation leaves.
         val_shots: videos per class for validation.
         val_share: in place of `val_shots`, the share of the groups of a class.
-        group: what the draw keeps together: "ucf101", "hmdb51", or None: every video is a group.
+        group: what the draw keeps together: "ucf101", "hmdb51", "kinetics", or None: every video is a group.
         draw_seed: of the draw.
         protocol: which classes are kept, see `choose_labels`.
         protocol_count: how many, for "most_frequent", "least_frequent" and "random".

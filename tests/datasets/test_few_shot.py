@@ -2,7 +2,7 @@
 
 import os
 from collections import Counter
-from itertools import pairwise
+from itertools import pairwise, product
 from pathlib import Path
 
 import pytest
@@ -10,11 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from opentad_bi.datasets.few_shot import (
+    ACROSS,
     PROTOCOLS,
     choose_labels,
     draw_few_shot,
+    film_key,
     hmdb51_film,
     keep_labels,
+    kinetics_source,
     ucf101_group,
 )
 from opentad_bi.datasets.video_lists import ListedVideo, VideoList, read_hmdb51, read_ucf101
@@ -197,6 +200,99 @@ def test_not_named_as_in_hmdb51(file):
     assert file in str(error.value)
 
 
+@pytest.mark.parametrize(
+    ("film", "others"),
+    [
+        ("Two_Towers_6", ["Two_Towers_1", "TWO_TOWERS", "TwoTowers", "two_towers_-_12_"]),
+        ("50_FIRST_DATES", ["50_First_Dates_3"]),
+        ("300", ["300"]),
+        ("_", ["_"]),
+    ],
+)
+def test_parts_and_spellings_of_a_film_are_one(film, others):
+    assert {film_key(other) for other in others} == {film_key(film)} and film_key(film)
+    assert film_key(film) not in {film_key(name) for name in ("Two", "First_Dates", "3000", "Towers_2_Two")}
+
+
+def test_kinetics_source():
+    assert kinetics_source(Path("abseiling/0wR5jVB-WPk_000417_000427.mp4"), "abseiling") == "0wR5jVB-WPk"
+    assert kinetics_source(Path("abseiling/_a_b_000001_000011.mp4"), "abseiling") == "_a_b"
+    assert kinetics_source(Path("abseiling/clip_3.mp4"), "abseiling") == "clip_3"
+
+
+# films that classes have in common
+
+
+def make_films(films):
+    """A list from {film: [videos of it in each class]}."""
+    classes = tuple(f"class{chr(97 + i)}" for i in range(max(map(len, films.values()))))
+    videos = [
+        ListedVideo(Path(name, f"{film}_{name}_u_nm_np1_ba_goo_{i}.avi"), label)
+        for label, name in enumerate(classes)
+        for film, counts in films.items()
+        for i in range(counts[label] if label < len(counts) else 0)
+    ]
+    return VideoList(classes, tuple(videos))
+
+
+def films_of(videos):
+    return {film_key(hmdb51_film(video.path, videos.classes[video.label])) for video in videos.videos}
+
+
+def splits(films, shots, val_shots):
+    """All sets of films that may be validation: enough videos of every class on both sides."""
+    names, classes = list(films), len(next(iter(films.values())))
+    for chosen in product((False, True), repeat=len(names)):
+        theirs = [sum(films[n][c] for n, own in zip(names, chosen, strict=True) if own) for c in range(classes)]
+        ours = [sum(films[n][c] for n in names) - count for c, count in enumerate(theirs)]
+        if min(theirs) >= val_shots and min(ours) >= shots:
+            yield chosen
+
+
+film_sets = st.integers(1, 3).flatmap(
+    lambda classes: st.lists(
+        st.lists(st.integers(0, 4), min_size=classes, max_size=classes), min_size=2, max_size=7
+    ).map(lambda rows: {f"film{chr(97 + i)}": row for i, row in enumerate(rows)})
+)
+
+
+@given(film_sets, st.integers(1, 4), st.integers(1, 3), seeds)
+def test_no_film_is_on_both_sides_across_classes_or_an_error(films, shots, val_shots, seed):
+    videos, options = make_films(films), {"seed": seed, "group": "hmdb51", "val_shots": val_shots}
+    if not any(True for _ in splits(films, shots, val_shots)):
+        with pytest.raises(ValueError, match=r"class 'class.' has \d+ videos"):
+            draw_few_shot(videos, shots, **options)
+        return
+    train, val = draw_few_shot(videos, shots, **options)
+    assert train.counts() == [shots] * len(videos.classes) and val.counts() == [val_shots] * len(videos.classes)
+    assert not films_of(train) & films_of(val)
+    reordered = VideoList(videos.classes, videos.videos[::-1])
+    assert draw_few_shot(reordered, shots, **options) == (train, val)
+
+
+@given(film_sets, st.floats(0.1, 0.6), seeds)
+def test_a_share_of_films_leaves_none_on_both_sides(films, share, seed):
+    videos = make_films({**films, "more": [3] * 3, "again": [2] * 3, "once": [1] * 3, "ever": [5] * 3})
+    train, val = draw_few_shot(videos, None, seed=seed, group="hmdb51", val_share=share)
+    assert min(train.counts()) > 0 and min(val.counts()) > 0 and not films_of(train) & films_of(val)
+    assert {*train.videos, *val.videos} == set(videos.videos)
+
+
+def test_classes_that_share_all_their_films_are_named():
+    videos = make_films({"one": [3, 2], "alone": [4, 0]})
+    match = r"class 'classb' has 2 videos in 1 groups, 1 of which have videos of other classes too"
+    with pytest.raises(ValueError, match=match):
+        draw_few_shot(videos, 1, seed=0, group="hmdb51", val_shots=1)
+    train, val = draw_few_shot(videos, 2, seed=0, group="hmdb51")  # without validation there is nothing to separate
+    assert train.counts() == [2, 2] and not val.videos
+
+
+def test_another_seed_another_choice_of_films():
+    videos = make_films({f"film{chr(97 + i)}": [2, 1, 1] for i in range(12)})
+    draws = [draw_few_shot(videos, 4, seed=seed, group="hmdb51", val_shots=2) for seed in range(5)]
+    assert len({frozenset(films_of(val)) for _, val in draws}) > 2
+
+
 # class protocols
 
 
@@ -274,14 +370,23 @@ def real():
     return {"ucf101": (ucf101, ucf101_group), "hmdb51": (read_hmdb51(folder / "hmdb51", 1, "train"), hmdb51_film)}
 
 
+def known_by(videos, name, group):
+    """What the groups of the videos are known by in all classes."""
+    across = ACROSS.get(name, lambda key: key)
+    keys = [(v.label, group(v.path, videos.classes[v.label])) for v in videos.videos]
+    return {across(key) if name in ACROSS else (label, key) for label, key in keys}
+
+
 @pytest.mark.parametrize("name", ["ucf101", "hmdb51"])
-@pytest.mark.parametrize("shots", [1, 2, 4, 8, 16])
+@pytest.mark.parametrize("shots", [None, 1, 2, 4, 8, 16])
 def test_every_real_draw_is_disjoint_from_its_validation(real, name, shots):
     videos, group = real[name]
     for seed in range(3):
-        train, val = draw_few_shot(videos, shots, seed=seed, group=name, val_shots=min(shots, 4))
-        assert set(train.counts()) == {shots} and set(val.counts()) == {min(shots, 4)}
-        assert not groups_of(train, group) & groups_of(val, group)
+        val_shots = min(shots or 4, 4)
+        train, val = draw_few_shot(videos, shots, seed=seed, group=name, val_shots=val_shots)
+        assert set(val.counts()) == {val_shots}
+        assert set(train.counts()) == {shots} if shots else min(train.counts()) >= 50
+        assert not known_by(train, name, group) & known_by(val, name, group)
 
 
 @pytest.mark.parametrize("name", ["ucf101", "hmdb51"])
@@ -289,5 +394,5 @@ def test_real_validation_share(real, name):
     videos, group = real[name]
     train, val = draw_few_shot(videos, None, seed=0, group=name, val_share=0.2)
     assert len(train.videos) + len(val.videos) == len(videos.videos)
-    assert min(train.counts()) > 0 and min(val.counts()) > 0
-    assert not groups_of(train, group) & groups_of(val, group)
+    assert min(train.counts()) > 20 and min(val.counts()) > 2
+    assert not known_by(train, name, group) & known_by(val, name, group)

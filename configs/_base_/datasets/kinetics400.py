@@ -6,7 +6,7 @@ data_root = "data/kinetics400"
 video_root = "${data_root}/videos"  # class folders of ID_START_END.mp4
 train_videos = dict(type="kinetics", table="${data_root}/annotations/train.csv")
 test_videos = dict(type="kinetics", table="${data_root}/annotations/val.csv")
-group = None
+group = "kinetics"  # clips of one video of YouTube stay together
 K_train = 16
 K_val = 4
 tolerate = 0.1
