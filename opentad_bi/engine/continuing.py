@@ -2,6 +2,7 @@
 
 import inspect
 import warnings
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -10,9 +11,9 @@ from ..registry import nearest
 from ..utils.finite import check_finite_weights
 from ..utils.folders import walk_files
 from ..utils.logging import LOGGER
-from ..utils.weight_files import listing, read_file, shape_of, split_spec
+from ..utils.weight_files import listing, mismatch, read_file, split_spec, unwrapped
 from .classes import file_classes
-from .weights import branch_part
+from .weights import adapted, branch_part
 
 ROOT, FILE = Path("models"), "checkpoint.pth"  # where runs leave what others may go on from
 
@@ -55,11 +56,11 @@ def continue_from(name, module, spec):
     """
     file = find_checkpoint(spec)
     given, key, content = read_file(file)
-    given = branch_part(given, name)
+    given = branch_part(unwrapped(given, module.state_dict()), name)
     if hasattr(module, "partial_state"):
-        state = module.partial_state(given, file_classes(content))
+        state = adapted(given, partial(module.partial_state, classes=file_classes(content)), file)
     else:
-        state = getattr(module, "adapt_state_dict", dict)(given)
+        state = adapted(given, getattr(module, "adapt_state_dict", dict), file)
     groups, taken = compare(module.state_dict(), given, state)
     table = "\n".join(f"  {title:<12}{len(names):>5}  {listing(names)}".rstrip() for title, names in groups.items())
     epoch = f", epoch {content['epoch']}" if isinstance(content.get("epoch"), int) else ""
@@ -84,14 +85,10 @@ def compare(own, given, state):
     """
     added = [n for n in state if n not in given and n in own and _equal(own[n], state[n])]
     state = {n: value for n, value in state.items() if n not in added}
-    taken = {n: value for n, value in state.items() if n in own and shape_of(value) == shape_of(own[n])}
+    taken = {n: value for n, value in state.items() if n in own and not mismatch(own[n], value)}
     groups = {
         "taken": list(taken),
-        "other shape": [
-            f"{n}: file {shape_of(value)}, network {shape_of(own[n])}"
-            for n, value in state.items()
-            if n in own and n not in taken
-        ],
+        "other shape": [f"{n}: {mismatch(own[n], value)}" for n, value in state.items() if n in own and n not in taken],
         "left out": [n for n in given if n in own and n not in state],
         "only here": [n for n in own if n not in state and n not in given],
         "only there": [n for n in state if n not in own],

@@ -1,9 +1,12 @@
 """Initial weights of a branch: from whatever file a user has, strictly, saying what was taken."""
 
+from torch import Tensor
+
 from ..registry import check_keys
 from ..utils.finite import check_finite_weights
 from ..utils.logging import LOGGER
-from ..utils.weight_files import differences, read_file
+from ..utils.weight_files import differences, read_file, unwrapped
+from ..utils.wording import some
 
 __all__ = ["branch_part", "fill", "load_initial_weights", "load_weights", "read_file", "read_weights"]
 
@@ -29,8 +32,7 @@ def load_weights(module, state, *, what, missing=(), unexpected=()):
     Raises:
         ValueError: names or shapes differ, or a weight is NaN or infinite; all of them are listed.
     """
-    if hasattr(module, "adapt_state_dict"):
-        state = module.adapt_state_dict(state)
+    state = adapted(state, getattr(module, "adapt_state_dict", dict), what)
     own = module.state_dict()
     text = differences(own, state, missing=missing, unexpected=unexpected)
     if text:
@@ -39,6 +41,20 @@ def load_weights(module, state, *, what, missing=(), unexpected=()):
     check_finite_weights(taken, what, own)
     module.load_state_dict(taken, strict=False)
     return len(taken)
+
+
+def adapted(state, adapt, what):
+    """What `adapt(state)` makes of the entries of a file.
+
+    Raises:
+        ValueError: they are not of a form that it takes; names `what`, the source, and entries that are no tensors.
+    """
+    try:
+        return adapt(state)
+    except (AttributeError, TypeError, RuntimeError, IndexError, KeyError) as error:
+        others = [f"{name} ({type(value).__name__})" for name, value in state.items() if not isinstance(value, Tensor)]
+        hint = f"; other things than tensors: {some(others)}" if others else ""
+        raise ValueError(f"the weights of {what} are not of a form that the network takes: {error}{hint}") from error
 
 
 def fill(module, spec, *, name=None, part=None, missing=(), unexpected=()):
@@ -51,6 +67,7 @@ def fill(module, spec, *, name=None, part=None, missing=(), unexpected=()):
         all that the file holds.
     """
     state, key, content = read_file(spec)
+    state = unwrapped(state, module.state_dict())
     if part:
         state = branch_part(state, part)
     taken = load_weights(module, state, what=spec, missing=missing, unexpected=unexpected)

@@ -16,14 +16,18 @@ import numpy as np
 import torch
 
 from ..registry import nearest
+from .archives import check_archive, check_download
 from .folders import list_folder
 from .optional import require
+from .wording import some
 
 # where files of this toolbox, OpenTAD, mmaction2, open_clip and VideoMAE keep their weights, in the order of preference
-WEIGHT_KEYS = ("state_dict_ema", "state_dict", "model_ema", "model", "module")
+WEIGHT_KEYS = ("state_dict_ema", "state_dict", "model_ema", "model_state_dict", "model", "module")
+WRAPPERS = ("module.", "_orig_mod.", "model.", "clip_model.", "model_state_dict.", "state_dict.")
 SUFFIXES = (".pth", ".pt", ".bin", ".ckpt", ".safetensors", ".npz")
 _HEADER_LIMIT = 100_000_000  # bytes, of safetensors itself
-_UNREADABLE = (RuntimeError, ValueError, TypeError, EOFError, OSError, KeyError, zipfile.BadZipFile)
+_NESTED = 4  # levels of dicts around the weights that are looked into
+_REFUSED = re.compile(r"(?:GLOBAL|but got|class) ([\w.]+)")  # what a pickle asks for, in torch's words
 
 
 def file_form(path):
@@ -35,7 +39,7 @@ def file_form(path):
     try:
         with zipfile.ZipFile(path) as archive:
             return _zip_form(archive.namelist())
-    except (zipfile.BadZipFile, OSError):
+    except Exception:  # no zip, or a damaged one, which its reader reports
         pass
     with open(path, "rb") as file:
         head = file.read(9)
@@ -64,31 +68,85 @@ def read_content(path):
         ValueError: damaged, of another kind, or a pickle that contains code.
     """
     path = Path(path)
-    _check_exists(path)
+    _check_file(path)
     readers = {"arrays": _read_arrays, "safetensors": _read_safetensors, "torchscript": _read_torchscript}
-    return readers.get(file_form(path), load_checkpoint)(path)
+    return readers.get(file_form(path), _read_torch)(path)
 
 
 def read_file(spec):
     """State dict in the file `spec`, "PATH" or "PATH:KEY"; without a key, averaged weights are preferred.
 
-    One leading `module.` of the names (DistributedDataParallel) is dropped.
+    Weights may lie in dicts within dicts; `module.` (DistributedDataParallel) and `_orig_mod.` (torch.compile) before
+    the names are dropped.
 
     Returns:
         (state dict, the key it was found under or "", all that the file holds).
+    Raises:
+        FileNotFoundError, KeyError: no such file, or no such key in it.
+        ValueError: not weights by name, or a tensor that is not dense or has no numbers.
     """
     path, key = split_spec(spec)
     content = read_content(path)
     if not isinstance(content, dict):
         raise ValueError(f"{path} holds a {type(content).__name__}, not weights by name")
-    if key is None:
-        key = next((k for k in WEIGHT_KEYS if isinstance(content.get(k), dict)), "")
-    elif not isinstance(content.get(key), dict):
-        raise KeyError(f"checkpoint {path} has no weights under {key!r}; {nearest(key, content)}")
-    state = content[key] if key else content
+    if key is not None and not isinstance(content.get(key), dict):
+        raise KeyError(f"checkpoint {path} has no weights under {key!r}; {nearest(key, map(str, content))}")
+    keys, state = ([], content) if key is None else ([key], content[key])
+    while len(keys) < _NESTED and (inner := next((k for k in WEIGHT_KEYS if isinstance(state.get(k), dict)), None)):
+        keys, state = [*keys, inner], state[inner]
     if not all(isinstance(name, str) for name in state):
         raise ValueError(f"{path} holds a dict whose keys are no names of tensors")
-    return {name.removeprefix("module."): tensor for name, tensor in state.items()}, key, content
+    _check_dense(state, path)
+    return _renamed(state, _plain_name, path), ".".join(keys), content
+
+
+def _plain_name(name):
+    """The name of a tensor without those of wrappers that any network may have."""
+    name = name.replace("_orig_mod.", "")
+    while name.startswith("module."):
+        name = name.removeprefix("module.")
+    return name
+
+
+def _renamed(state, rename, path):
+    """`state` under the names that `rename(name)` gives; ValueError if two become one."""
+    renamed = {rename(name): tensor for name, tensor in state.items()}
+    if len(renamed) < len(state):
+        twice = [name for name, count in Counter(map(rename, state)).items() if count > 1]
+        raise ValueError(f"{path} holds weights twice, with and without a wrapper's name: {some(twice)}")
+    return renamed
+
+
+def _check_dense(state, path):
+    """ValueError for tensors whose numbers cannot be copied into a network."""
+    odd = []
+    for name, value in state.items():
+        if isinstance(value, torch.Tensor):
+            kinds = {
+                "meta (without numbers)": value.is_meta,
+                "quantized": value.is_quantized,
+                "nested": value.is_nested,
+            }
+            kinds[str(value.layout).removeprefix("torch.")] = value.layout is not torch.strided
+            odd += [f"{name} ({kind})" for kind, true in kinds.items() if true][:1]
+    if odd:
+        raise ValueError(f"{path} holds weights that are no dense tensors: {some(odd)}; save them again as dense ones")
+
+
+def unwrapped(state, own):
+    """`state` without the name of a wrapper (`model.`, `clip_model.`, ..., also nested) that all its names begin with.
+
+    Args:
+        state: {name: tensor} of a file.
+        own: names of the network; what one of them begins with stays.
+    """
+    while state:
+        wrappers = (w for w in WRAPPERS if not any(name.startswith(w) for name in own))
+        found = next((w for w in wrappers if all(name.startswith(w) for name in state)), None)
+        if found is None:
+            break
+        state = {name.removeprefix(found): tensor for name, tensor in state.items()}
+    return state
 
 
 def split_spec(spec):
@@ -107,28 +165,39 @@ def load_checkpoint(path):
         ValueError: not a whole checkpoint, or a pickle that contains code.
     """
     path = Path(path)
-    _check_exists(path)
-    try:
-        with open(path, "rb") as file:  # by its path, torch would go by the extension
-            return torch.load(file, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        with open(path, "rb") as file:
-            pickled = zipfile.is_zipfile(path) or file.read(1) == pickle.PROTO
-        if pickled and "weights_only" in str(error).lower():
-            raise ValueError(
-                f"checkpoint {path} holds more than tensors, numbers, strings and dicts, so opening it could run "
-                "code; it is refused. If you trust its source, re-save its state_dict alone"
-            ) from error
-        raise ValueError(f"{path} is damaged or not a checkpoint") from error
-    except Exception as error:  # a damaged pickle fails in any way
-        raise ValueError(f"{path} is damaged or not a checkpoint: {error}") from error
+    _check_file(path)
+    return _read_torch(path)
 
 
-def _check_exists(path):
+def _check_file(path):
+    """The file is there, is no failed download, and has its checksums."""
     if not path.is_file():
         beside = list_folder(path.parent) if path.parent.is_dir() else ()
         near = ", ".join(sorted(p.name for p in beside if p.suffix in SUFFIXES)) or "none"
         raise FileNotFoundError(f"checkpoint {path} does not exist; in its folder: {near}")
+    check_download(path)
+    check_archive(path)
+
+
+def _read_torch(path):
+    """Whatever was saved in a file of torch."""
+    with open(path, "rb") as file:  # by its path, torch would go by the extension
+        try:
+            return torch.load(file, map_location="cpu", weights_only=True)
+        except pickle.UnpicklingError as error:
+            file.seek(0)
+            pickled = zipfile.is_zipfile(path) or file.read(1) == pickle.PROTO
+            if pickled and "weights_only" in str(error).lower():
+                found = _REFUSED.search(str(error))
+                raise ValueError(
+                    f"checkpoint {path} holds more than tensors, numbers, strings and dicts"
+                    f"{f' ({found[1]})' if found else ''}, so opening it could run code; it is refused. If you trust "
+                    "its source, re-save its state_dict alone"
+                ) from error
+            raise ValueError(f"{path} is damaged or not a checkpoint") from error
+        except Exception as error:  # a damaged pickle fails in any way
+            first = str(error).strip().partition("\n")[0] or type(error).__name__
+            raise ValueError(f"{path} is damaged or not a checkpoint: {first}") from error
 
 
 def _read_arrays(path):
@@ -136,7 +205,7 @@ def _read_arrays(path):
     try:
         with np.load(path, allow_pickle=False) as arrays:
             return {name: torch.from_numpy(arrays[name]) for name in arrays.files}
-    except _UNREADABLE as error:
+    except Exception as error:  # headers of arrays are text that is parsed
         raise ValueError(f"{path} is damaged or not a file of named arrays: {error}") from error
 
 
@@ -145,7 +214,7 @@ def _read_safetensors(path):
     library = require("safetensors.torch", "safetensors")
     try:
         return library.load_file(path)
-    except (*_UNREADABLE, require("safetensors", "safetensors").SafetensorError) as error:
+    except Exception as error:
         raise ValueError(f"{path} is damaged or not a safetensors file: {error}") from error
 
 
@@ -155,7 +224,7 @@ def _read_torchscript(path):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # that the format is old is no news to whoever was given such a file
             module = torch.jit.load(str(path), map_location="cpu")
-    except _UNREADABLE as error:
+    except Exception as error:
         first = str(error).strip().partition("\n")[0]
         raise ValueError(f"{path} is damaged or not a TorchScript archive: {first}") from error
     return {name: tensor.detach() for name, tensor in module.state_dict().items()}
@@ -172,13 +241,41 @@ def differences(own, state, *, missing=(), unexpected=()):
     """
     absent = [n for n in own if n not in state and not _matches(n, missing)]
     foreign = [n for n in state if n not in own and not _matches(n, unexpected)]
-    shapes = [
-        f"{n}: file {shape_of(state[n])}, network {shape_of(own[n])}"
-        for n in own
-        if n in state and shape_of(state[n]) != shape_of(own[n])
+    both = [(n, own[n], state[n]) for n in own if n in state]
+    shapes = [f"{n}: {mismatch(*pair)}" for n, *pair in both if shape_of(pair[0]) != shape_of(pair[1])]
+    kinds = [
+        f"{n}: {text}" for n, *pair in both if shape_of(pair[0]) == shape_of(pair[1]) and (text := mismatch(*pair))
     ]
-    lists = (("missing in the file", absent), ("unknown to the network", foreign), ("other shapes", shapes))
+    lists = (
+        ("missing in the file", absent),
+        ("unknown to the network", foreign),
+        ("other shapes", shapes),
+        ("other kinds of numbers", kinds),
+    )
     return "".join(f"\n  {title} ({len(names)}): {listing(names)}" for title, names in lists if names)
+
+
+def mismatch(own, value):
+    """Why a value of a file cannot stand for a tensor of the network, in words; "" if it can.
+
+    Shapes are equal, and real, whole, complex and truth values stand for their like alone; single numbers may be real
+    or whole.
+    """
+    if shape_of(value) != shape_of(own):
+        return f"file {shape_of(value)}, network {shape_of(own)}"
+    kinds = {_kind(own), _kind(value)}
+    if len(kinds) == 1 or (kinds == {"real", "whole"} and own.numel() == 1):
+        return ""
+    return f"file {str(value.dtype).removeprefix('torch.')}, network {str(own.dtype).removeprefix('torch.')}"
+
+
+def _kind(tensor):
+    """The kind of numbers of a tensor."""
+    if tensor.is_floating_point():
+        return "real"
+    if tensor.is_complex():
+        return "complex"
+    return "truth" if tensor.dtype is torch.bool else "whole"
 
 
 def shape_of(value):
