@@ -6,7 +6,7 @@ A class map, category_idx.txt, that lies beside SRC goes along if there is none 
 from pathlib import Path
 
 from ..prepare.reverse_annotations import reverse_annotation_file
-from ..utils.files import write_text
+from ..utils.files import read_text, write_text
 from .common import Parser, command
 
 CLASS_MAP = "category_idx.txt"
@@ -28,7 +28,7 @@ def run(args):
     print(f"{args.dst}: {videos} videos, {actions} actions")
     src, dst = (path.parent / CLASS_MAP for path in (args.src, args.dst))
     if src.is_file() and not dst.exists():
-        write_text(dst, src.read_text(encoding="utf-8"))
+        write_text(dst, read_text(src, "class map"))
         print(f"{dst}: the class map, copied")
     return 0
 

@@ -8,8 +8,8 @@ import logging
 from pathlib import Path
 
 from ..evaluation.frame_truth import read_frame_annotation
-from ..prepare.ucf_crime import ANNOTATION, lay_out, read_list
-from ..utils.files import write_text
+from ..prepare.ucf_crime import ANNOTATION, CLASSES, lay_out, read_list
+from ..utils.files import read_text, write_text
 from ..utils.wording import some
 from .common import Parser, command, make_writable
 
@@ -36,10 +36,10 @@ def run(args):
     lists = Path(args.lists)
     train, test = (read_list(lists / name) for name in (args.train_list, args.test_list))
     annotation = lists / args.annotation
-    events = read_frame_annotation(annotation)
+    events = read_frame_annotation(annotation, normal_class=CLASSES[0])
     make_writable(args.out, "the argument OUT")
     table, unknown = lay_out(args.out, features=args.features, train=train, test=test, events=events, copy=args.copy)
-    write_text(Path(args.out) / ANNOTATION, annotation.read_text(encoding="utf-8-sig"))
+    write_text(Path(args.out) / ANNOTATION, read_text(annotation, "temporal annotation"))
     print(table.to_string())
     for split in ("train", "test"):
         if not table.loc["all", f"{split} found"]:

@@ -5,14 +5,13 @@ from functools import partial
 from pathlib import Path
 
 from ..utils.arguments import check_choice
-from ..utils.files import read_json
+from ..utils.files import read_json, read_lines
 from ..utils.folders import list_folder
 from ..utils.logging import LOGGER
 from ..utils.wording import some
 from .caption_entries import EntryReader, is_nested, lacks, segments
 from .caption_regions import ON_BAD_BOX, RegionReader, shown
 from .caption_report import NAMED, REASONED, ReadReport
-from .class_lists import read_lines
 
 ON_BAD_ENTRY = ("error", "skip")
 _SUFFIXES = (".json", ".json.gz", ".jsonl")

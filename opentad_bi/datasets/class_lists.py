@@ -4,6 +4,8 @@ import csv
 import re
 from pathlib import Path
 
+from ..utils.files import read_lines
+
 _NUMBERED = re.compile(r"\d+\s+\S.*")
 _WORD_STARTS = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 
@@ -11,30 +13,6 @@ _WORD_STARTS = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 def class_prompt_name(name):
     """The name of a class as words: split at '_' and before capitals, "ApplyEyeMakeup" -> "Apply Eye Makeup"."""
     return " ".join(_WORD_STARTS.sub(" ", str(name).replace("_", " ")).split())
-
-
-def read_lines(path, what):
-    """The lines of a text file that are not blank, however they end.
-
-    Args:
-        path: file in UTF-8.
-        what: what the file is, for the messages.
-    Returns:
-        list of (number from 1, text without blanks at its ends).
-    Raises:
-        FileNotFoundError, ValueError: no such file, no text, or nothing in it.
-    """
-    path = Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(f"{what} {path} does not exist")
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{what} {path} is not text in UTF-8: {error}") from error
-    lines = [(number, line.strip()) for number, line in enumerate(text.split("\n"), start=1) if line.strip()]
-    if not lines:
-        raise ValueError(f"{what} {path} is empty")
-    return lines
 
 
 def read_class_index(path):

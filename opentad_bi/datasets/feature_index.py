@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..ops.video_names import bare_name, class_key, shown_class
+from ..ops.video_names import bare_name, class_key, list_fields, shown_class
 from ..registry import nearest
 from ..utils.files import read_names
 from ..utils.folders import list_folder
@@ -146,7 +146,7 @@ def refuse_forbidden(files, forbid_list):
     """
     forbidden = set()
     for line in read_names(forbid_list, "forbid_list"):
-        forbidden |= {bare_name(line), bare_name(line.split()[0])}
+        forbidden |= {bare_name(line), bare_name(line.split()[0]), bare_name(list_fields(line)[0])}
     found = sorted({f.video for f in files if {f.video, f.path.stem, f.path.stem.rpartition("__")[0]} & forbidden})
     if found:
         raise ValueError(

@@ -16,11 +16,11 @@ from ..ops.sample import UnitMeta, UnitMetas
 from ..ops.video_names import bare_name, class_key, list_fields, served_path
 from ..registry import DATASETS
 from ..utils.arguments import check_classes, check_count, check_share
+from ..utils.files import read_lines
 from ..utils.folders import walk_files
 from ..utils.logging import LOGGER
 from ..utils.verdicts import WARNING, attempt, judge
 from ..utils.wording import some
-from .class_lists import read_lines
 from .squashed_frames import SquashedFrames
 from .video_lists import VIDEO_SUFFIXES
 from .video_paths import check_layouts, class_of_path, find_video_file

@@ -2,12 +2,12 @@
 
 import re
 
-from ..ops.video_names import bare_name
+from ..ops.video_names import bare_name, list_fields, served_path
 from ..utils.files import read_names
 from ..utils.logging import LOGGER
 from .caption_records import parent_name
 
-_NUMBER, _WHOLE = re.compile(r"_\d+$"), re.compile(r"-?\d+")
+_NUMBER = re.compile(r"_\d+$")
 
 
 def name_keys(name):
@@ -20,9 +20,7 @@ def read_forbidden(source):
     """Keys of the videos of an official list: names or a file of them, of which lines may end in numbers of frames."""
     keys = set()
     for line in read_names(source, "forbid_list"):
-        first, *more = line.split()
-        name = first if more and _WHOLE.fullmatch(more[-1]) else line
-        keys.add(max(name_keys(name), key=len))
+        keys.add(max(name_keys(list_fields(served_path(line))[0]), key=len))
     return keys
 
 

@@ -10,9 +10,10 @@ from pathlib import Path
 
 from ..ops.video_names import class_key
 from ..registry import VIDEO_LISTS, nearest
+from ..utils.files import read_lines
 from ..utils.folders import is_file, list_folder
 from ..utils.wording import some
-from .class_lists import read_class_index, read_classes, read_lines, read_table
+from .class_lists import read_class_index, read_classes, read_table
 
 logger = logging.getLogger(__name__)
 VIDEO_SUFFIXES = (".mp4", ".avi", ".mkv", ".mov", ".webm", ".mpg", ".mpeg", ".wmv", ".flv")

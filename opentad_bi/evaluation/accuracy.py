@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 
 from ..ops.directions import SINGLE
-from ..ops.video_names import normal_label
 from ..registry import METRICS
 from ..utils.arguments import check_choice, check_classes, check_count
 from ..utils.files import write_json
@@ -67,7 +66,7 @@ class Accuracy:
         self._timed = None
         if annotation is not None and scored:
             rows = check_count("frames_per_row", frames_per_row)
-            self._timed = TimedLabels(annotation, normal_label(normal_class, self.classes), rows)
+            self._timed = TimedLabels(annotation, self.classes, normal_class, rows)
         self._scores = UnitScores(self.classes, labelled=scored)
         self._reports = {}
 

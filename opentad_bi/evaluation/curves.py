@@ -3,17 +3,14 @@
 import json
 from pathlib import Path
 
-from ..utils.files import atomic
+from ..utils.files import atomic, read_text
 from ..utils.optional import require
 
 
 def read_log(path):
     """Records of a log.jsonl, one dict per iteration or evaluation; FileNotFoundError, ValueError with the line."""
-    path = Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(f"log {path} does not exist")
     records = []
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+    for number, line in enumerate(read_text(path, "log").splitlines(), start=1):
         try:
             records.append(json.loads(line))
         except json.JSONDecodeError as error:

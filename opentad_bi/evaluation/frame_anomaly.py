@@ -92,8 +92,7 @@ class FrameAnomaly:
         self.select = check_choice("select", select, ("auc", "ap", "abnormal_auc"))
         self.curves = check_count("curves", curves, lowest=0, optional=True)
         self.unlisted_normal, self.per_class = unlisted_normal, per_class
-        self.truth = read_frame_annotation(annotation) if scored else None
-        self._check_normal_videos()
+        self.truth = read_frame_annotation(annotation, normal_class=normal_class) if scored else None
         self._units = UnitScores(self.classes, labelled=False)
         self._videos = self._report = None
 
@@ -187,12 +186,6 @@ class FrameAnomaly:
         if name is None:
             return self.classes[label] if label >= 0 else "not known"
         return next((own for own in self.classes if class_key(own) == class_key(name)), name)
-
-    def _check_normal_videos(self):
-        """ValueError for a video that the annotation calls normal and gives events."""
-        for video, entry in (self.truth or {}).items():
-            if entry.events and entry.label and class_key(entry.label) == class_key(self.classes[self.normal]):
-                raise ValueError(f"the annotation gives video {video!r} the class {entry.label!r} and events as well")
 
     def _check_listed(self, videos):
         """ValueError for videos that the annotation lacks, unless they are normal by `unlisted_normal`."""

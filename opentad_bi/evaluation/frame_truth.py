@@ -2,16 +2,17 @@
 
 import re
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
-from ..ops.video_names import bare_name
+from ..ops.video_names import bare_name, class_key, list_fields
+from ..utils.files import read_lines
 
 # R feature rows of one video
 
 _NUMBER = re.compile(r"[+-]?\d+(\.\d*)?([eE][+-]?\d+)?")
 NONE = -1  # stands for both times of an event that is not there
+FORM = "a video per line, 'name.mp4 Class start end [start end ...]' in frames, -1 -1 for no event"
 
 
 @dataclass(frozen=True)
@@ -22,47 +23,43 @@ class VideoEvents:
         label: name of its class as the annotation spells it (the first one, where it names several); None where it
             names none.
         events: tuple of (start, end), in video frames counted from 0, the end not included.
+        frames: number of frames of the video, 0 where the annotation does not say.
     """
 
     label: str | None
     events: tuple
+    frames: int = 0
 
 
-def read_frame_annotation(path):
+def read_frame_annotation(path, *, normal_class=None):
     """Read the temporal annotation of a test set.
 
     A line is a video's name and pairs of frame numbers, -1 -1 for no event. A class may stand after the name
     (UCF-Crime's `Temporal_Anomaly_Annotation.txt`), before every pair (XD-Violence's `annotations_multiclasses.txt`) or
-    nowhere (XD-Violence's `annotations.txt`); it is told by its not being a number.
+    nowhere (XD-Violence's `annotations.txt`); it is told by its not being a number. Commas may stand for blanks. Lines
+    `name frames class start end`, one per event, and `name|frames|[start, end]` have the number of frames of the video.
 
     Args:
         path: the text file.
+        normal_class: the class without events; None: any class may have events or none.
     Returns:
         {name without folder and video extension: VideoEvents}, in the order of the file.
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: a line that does not parse, with its number; a video twice; a file without lines.
+        ValueError: a line that does not parse, or a video of the normal class with an event or of another without any,
+            with its number and the expected form; a video twice; a file without lines.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(f"temporal annotation {path} does not exist")
-    try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except UnicodeDecodeError as error:
-        raise ValueError(f"temporal annotation {path} is not text in UTF-8: {error}") from error
     found, places = {}, {}
-    for number, line in enumerate(lines, 1):
-        if not line.strip():
-            continue
+    for number, line in read_lines(path, "temporal annotation"):
         try:
-            video, entry = _parse(line.split())
+            video, entry = _parse(line)
+            _check_class(entry, normal_class)
+            if video in found:
+                entry = _joined(found[video], entry, video, places[video])
         except ValueError as error:
-            raise ValueError(f"{path}, line {number}: {error}: {line.strip()!r}") from None
-        if video in found:
-            raise ValueError(f"{path}: video {video!r} stands in line {places[video]} and again in line {number}")
-        found[video], places[video] = entry, number
-    if not found:
-        raise ValueError(f"temporal annotation {path} has no lines")
+            raise ValueError(f"{path}, line {number}: {error}: {line!r}; expected: {FORM}") from None
+        found[video] = entry
+        places.setdefault(video, number)
     return found
 
 
@@ -119,9 +116,13 @@ def check_length(video, events, frames, tolerance):
             )
 
 
-def _parse(tokens):
+def _parse(line):
     """(name, VideoEvents) of one line."""
-    name, *rest = tokens
+    name, *rest = list_fields(line)
+    numbers = [bool(_NUMBER.fullmatch(token)) for token in rest]
+    frames = _frame(rest.pop(0)) if numbers[:1] == [True] and ("|" in line or numbers[1:2] == [False]) else 0
+    if frames < 0:
+        raise ValueError(f"{frames} is not a number of frames")
     labels, times = [], []
     for token in rest:
         if _NUMBER.fullmatch(token):
@@ -130,7 +131,8 @@ def _parse(tokens):
             raise ValueError(f"{token!r} stands between a start and an end")
         else:
             labels.append(token)
-    if not times or len(times) % 2:
+    times = [] if "|" in line and times == [NONE] else times
+    if len(times) % 2 or not (times or "|" in line):
         raise ValueError(f"start and end frames must come in pairs, found {len(times)} numbers")
     events = []
     for start, end in zip(times[::2], times[1::2], strict=True):
@@ -139,7 +141,27 @@ def _parse(tokens):
         if start < 0 or start >= end:
             raise ValueError(f"an event of frames {start} to {end} does not begin before it ends")
         events.append((start, end))
-    return bare_name(name), VideoEvents(labels[0] if labels else None, tuple(events))
+    return bare_name(name), VideoEvents(labels[0] if labels else None, tuple(events), frames)
+
+
+def _check_class(entry, normal_class):
+    """ValueError where a class and events do not go together."""
+    if normal_class is None or entry.label is None:
+        return
+    key = class_key(entry.label)
+    normal = key == class_key(normal_class) or key.startswith("normal")  # 'Normal' of the class 'Normal_Videos'
+    if normal and entry.events:
+        raise ValueError(f"a video of the class {entry.label!r} has events")
+    if not normal and not entry.events:
+        raise ValueError(f"a video of the class {entry.label!r} has no event, so all its frames would count as normal")
+
+
+def _joined(first, entry, video, place):
+    """Both as one, where there is a line per event, which has the number of frames; else a video stands there twice."""
+    alike = first.frames and (first.label, first.frames) == (entry.label, entry.frames)
+    if not alike or set(first.events) & set(entry.events) or not (first.events and entry.events):
+        raise ValueError(f"video {video!r} stands in line {place} already")
+    return VideoEvents(first.label, (*first.events, *entry.events), first.frames)
 
 
 def _frame(token):

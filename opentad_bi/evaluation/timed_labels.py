@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from ..ops.video_names import normal_label
 from ..registry import nearest
 from .frame_truth import anomalous_frames, read_frame_annotation
 
@@ -13,12 +14,14 @@ class TimedLabels:
 
     Args:
         annotation: file for `read_frame_annotation`.
-        normal: label of the normal class.
+        classes: names by label.
+        normal_class: the class that is no anomaly.
         frames_per_row: video frames per row of features.
     """
 
-    def __init__(self, annotation, normal, frames_per_row):
-        self.truth, self.normal, self.frames_per_row = read_frame_annotation(annotation), normal, frames_per_row
+    def __init__(self, annotation, classes, normal_class, frames_per_row):
+        self.normal, self.frames_per_row = normal_label(normal_class, classes), frames_per_row
+        self.truth = read_frame_annotation(annotation, normal_class=normal_class)
 
     def __call__(self, units):
         """Labels of `Units`: (N,) int64.

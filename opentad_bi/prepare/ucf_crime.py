@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from ..ops.video_names import bare_name, class_key
+from ..ops.video_names import bare_name, class_key, list_fields
 from ..registry import nearest
-from ..utils.files import atomic, write_text
+from ..utils.files import atomic, read_lines, read_text, write_text
 from ..utils.folders import walk_files
 from ..utils.records import FEATURE_RECORD
 from ..utils.wording import some
@@ -45,23 +45,18 @@ def read_list(path):
     Raises:
         FileNotFoundError, ValueError: naming file and line: no folder, a folder that is no class, a video twice.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(f"list {path} does not exist")
     videos, keys = {}, {class_key(name): name for name in CLASSES}
-    for number, line in enumerate(path.read_text(encoding="utf-8-sig").splitlines(), 1):
-        if not line.strip():
-            continue
-        folder = line.split()[0].rpartition("/")[0].rpartition("/")[2]
-        key, video = class_key(folder), bare_name(line.split()[0])
+    for number, line in read_lines(path, "list"):
+        place = list_fields(line)[0].replace("\\", "/")
+        folder = place.rpartition("/")[0].rpartition("/")[2]
+        key, video = class_key(folder), bare_name(place)
         name = CLASSES[0] if _NORMAL_FOLDER in key else keys.get(key)
         if name is None:
-            raise ValueError(f"{path}, line {number}: {folder!r} is no class; {nearest(folder, CLASSES)}")
+            hint = f"{nearest(folder, CLASSES)}; expected: a line per video, Class/video.mp4"
+            raise ValueError(f"{path}, line {number}: {folder!r} is no class; {hint}")
         if video in videos:
             raise ValueError(f"{path}, line {number}: video {video!r} is listed twice")
         videos[video] = name
-    if not videos:
-        raise ValueError(f"list {path} has no lines")
     return videos
 
 
@@ -154,7 +149,7 @@ def lay_out(out, *, features, train, test, events, copy=False):
     write_text(out / TEST_VIDEOS, "".join(f"{video}\n" for video in test))
     record = Path(features) / FEATURE_RECORD
     for split in splits if record.is_file() else ():
-        write_text(out / split / FEATURE_RECORD, record.read_text(encoding="utf-8"))
+        write_text(out / split / FEATURE_RECORD, read_text(record, "record of features"))
     return count_videos(splits, found), unknown
 
 

@@ -6,9 +6,12 @@ import json
 import os
 import secrets
 import zlib
+from codecs import BOM_UTF16_BE, BOM_UTF16_LE
 from pathlib import Path
 
 from .folders import list_folder
+
+UTF16 = (BOM_UTF16_BE, BOM_UTF16_LE)
 
 
 @contextlib.contextmanager
@@ -136,7 +139,45 @@ def _names_in(path, what):
         return names
     if not path.is_file():
         raise FileNotFoundError(f"{what} {path} does not exist (text with one name per line, or a JSON list)")
+    return read_text(path, what).split("\n")
+
+
+def read_text(path, what="file"):
+    """The text of a file in UTF-8, without a byte order mark; lines end with "\\n", however they end in the file.
+
+    Raises:
+        FileNotFoundError, ValueError: naming `what` and the path: no such file, or it is no text in UTF-8.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"{what} {path} does not exist")
     try:
-        return path.read_text(encoding="utf-8-sig").splitlines()
+        text = path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
-        raise ValueError(f"{what} {path} is not text in UTF-8: {error}") from error
+        utf16 = " (it begins as UTF-16 does: save it as UTF-8)" if path.read_bytes()[:2] in UTF16 else ""
+        raise ValueError(f"{what} {path} is not text in UTF-8{utf16}: {error}") from error
+    if "\0" in text:
+        raise ValueError(f"{what} {path} is not text in UTF-8: it holds a zero byte in line {_line_of(text)}")
+    return text
+
+
+def _line_of(text):
+    return text[: text.index("\0")].count("\n") + 1
+
+
+def read_lines(path, what):
+    """The lines of a text file that are not blank.
+
+    Args:
+        path: file in UTF-8.
+        what: what the file is, for the messages.
+    Returns:
+        list of (number from 1, text without blanks at its ends).
+    Raises:
+        FileNotFoundError, ValueError: as `read_text`; nothing is in it.
+    """
+    lines = enumerate(read_text(path, what).split("\n"), start=1)
+    lines = [(number, line.strip()) for number, line in lines if line.strip()]
+    if not lines:
+        raise ValueError(f"{what} {path} is empty")
+    return lines

@@ -255,7 +255,7 @@ def test_videos_that_the_annotation_lacks_may_be_normal(tmp_path, annotation):
     ("a Abuse 2 13", 4, {"tolerance_frames": 0}, "ends 1 frames beyond the 12 .*tolerance 0"),
     ("a Normal -1 -1", 4, {}, "no frame of the 1 videos with scores is anomalous"),
     ("a Abuse 0 12", 4, {}, "every frame of the 1 videos with scores is anomalous"),
-    ("a Normal 0 12", 4, {}, "video 'a' the class 'Normal' and events as well"),
+    ("a Normal 0 12", 4, {}, "line 1: a video of the class 'Normal' has events"),
 ])  # fmt: skip
 def test_an_annotation_that_does_not_fit(tmp_path, lines, rows, options, message):
     (tmp_path / "x.txt").write_text(lines)

@@ -23,10 +23,10 @@ def real(name):
     return path
 
 
-def read(folder, text):
+def read(folder, text, **options):
     path = folder / "annotation.txt"
     path.write_bytes(text.encode())
-    return read_frame_annotation(path)
+    return read_frame_annotation(path, **options)
 
 
 def test_every_form_of_line(tmp_path):
@@ -47,6 +47,53 @@ def test_every_form_of_line(tmp_path):
     }
 
 
+def test_forms_of_other_repositories(tmp_path):
+    found = read(tmp_path, (
+        "Abuse/Abuse028_x264.mp4|1412|[165, 240, -1, -1]\n"
+        "Testing_Normal_Videos_Anomaly/Normal_Videos_003_x264.mp4|1600|[-1]\n"
+        "Arson/Arson010.mp4|900|-1\n"
+        "Arson011_x264.mp4 1300 Arson 150 420\n"
+        "Normal_Videos_006_x264 450 Normal -1 -1\n"
+        "Arson011_x264.mp4 1300 Arson 680 1267\n"
+        "Abuse030_x264.mp4,Abuse,1275,1360,-1,-1,\n"
+        "Abuse031_x264.mp4; Abuse; 3; 9"
+    ), normal_class="Normal")  # fmt: skip
+    assert {video: (of.label, of.events, of.frames) for video, of in found.items()} == {
+        "Abuse028_x264": (None, ((165, 240),), 1412),
+        "Normal_Videos_003_x264": (None, (), 1600),
+        "Arson010": (None, (), 900),
+        "Arson011_x264": ("Arson", ((150, 420), (680, 1267)), 1300),
+        "Normal_Videos_006_x264": ("Normal", (), 450),
+        "Abuse030_x264": ("Abuse", ((1275, 1360),), 0),
+        "Abuse031_x264": ("Abuse", ((3, 9),), 0),
+    }
+    for twice in (
+        "a 90 Arson 1 2\na 90 Arson 1 2",
+        "a 90 Arson 1 2\na 91 Arson 3 4",
+        "a 90 Normal -1 -1\na 90 Normal 1 2",
+    ):
+        with pytest.raises(ValueError, match="line 2: video 'a' stands in line 1 already"):
+            read(tmp_path, twice)
+
+
+@pytest.mark.parametrize(("name", "expected"), [
+    *((name, {"Abuse028_x264": ((165, 240),), "Normal_Videos_003_x264": ()}) for name in "a bert crlf folder sep".split()),
+    ("two", {"Arson011_x264": ((150, 420), (680, 1267)), "Normal_Videos_003_x264": ()}),
+    ("overlap", {"Arson011_x264": ((100, 300), (200, 400)), "Normal_Videos_003_x264": ()}),
+    *((name, None) for name in "abn_noevent anomalyclip dup float half norm_ev utf16 z zeros".split()),
+])  # fmt: skip
+def test_lists_that_users_had(name, expected):
+    path = SHARED / "cases" / "anomaly" / f"{name}.txt"
+    if not path.is_file():
+        pytest.skip(f"no such list at {path}; set OPENTAD_SHARED to the folder above cases/")
+    if expected is not None:
+        found = read_frame_annotation(path, normal_class="Normal")
+        assert {video: of.events for video, of in found.items()} == expected
+        return
+    with pytest.raises(ValueError, match=rf"{name}.txt(, line \d: .*; expected: a video per line|.* UTF-16)"):
+        read_frame_annotation(path, normal_class="Normal")
+
+
 @pytest.mark.parametrize(("line", "message"), [
     ("b Abuse 240 165 -1 -1", "240 to 165 does not begin before it ends"),
     ("b Abuse 165 165 -1 -1", "165 to 165 does not begin before it ends"),
@@ -57,21 +104,36 @@ def test_every_form_of_line(tmp_path):
     ("b Abuse", "in pairs, found 0 numbers"),
     ("b", "in pairs, found 0 numbers"),
     ("b Abuse 5.5 8.0", "5.5 is not a whole frame number .* not seconds"),
-    ("b 165 Abuse 240", "'Abuse' stands between a start and an end"),
+    ("b 165 240 300 Abuse 320", "'Abuse' stands between a start and an end"),
+    ("b 165 Abuse 240", "in pairs, found 1 numbers"),
+    ("b 1412 -1", "1412 to -1 does not begin"),
+    ("Abuse/b 0 1411 0", "in pairs, found 3 numbers"),
+    ("b Abuse 165 240 0 0", "0 to 0 does not begin"),
+    ("b 1412 Abuse 5.5 8.0", "5.5 is not a whole"),
+    ("b Arson -1 -1 -1 -1", "'Arson' has no event"),
+    ("b Normal 10 20", "'Normal' has events"),
+    ("a Abuse 3 4", "video 'a' stands in line 1 already"),
 ])  # fmt: skip
 def test_a_bad_line_is_named(tmp_path, line, message):
-    with pytest.raises(ValueError, match=f"annotation.txt, line 3: .*{message}"):
-        read(tmp_path, f"a Abuse 1 2\n\n{line}\n")
+    with pytest.raises(
+        ValueError, match=rf"annotation.txt, line 3: .*{message}.*; expected: .*'name.mp4 Class start end"
+    ):
+        read(tmp_path, f"a Abuse 1 2\n\n{line}\n", normal_class="normal videos")
 
 
 def test_bad_files(tmp_path):
-    with pytest.raises(ValueError, match="video 'a' stands in line 1 and again in line 2"):
+    with pytest.raises(ValueError, match="line 2: video 'a' stands in line 1 already"):
         read(tmp_path, "a.mp4 Abuse 1 2\nb/a Abuse 3 4")
-    with pytest.raises(ValueError, match="has no lines"):
+    with pytest.raises(ValueError, match="annotation.txt is empty"):
         read(tmp_path, "\n \n")
-    (tmp_path / "annotation.txt").write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(ValueError, match="not text in UTF-8"):
-        read_frame_annotation(tmp_path / "annotation.txt")
+    for content, words in (
+        (b"\xfb", "can't decode"),
+        ("a Abuse 1 2".encode("utf-16"), "begins as UTF-16"),
+        (b"a\0", "line 1"),
+    ):
+        (tmp_path / "annotation.txt").write_bytes(content)
+        with pytest.raises(ValueError, match=f"annotation.txt is not text in UTF-8.*{words}"):
+            read_frame_annotation(tmp_path / "annotation.txt")
     with pytest.raises(FileNotFoundError, match=r"nowhere.txt does not exist"):
         read_frame_annotation(tmp_path / "nowhere.txt")
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from opentad_bi.ops.video_names import bare_name, class_key, normal_label, shown_class
+from opentad_bi.ops.video_names import bare_name, class_key, list_fields, normal_label, shown_class
 
 WORDS = st.lists(st.text("abXY", min_size=1, max_size=5), min_size=1, max_size=3)
 
@@ -33,3 +33,18 @@ def test_a_normal_class_that_is_not_there():
         normal_label("Norml", ["Normal", "Abuse"])
     with pytest.raises(KeyError, match="normal_class None is none of the classes; known: Abuse"):
         normal_label(None, ["Abuse"])
+
+
+@pytest.mark.parametrize(
+    ("line", "fields"),
+    [
+        ("a.mp4  Abuse  1  2  ", ["a.mp4", "Abuse", "1", "2"]),
+        ("a.mp4, Abuse, 1, 2,", ["a.mp4", "Abuse", "1", "2"]),
+        ("x/a.mp4|1412|[1, -1]", ["x/a.mp4", "1412", "1", "-1"]),
+        ("my clip, part [2].mp4", ["my clip, part [2].mp4"]),
+        ("a b.mp4|90", ["a b.mp4", "90"]),
+        ("a.mp4", ["a.mp4"]),
+    ],
+)
+def test_fields_of_a_line(line, fields):
+    assert list_fields(line) == fields

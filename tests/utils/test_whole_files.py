@@ -3,10 +3,11 @@
 import errno
 import gzip
 import json
+from pathlib import Path
 
 import pytest
 
-from opentad_bi.utils.files import atomic, read_json, read_names, write_json
+from opentad_bi.utils.files import atomic, read_json, read_lines, read_names, read_text, write_json
 
 
 def test_a_failed_block_leaves_the_former_file(tmp_path):
@@ -55,3 +56,30 @@ def test_json_with_a_mark_in_another_code_or_with_a_name_twice(tmp_path):
     assert read_json(path) == {"b": {"a": 2}}
     with pytest.raises(ValueError, match=r"prompts .*a\.json has 'a' twice"):
         read_json(path, "prompts", unique=True)
+
+
+def test_one_reader_of_text_names_what_is_none(tmp_path):
+    path = tmp_path / "a.txt"
+    path.write_bytes(b"\xef\xbb\xbfone\r\n\rtwo \n")
+    assert read_text(path) == "one\n\ntwo \n" and read_lines(path, "list") == [(1, "one"), (3, "two")]
+    for content, words in (
+        (b"\xfb", ": 'utf-8'"),
+        ("a".encode("utf-16-be"), "zero byte"),
+        ("a".encode("utf-16"), "UTF-16"),
+    ):
+        path.write_bytes(content)
+        for reader in (read_text, read_lines, read_names):
+            with pytest.raises(ValueError, match=rf"list of x .*a\.txt is not text in UTF-8.*{words}"):
+                reader(path, "list of x")
+    path.write_text("\n ")
+    with pytest.raises(ValueError, match=r"list .*a\.txt is empty"):
+        read_lines(path, "list")
+
+
+def test_no_module_reads_text_on_its_own():
+    """Only the readers that name the file and what it is open text that users give."""
+    package = Path(read_text.__code__.co_filename).parents[1]
+    own = {"utils/files.py", "evaluation/page.py", "engine/hooks/weights_and_biases.py", "cli/train.py"}
+    own |= {"datasets/check_annotation.py"}  # which names what is wrong by itself
+    readers = {str(p.relative_to(package)) for p in package.rglob("*.py") if ".read_text(" in p.read_text("utf-8")}
+    assert readers <= own
