@@ -173,7 +173,7 @@ def load_model(runner, args, folder, classes=None):
         fill_branches(needed_branches(runner, getattr(args, "direction", MERGED)), known)
         return
     spec = args.checkpoint or find_checkpoint(folder)
-    content = fill(runner.model, spec)
+    content = fill(runner.model, spec, name="evaluated")
     check_same_classes({**known, str(spec): file_classes(content, runner.model)})
     learned = file_classes(content)
     if learned and classes and learned != list(classes):  # allowed where weights belong to no classes

@@ -18,6 +18,7 @@ from ..utils.logging import LOGGER
 from .branch import Branch, fill_branches
 from .checkpoint import load_checkpoint
 from .classes import asks_for_classes, check_same_classes
+from .ema import log_evaluated
 from .evaluate import evaluate
 from .freeze import train_mode
 from .hooks import WORKFLOW_KEYS, EvaluateHook, StopRun, build_hooks
@@ -146,6 +147,8 @@ class Runner:
         split = split or self.split
         size = self.solver.get(split) or self.solver.test
         self.metric = metric or self.build_metric()
+        if self.training:
+            log_evaluated(self.ema)
         share_buffers(self.ema.module)
         self.evaluating = True
         try:

@@ -6,6 +6,7 @@ import torch
 
 from ..utils.distributed import gather_objects, rank, world_size
 from ..utils.logging import LOGGER
+from .ema import progress_of
 from .weights import load_weights
 
 FORMAT = 1  # of our checkpoints; files without it come from OpenTAD
@@ -13,6 +14,8 @@ FORMAT = 1  # of our checkpoints; files without it come from OpenTAD
 
 def run_state(runner):
     """Everything needed to go on: weights, averages, optimizers, schedules, scaler, progress, random states.
+
+    `state_dict_ema` are the weights that are evaluated; `ema`: how far their average has come.
 
     `epoch` is the last finished epoch, counted from 0, as in OpenTAD's files; `iteration` counts the iterations
     done since; `means` and `lrs` are of the epoch so far, or of the finished one. By `iters_per_epoch`, iterations of
@@ -27,6 +30,7 @@ def run_state(runner):
         "iters_per_epoch": runner.iters_per_epoch,
         "state_dict": runner.model.state_dict(),
         "state_dict_ema": runner.ema.module.state_dict(),
+        **progress_of(runner.ema, whole=True),
         "branches": {name: branch.state_dict() for name, branch in runner.branches.items()},
         "scaler": runner.scaler.state_dict(),
         "random": random_states,
@@ -59,6 +63,7 @@ def restore_run(runner, state, path):
         branch.load_state_dict(state["branches"][name])
     runner.scaler.load_state_dict(state["scaler"])
     runner.epoch, runner.iteration = state["epoch"] + 1, state["iteration"]
+    _restore_average(runner, state)
     for kind, means in state.get("means", {}).items():
         runner.means[kind].load_state_dict(means)
     runner.lrs = state.get("lrs", {})
@@ -101,12 +106,20 @@ def _restore_opentad(runner, state, path):
     (branch,) = runner.branches.values()
     branch.load_state_dict({"optimizer": state["optimizer"], "scheduler": state["scheduler"]})
     runner.epoch, runner.iteration = state["epoch"] + 1, 0
+    _restore_average(runner, {})
 
 
 def _load_both(runner, weights, averages, path):
     """Fill the average, then the live network: frozen weights are shared, and the live ones are exact."""
     load_weights(runner.ema.module, averages, what=path)
     load_weights(runner.model, weights, what=path)
+
+
+def _restore_average(runner, state):
+    """How far the average has come; a file that does not say, of an earlier version, has the plain one."""
+    if hasattr(runner.ema, "load_state_dict"):
+        done = runner.epoch * state.get("iters_per_epoch", runner.iters_per_epoch) + runner.iteration
+        runner.ema.load_state_dict(state.get("ema") or {"updates": done})
 
 
 def _random_state(device):

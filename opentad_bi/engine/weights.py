@@ -7,6 +7,7 @@ from ..utils.finite import check_finite_weights
 from ..utils.logging import LOGGER
 from ..utils.weight_files import differences, read_file, unwrapped
 from ..utils.wording import some
+from .ema import warn_of_start, weights_in_words
 
 __all__ = ["branch_part", "fill", "load_initial_weights", "load_weights", "read_file", "read_weights"]
 
@@ -71,8 +72,18 @@ def fill(module, spec, *, name=None, part=None, missing=(), unexpected=()):
     if part:
         state = branch_part(state, part)
     taken = load_weights(module, state, what=spec, missing=missing, unexpected=unexpected)
-    LOGGER.info("%s%d tensors from %s (%s)", f"{name}: " if name else "", taken, spec, key or "plain state dict")
+    LOGGER.info("%s%d tensors from %s (%s)", f"{name}: " if name else "", taken, spec, _in_words(key, content))
     return content
+
+
+def _in_words(key, content):
+    """What the weights under `key` of the content of a file are; warns of an average that is mostly its start."""
+    if key != "state_dict_ema":
+        return f"{key}: raw weights" if key == "state_dict" else key or "plain state dict"
+    progress = content.get("ema")
+    known = isinstance(progress, dict) and (not progress or {"decay", "updates", "warm_up"} <= set(progress))
+    warn_of_start(progress if known else None)
+    return f"{key}: {weights_in_words(progress if known else None)}"
 
 
 def load_initial_weights(name, module, cfg):

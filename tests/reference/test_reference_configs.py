@@ -118,7 +118,7 @@ def test_solver_and_workflow(configs):
     for key in ("fp16_compress", "static_graph"):
         assert bool(solver.get(key)) == wanted.get(key, False)
     assert wanted["ema"]
-    assert solver["ema"] == {"type": "ExponentialMovingAverage", "decay": 0.999}
+    assert solver["ema"] == {"type": "ExponentialMovingAverage", "decay": 0.999, "warm_up": False}
     flow = {key: value for key, value in theirs["workflow"].items() if key != "val_loss_interval"}
     flow.setdefault("end_epoch", theirs["scheduler"]["max_epoch"])
     carries(ours["workflow"], flow, "workflow")

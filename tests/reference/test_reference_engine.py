@@ -18,6 +18,7 @@ from opentad_bi.engine.weights import load_weights, read_weights
 from opentad_bi.registry import DATASETS, HOOKS, MODELS, SCHEDULERS
 
 STATES = {}
+EMA = {"type": "ExponentialMovingAverage", "decay": 0.999, "warm_up": False}
 
 
 @DATASETS.register_module(force=True)
@@ -92,7 +93,7 @@ def make_runner(tmp_path):
             "dataset": {"train": data, "test": data},
             "model": translate_model(fixture["model_cfg"]),
             "branches": {"model": branch},
-            "solver": {"train": size, "test": size, "ema": {"type": "ExponentialMovingAverage", "decay": 0.999}},
+            "solver": {"train": size, "test": size, "ema": EMA},
             "workflow": {"end_epoch": epochs, "val_eval_interval": 0, "tensorboard": False},
             "hooks": [{"type": "Record"}],
         }

@@ -18,7 +18,7 @@ solver = dict(
     test=dict(batch_size=1, num_workers=1),
     amp=None,
     accumulate=1,
-    ema=dict(type="ExponentialMovingAverage", decay=0.999),
+    ema=dict(type="ExponentialMovingAverage", decay=0.999, warm_up=False),  # as the reference; True for short runs
 )
 workflow = dict(
     logging_interval=20,

@@ -9,7 +9,7 @@ branch = dict(optimizer=dict(backbone=dict(lr="${lr}", weight_decay=0.05)))
 solver = dict(
     train=dict(num_workers=1),
     test=dict(batch_size=4),
-    ema=dict(decay=0.99),
+    ema=dict(decay=0.99, warm_up=True),
 )
 workflow = dict(
     logging_interval=50,

@@ -16,6 +16,7 @@ from ...utils.folders import list_folder
 from ...utils.logging import LOGGER
 from ..checkpoint import save_checkpoint
 from ..continuing import FILE, ROOT
+from ..ema import progress_of
 from ..state import class_names
 from .base import Hook
 
@@ -94,6 +95,7 @@ class ArtifactsHook(Hook):
             "iters_per_epoch": runner.iters_per_epoch,
             "state_dict": runner.model.state_dict(),
             "state_dict_ema": runner.ema.module.state_dict(),
+            **progress_of(runner.ema),
             "branches": {name: branch.state_dict() for name, branch in runner.branches.items()},
             "config": runner.config_text,
             **class_names(runner.dataset("train")),

@@ -5,6 +5,7 @@ from ...utils.distributed import gather_objects, is_main
 from ...utils.files import read_json, write_json
 from ...utils.logging import LOGGER
 from ..checkpoint import save_checkpoint
+from ..ema import progress_of
 from ..state import class_names
 from .base import Hook
 
@@ -55,6 +56,7 @@ class EvaluateHook(Hook):
             "score": score,
             "state_dict": runner.model.state_dict(),
             "state_dict_ema": runner.ema.module.state_dict(),
+            **progress_of(runner.ema),
             **class_names(runner.dataset("train")),
         }
         save_checkpoint(runner.work_dir / "checkpoint" / "best.pth", state)

@@ -217,7 +217,7 @@ def test_the_average_of_the_weights_is_a_model_too(build, tiny_custom_clip, monk
         if other:
             monkeypatch.setattr(video_feature_clip, "load_clip", lambda **_: copy.deepcopy(tiny_custom_clip))
         model, batch = build(), batch_of()
-        average = ExponentialMovingAverage(model, decay=0.5)
+        average = ExponentialMovingAverage(model, decay=0.5, warm_up=False)
         start = model.prompt_learner.ctx.detach().clone()
         step = torch.randn_like(start)
         with torch.no_grad():
