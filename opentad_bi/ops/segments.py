@@ -8,6 +8,7 @@ import torch
 # N, M segments or points
 
 EPS = 1e-7  # unions and hulls are at least this long; degenerate segments give overlap 0, not NaN
+GIOU_EPS = 1e-6  # the same of unions, and what is added to hulls, in the generalized IoU
 
 
 def decode_segments(points, distances):
@@ -22,7 +23,10 @@ def decode_segments(points, distances):
 
 
 def _overlap(a, b):
-    """Lengths of intersection, union and hull of segment pairs.  (..., 2), (..., 2) -> three (...)"""
+    """Lengths of intersection, union and hull of segment pairs.  (..., 2), (..., 2) -> three (...)
+
+    A segment whose end lies before its start has a negative length and meets no other; union and hull may be negative.
+    """
     inner = torch.minimum(a[..., 1], b[..., 1]) - torch.maximum(a[..., 0], b[..., 0])
     inter = inner.clamp(min=0)
     union = (a[..., 1] - a[..., 0]) + (b[..., 1] - b[..., 0]) - inter
@@ -39,17 +43,19 @@ def segment_iou(a, b):
 def segment_giou(a, b):
     """Generalized IoU, in [-1, 1] (Rezatofighi et al., CVPR 2019).  (..., 2), (..., 2) -> (...)
 
-    Floors of union and hull are those of the reference; they tell only on two equal segments without length (-1/11).
+    Below -1 where an end lies before its start: the union has its negative length, as in the reference, so the loss
+    grows with it. Two equal segments without length have -1/11.
     """
     inter, union, hull = _overlap(a, b)
-    union, hull = union.clamp(min=EPS), hull.clamp(min=EPS) + EPS / 10
-    return inter / union - (hull - union) / hull
+    hull = hull.clamp(min=EPS)
+    return inter / union.clamp(min=GIOU_EPS) - (hull - union) / (hull + GIOU_EPS)
 
 
 def segment_diou(a, b):
     """Distance IoU, in [-1, 1] (Zheng et al., AAAI 2020).  (..., 2), (..., 2) -> (...)
 
-    IoU minus the squared distance of the centres over the squared length of the hull.
+    IoU minus the squared distance of the centres over the squared length of the hull. Below -1 where an end lies before
+    its start and the centre outside the hull.
     """
     inter, union, hull = _overlap(a, b)
     shift = (a.sum(-1) - b.sum(-1)) / 2

@@ -1,8 +1,13 @@
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from opentad_bi.ops import nms_kernels
+from opentad_bi.ops.assignment import assign_targets
+from opentad_bi.ops.matching_kernels import intersection_over_union
+from opentad_bi.ops.nms import batched_nms
 from opentad_bi.ops.segments import decode_segments, pairwise_tiou, segment_diou, segment_giou, segment_iou
 
 numbers = st.floats(-100, 100, width=32)
@@ -36,6 +41,63 @@ def test_hand_made_values():
     apart = torch.tensor([6.0, 8.0])
     assert segment_giou(a, apart) == pytest.approx(-2 / 8)
     assert segment_diou(a, apart) == pytest.approx(-25 / 64)
+
+
+def test_an_end_before_the_start_costs_more_the_further_it_lies():
+    """Losses of the reference: both lengths with their signs, IoU' = I / max(U, e), E - U over E."""
+    cases = [
+        # segment, target, GIoU loss, DIoU loss
+        ([9, 7], [3.1493, 4.9025], 2.0641, 2.0651),  # U -0.2468, E 3.8507, centres 3.9741 apart
+        ([9, 7], [2.0708, 10.4035], 1.2400, 1.0448),
+        ([6, 4], [0, 3], 1.75, 1 + 3.5**2 / 16),  # U 1, E 4
+        ([3, 3], [2.5274, 9.1574], 1.0, 1.1838),
+        ([5, 5], [5, 5], 12 / 11, 1.0),
+    ]
+    a, b = (torch.tensor([case[i] for case in cases], dtype=torch.float32).requires_grad_() for i in (0, 1))
+    giou, diou = 1 - segment_giou(a, b), 1 - segment_diou(a, b)
+    assert giou.tolist() == pytest.approx([case[2] for case in cases], abs=1e-4)
+    assert diou.tolist() == pytest.approx([case[3] for case in cases], abs=1e-4)
+    (giou + diou).sum().backward()
+    assert torch.isfinite(a.grad).all() and torch.isfinite(b.grad).all()
+    # a step against the gradient brings the end nearer to its target, past the start
+    assert a.grad[0, 0] > 0
+    further = [(1 - segment_giou(torch.tensor([9.0, end]), b[0])).item() for end in (8.9, 8, 7, 6)]
+    assert further == sorted(further)
+
+
+reversible = st.tuples(numbers, numbers)
+
+
+@given(st.lists(st.tuples(reversible, reversible), min_size=1, max_size=8))
+def test_overlap_of_reversed_segments_is_none_everywhere(rows):
+    a, b = torch.tensor(rows).unbind(1)
+    backward = (a[:, 1] <= a[:, 0]) | (b[:, 1] <= b[:, 0])
+    iou = segment_iou(a, b)
+    assert torch.equal(iou[backward], torch.zeros(int(backward.sum())))
+    assert ((iou >= 0) & (iou <= 1 + 1e-5)).all()
+    for f in (segment_giou, segment_diou):
+        assert torch.isfinite(f(a, b)).all()
+    length = a[:, 1] - a[:, 0] + np.float32(1e-6)
+    for first, second, own in zip(a.numpy(), b.numpy(), length.numpy(), strict=True):
+        other = np.float32(second[1] - second[0] + np.float32(1e-6))
+        overlaps = nms_kernels.overlap(*first, own, *second, other), intersection_over_union(*first, *second)
+        assert all(0 <= overlap <= 1 + 1e-5 for overlap in overlaps)
+        if first[1] <= first[0] or second[1] <= second[0]:
+            assert overlaps == (0, 0)
+
+
+def test_a_reversed_candidate_suppresses_and_matches_nothing():
+    segments = np.array([[9, 2], [2, 9], [3, 8], [5, 5]], np.float32)
+    scores, labels = np.array([0.9, 0.8, 0.7, 0.6], np.float32), np.zeros(4, np.int64)
+    for options in ({"use_soft_nms": False, "iou_threshold": 0.5}, {"method": 0, "iou_threshold": 0.5}):
+        kept, left, _ = batched_nms(segments, scores, labels, **options)
+        assert kept[left > 0].tolist() == [[9, 2], [2, 9], [5, 5]]
+    voted = batched_nms(segments, scores, labels, multiclass=False, voting_thresh=0.5, use_soft_nms=False,
+                        iou_threshold=0.5)[0]  # fmt: skip
+    assert voted[[0, 2]].tolist() == [[9, 2], [5, 5]]
+    points = torch.tensor([[float(i), 0, 100, 1] for i in range(10)])
+    classes, _ = assign_targets(points, [torch.tensor([[9.0, 2.0], [5.0, 5.0]])], [torch.tensor([0, 0])], 1)
+    assert not classes.any()
 
 
 @given(pairs)

@@ -8,7 +8,10 @@ from ...registry import LOSSES
 
 @LOSSES.register_module()
 class DIOULoss(nn.Module):
-    """1 - distance IoU of each pair (Zheng et al., AAAI 2020).  (..., 2), (..., 2) -> (...) in [0, 2]"""
+    """1 - distance IoU of each pair (Zheng et al., AAAI 2020).  (..., 2), (..., 2) -> (...) in [0, 2]
+
+    Above 2 for a segment whose end lies before its start (see `ops.segments`).
+    """
 
     def forward(self, predicted, target):
         return 1 - segment_diou(predicted.float(), target.float())
@@ -16,7 +19,10 @@ class DIOULoss(nn.Module):
 
 @LOSSES.register_module()
 class GIOULoss(nn.Module):
-    """1 - generalized IoU of each pair (Rezatofighi et al., CVPR 2019).  (..., 2), (..., 2) -> (...) in [0, 2]"""
+    """1 - generalized IoU of each pair (Rezatofighi et al., CVPR 2019).  (..., 2), (..., 2) -> (...) in [0, 2]
+
+    Above 2 for a segment whose end lies before its start (see `ops.segments`).
+    """
 
     def forward(self, predicted, target):
         return 1 - segment_giou(predicted.float(), target.float())
