@@ -152,14 +152,17 @@ def read_kinetics(table, *, classes=None, split=None):
 
 
 @VIDEO_LISTS.register_module("numbered")
-def read_numbered(list_file, classes, *, separator=" ", class_folders=False):
-    """Read lines of a file and its label from 0: "file label" (X-CLIP, ViFi-CLIP) or "file,label" (Vita-CLIP).
+def read_numbered(list_file, classes, *, separator=" ", class_folders=False, first_label=0):
+    """Read lines of a file and its label: "file label" (X-CLIP, ViFi-CLIP) or "file,label" (Vita-CLIP).
+
+    A data set compares the labels with what the files say of their classes, see `check_labels`.
 
     Args:
         list_file: the file.
         classes: names by label, as a list or a file (`read_classes`).
         separator: what stands before the label: " " (any blanks) or ",".
         class_folders: the files lie in folders called as their classes, which the list does not say.
+        first_label: 0 or 1, the number of the first class.
     Returns:
         VideoList.
     Raises:
@@ -167,15 +170,20 @@ def read_numbered(list_file, classes, *, separator=" ", class_folders=False):
     """
     if separator not in (" ", ","):
         raise ValueError(f"separator {separator!r} is none of ' ' and ','")
+    if first_label not in (0, 1):
+        raise ValueError(f"first_label {first_label!r} is none of 0 and 1")
     classes, rows = read_classes(classes), []
     for line, text in read_lines(list_file, "video list"):
         name, *number = text.rsplit(None if separator == " " else separator, 1)
         where = f"video list {list_file}, line {line}:"
         if not number or not number[0].strip().isdecimal() or not name.strip():
-            raise ValueError(f"{where} {text!r} is not a file, {separator!r} and a label from 0")
-        label = int(number[0])
-        if label >= len(classes):
-            raise ValueError(f"{where} label {label} is none of 0..{len(classes) - 1}, the {len(classes)} classes")
+            raise ValueError(f"{where} {text!r} is not a file, {separator!r} and a label from {first_label}")
+        label = int(number[0]) - first_label
+        if not 0 <= label < len(classes):
+            allowed = f"{first_label}..{len(classes) - 1 + first_label}, the {len(classes)} classes"
+            other = 1 - first_label
+            cure = f" (where labels start at {other}, give first_label={other})" if label in (-1, len(classes)) else ""
+            raise ValueError(f"{where} label {number[0].strip()} is none of {allowed}{cure}")
         path = Path(name.strip())
         rows.append((line, Path(classes[label]) / path if class_folders else path, label))
     return _listed(list_file, classes, rows)

@@ -16,6 +16,7 @@ from ..utils.wording import some
 from .annotation import read_block_list
 from .class_lists import class_prompt_name
 from .few_shot import choose_labels, draw_few_shot, keep_labels
+from .list_labels import check_labels
 from .video_lists import VideoList, check_files, rename_classes
 
 logger = logging.getLogger(__name__)
@@ -109,12 +110,16 @@ def read_videos(videos, root, reference=None):
         videos: config or VideoList; `root` is given to a reader that asks for it.
         root: folder of the videos.
         reference: the same, or a list of them: their names of classes are right, see `rename_classes`.
+    Raises:
+        ValueError: labels of a "numbered" list are not those that its files say, see `check_labels`.
     """
     found = videos if isinstance(videos, VideoList) else VIDEO_LISTS.build(videos, root=root)
     several = reference if isinstance(reference, (list, tuple)) else [reference]
     for other in several:
         if other is not None:
             found = rename_classes(found, read_videos(other, root))
+    if isinstance(videos, Mapping) and videos["type"] == "numbered":  # the others name their classes in every line
+        check_labels(found, f"video list {videos['list_file']}")
     return found
 
 
