@@ -21,9 +21,9 @@ from ..models.clip.frame_encoder import FrameEncoder
 from ..models.clip.loading import load_clip
 from ..registry import nearest
 from ..utils.distributed import close_distributed, is_main, setup_distributed
-from ..utils.files import atomic, write_text
+from ..utils.files import write_text
 from ..utils.logging import LOGGER, setup_logging
-from ._feature_files import check_out, make_features
+from ._feature_files import check_out, make_features, write_features
 from .common import make_writable
 
 ALL = "all"
@@ -88,6 +88,12 @@ def places_of(datasets):
     return places
 
 
+def video_of(place):
+    """The video file of one of `places_of`."""
+    dataset, index = place
+    return dataset.root / dataset.listed.videos[index].path
+
+
 def extract(encode, clips, save, *, batch_size, workers):
     """Encode every clip and `save(name, features)`.
 
@@ -117,13 +123,11 @@ def extract(encode, clips, save, *, batch_size, workers):
     return failed
 
 
-def save_into(out, dtype):
-    """A function that writes the features of a video."""
+def save_into(out, dtype, source_of):
+    """A function that writes the features of a video and what they came from; `source_of` a name is its video."""
 
     def save(name, features):
-        rows = in_dtype(features, dtype, name)
-        with atomic(feature_path(out, name)) as temporary:
-            np.save(temporary, rows)
+        write_features(feature_path(out, name), in_dtype(features, dtype, name), source_of(name))
 
     return save
 
@@ -163,10 +167,11 @@ def run_config(args):
         settings["pipeline"] = pipeline_settings(next(iter(datasets.values())).pipeline)
 
         def work(todo, cast):
-            encode, save = FrameEncoder(clip, device, cast, normalised=False), save_into(out, settings["dtype"])
+            encode = FrameEncoder(clip, device, cast, normalised=False)
+            save = save_into(out, settings["dtype"], lambda name: video_of(todo[name]))
             return extract(encode, Clips(todo), save, batch_size=args.batch_size, workers=args.num_workers)
 
-        shared = {"clip": clip, "device": device, "overwrite": args.overwrite}
+        shared = {"clip": clip, "device": device, "overwrite": args.overwrite, "source_of": video_of}
         failed = make_features(out, places, work, settings=settings, **shared)
         if is_main():
             write_failed(out, places, failed)

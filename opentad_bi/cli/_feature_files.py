@@ -3,10 +3,14 @@
 import json
 from pathlib import Path
 
-from ..datasets.clip_features import feature_path
+import numpy as np
+
+from ..datasets.clip_features import feature_path, replaced_sources, source_record
 from ..engine.precision import autocast, precision
 from ..utils.distributed import gather_objects, rank, world_size
+from ..utils.files import atomic, write_json
 from ..utils.logging import LOGGER
+from ..utils.provenance import named, source_stamp
 from ..utils.records import FEATURE_RECORD, check_record, write_records
 
 
@@ -22,8 +26,19 @@ def check_out(videos, src, out, overwrite):
         )
 
 
-def make_features(out, videos, extract, *, clip, device, overwrite, settings):
-    """Extract the features of the videos that lack them, and keep the record of what made them.
+def write_features(path, features, source, facts=None):
+    """Write the array of a video's features and, beside it, `facts` and the stamp of its file `source`.
+
+    The array comes last, as it tells of both, and a former one goes first: it is not what the new stamp says.
+    """
+    path.unlink(missing_ok=True)
+    write_json(source_record(path), {**(facts or {}), "source": source_stamp(source)})
+    with atomic(path) as temporary:
+        np.save(temporary, features)
+
+
+def make_features(out, videos, extract, *, clip, device, overwrite, settings, source_of=Path):
+    """Extract the features of the videos that lack them or were replaced, and keep the record of what made them.
 
     Args:
         out: folder of the features.
@@ -34,13 +49,15 @@ def make_features(out, videos, extract, *, clip, device, overwrite, settings):
         device: where to run.
         overwrite: make files again that are there.
         settings: what else features depend on; "precision" is that of the network.
+        source_of: what `videos` hold -> the video file.
     Returns:
         {name: what is wrong} of the videos of all processes that could not be read.
     """
+    sources = {name: source_of(video) for name, video in videos.items()}
     settings = _describe(clip, **settings)
     check_record(out / FEATURE_RECORD, settings, overwrite=overwrite)
     record, amp = {out / FEATURE_RECORD: {**_names(clip), **settings}}, settings["precision"]
-    todo = _unfinished(videos, out, overwrite)
+    todo = _unfinished(videos, sources, out, overwrite)
     write_records(record, complete=False, overwrites=overwrite)
     failed = extract(todo, autocast(device, precision(None if amp == "fp32" else amp)))
     failed = {name: text for part in gather_objects(failed) for name, text in part.items()}
@@ -51,11 +68,26 @@ def make_features(out, videos, extract, *, clip, device, overwrite, settings):
     return failed
 
 
-def _unfinished(videos, out, overwrite):
-    """{name: path} of the videos of this process that lack their file; with `overwrite`, of all of them."""
-    names = [name for name in videos if overwrite or not feature_path(out, name).is_file()]
+def _unfinished(videos, sources, out, overwrite):
+    """{name: what it is made of} of the videos of this process that have no features, or those of another video.
+
+    Args:
+        videos, out, overwrite: see `make_features`.
+        sources: {name: video file}.
+    """
+    kept = {name: feature_path(out, name) for name in videos}
+    kept = {name: path for name, path in kept.items() if not overwrite and path.is_file()}
+    replaced = replaced_sources(kept, sources)
+    if replaced:
+        LOGGER.warning(
+            "%s: %d of %d files of features are of videos that were replaced since, and are made anew: %s",
+            out,
+            len(replaced),
+            len(kept),
+            named(replaced),
+        )
     # one list for all: files appear while processes look
-    names = gather_objects(names)[0]
+    names = gather_objects([name for name in videos if name not in kept or name in replaced])[0]
     return {name: videos[name] for name in names[rank() :: world_size()]}
 
 

@@ -3,7 +3,6 @@
 import argparse
 from pathlib import Path
 
-import numpy as np
 import torch
 from tqdm import tqdm
 
@@ -17,12 +16,11 @@ from ..ops.second_means import SecondMeans
 from ..prepare.reverse_folder import VIDEO_SUFFIXES
 from ..registry import READERS
 from ..utils.distributed import close_distributed, is_main, setup_distributed
-from ..utils.files import atomic, write_json
 from ..utils.folders import walk_files
 from ..utils.logging import LOGGER, setup_logging
 from ..utils.records import FEATURE_RECORD
 from ._clip_features import ALL, run_config
-from ._feature_files import check_out, make_features
+from ._feature_files import check_out, make_features, write_features
 from .common import Parser, add_device_arguments, command, make_writable
 
 POOLING = "mean of the L2-normalised image embeddings of the frames that appear in each second"
@@ -160,15 +158,16 @@ def extract(encode, frames, names, save, *, workers=0):
     return failed
 
 
-def save_into(out, dtype):
-    """A function that writes the features of a video and what they came from; the array last, as it tells of both."""
+def save_into(out, dtype, videos):
+    """A function that writes the features of a video and what they came from.
+
+    Args:
+        out, dtype: folder and type of the files.
+        videos: {name: video file}.
+    """
 
     def save(name, means, facts):
-        path = feature_path(out, name)
-        rows = in_dtype(means, dtype, name)
-        write_json(path.with_name(f"{path.stem}.json"), facts)
-        with atomic(path) as temporary:
-            np.save(temporary, rows)
+        write_features(feature_path(out, name), in_dtype(means, dtype, name), videos[name], facts)
 
     return save
 
@@ -194,7 +193,7 @@ def run(args):
         def work(todo, cast):
             resize = FramePreprocess(clip.preprocess).resize
             frames = SecondFrames(todo.values(), resize, batch_size=args.batch_size, **options)
-            encode, save = FrameEncoder(clip, device, cast), save_into(out, kept["dtype"])
+            encode, save = FrameEncoder(clip, device, cast), save_into(out, kept["dtype"], todo)
             return extract(encode, frames, list(todo), save, workers=args.num_workers)
 
         shared = {"clip": clip, "device": device, "overwrite": args.overwrite}

@@ -13,6 +13,9 @@ import torch
 
 from ..registry import TRANSFORMS
 from ..utils.arrays import float32_table, open_array
+from ..utils.files import read_json
+from ..utils.logging import LOGGER
+from ..utils.provenance import changed_files, named
 from ..utils.records import FEATURE_RECORD, read_feature_record
 from ..utils.wording import some
 from .annotation import read_block_list
@@ -72,6 +75,39 @@ def feature_path(folder, name):
     return Path(folder, f"{name}.npy")
 
 
+def source_record(path):
+    """The file beside the features at `path` that says, as "source", which video they are of."""
+    return Path(path).with_name(f"{Path(path).name.removesuffix('.npy')}.json")
+
+
+def replaced_sources(features, sources=None):
+    """Which features are of a video that is another one now; a warning counts those whose video no record tells.
+
+    Args:
+        features: {name: path of its features}.
+        sources: {name: video file}; None: where the record says that it lay. Videos that are gone are not compared.
+    Returns:
+        {name: how its video differs, in words}.
+    """
+    stamps, unknown = {}, []
+    for name, path in features.items():
+        record = source_record(path)
+        stamp = read_json(record, "record of features").get("source") if record.is_file() else None
+        if stamp:
+            stamps[name] = stamp
+        else:
+            unknown.append(name)
+    if unknown and (sources or stamps):
+        LOGGER.warning(
+            "%d of %d files of features do not tell which video they were made of, as an older version made them; if "
+            "a video was replaced since, make them again with --overwrite: %s",
+            len(unknown),
+            len(features),
+            some(unknown),
+        )
+    return changed_files(stamps, sources)
+
+
 class ClipFeatures:
     """Features of the frames of some videos.
 
@@ -80,13 +116,13 @@ class ClipFeatures:
     Args:
         folder: of the files and of features.json.
         pipeline: that of the dataset; the features must have been made by it.
-        names: of the videos.
+        videos: {name: video file}; one that is not there is not compared with what the features were made of.
     Raises:
         FileNotFoundError: no record, or features that are missing.
-        ValueError: they were made by another pipeline.
+        ValueError: they were made by another pipeline, or of other videos.
     """
 
-    def __init__(self, folder, pipeline, names):
+    def __init__(self, folder, pipeline, videos):
         self.folder = Path(folder)
         wanted, self.source = pipeline_settings(pipeline), read_feature_record(self.folder)
         if self.source is None:
@@ -99,10 +135,16 @@ class ClipFeatures:
                 "in another folder"
             )
         self.width = int(self.source["embed_dim"])
-        if missing := [name for name in names if not feature_path(self.folder, name).is_file()]:
+        features = {name: feature_path(self.folder, name) for name in videos}
+        if missing := [name for name, path in features.items() if not path.is_file()]:
             raise FileNotFoundError(
-                f"{len(missing)} of {len(names)} videos have no features in {self.folder}: {some(missing)}; {CURE}"
+                f"{len(missing)} of {len(videos)} videos have no features in {self.folder}: {some(missing)}; {CURE}"
                 f"{self._damaged(missing)}"
+            )
+        if replaced := replaced_sources(features, videos):
+            raise ValueError(
+                f"{len(replaced)} of {len(videos)} videos were replaced since their features in {self.folder} were "
+                f"made: {named(replaced)}; the same extraction again makes those anew ({CURE})"
             )
 
     def _damaged(self, missing):

@@ -9,7 +9,7 @@ from torchvision.transforms.v2 import functional as F
 
 from ..registry import READERS
 from ..utils.arguments import check_choice, check_count
-from .frame_cache import FrameCache
+from .frame_cache import FrameCache, frame_origin
 from .readers import VideoError, open_video
 from .transforms.load_clips import INTERPOLATIONS
 
@@ -65,7 +65,10 @@ class SquashedFrames:
         if self.cache is None:
             squares = self._decode(path, unique)
         else:
-            squares = self.cache.get(self._origin(path, unique), lambda: self._decode(path, unique))
+            shape = (len(unique), self.size, self.size, 3)
+            squares = self.cache.get(
+                self._origin(path, unique), lambda: self._decode(path, unique), lambda kept: kept.shape == shape
+            )
         return torch.from_numpy(np.ascontiguousarray(squares[inverse].transpose(0, 3, 1, 2)))
 
     def _decode(self, path, frames):
@@ -88,16 +91,7 @@ class SquashedFrames:
 
     def _origin(self, path, frames):
         """All that the squares depend on."""
-        stat = path.stat()
-        return {
-            "path": str(path),
-            "bytes": stat.st_size,
-            "changed_ns": stat.st_mtime_ns,
-            "squashed": frames.tolist(),
-            "size": self.size,
-            "interpolation": self.interpolation,
-            "reader": self.reader,
-        }
+        return frame_origin(path, self, squashed=frames.tolist())
 
 
 def _frames(video, frames, part):

@@ -109,7 +109,7 @@ class VideoFolder(Dataset):
         self.frames = next((step["frames"] for step in self.pipeline if "frames" in step), None)
         self.image_size = next((step["size"] for step in reversed(self.pipeline) if "size" in step), None)
         self.mix = None if mix is None or test_mode else self._build_mix(mix, features)
-        self._features = None if features is None else ClipFeatures(features, self.pipeline, self.videos)
+        self._features = None if features is None else ClipFeatures(features, self.pipeline, self.files())
         self.source = None if features is None else self._features.source
         self.feature_dim = None if features is None else self._features.width
 
@@ -136,6 +136,10 @@ class VideoFolder(Dataset):
         rng = Random(int(seed))
         sample = self.clip(index, rng)
         return sample if self.mix is None else self._mixed(sample, index, rng)
+
+    def files(self):
+        """{name: path} of the videos."""
+        return {name: self.root / video.path for name, video in zip(self.videos, self.listed.videos, strict=True)}
 
     def clip(self, index, rng):
         """What the pipeline makes of a video, with the draws of `rng`, not mixed; VideoError if it is damaged."""

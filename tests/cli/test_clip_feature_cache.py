@@ -1,14 +1,15 @@
 """`tools/extract_clip_features.py --config`: features of frames that give the same losses as the frames."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
+from opentad_bi.cli import _feature_files, make_demo_clips
 from opentad_bi.cli import extract_clip_features as command
-from opentad_bi.cli import make_demo_clips
 from opentad_bi.config import load_config
 from opentad_bi.engine.loaders import build_dataset
 from opentad_bi.registry import MODELS
@@ -56,7 +57,10 @@ def files(folder):
 def test_every_clip_has_its_features(data_root, features):
     cfg = config(data_root)
     names = {name for split in ("train", "val", "test") for name in build_dataset(cfg.dataset, split).videos}
-    assert len(names) == 16 and set(files(features)) == {"features.json", *(f"{name}.npy" for name in names)}
+    assert len(names) == 16 and set(files(features)) == {
+        "features.json",
+        *(f"{name}.{ending}" for name in names for ending in ("json", "npy")),
+    }
     record = json.loads((features / "features.json").read_text())
     assert record["complete"] and record["trained"] and record["precision"] == "fp32" and record["dtype"] == "float32"
     assert record["pipeline"][0]["views"] == 2 and record["pipeline"][1]["views"] == 3
@@ -183,3 +187,50 @@ def test_options_of_the_config_need_it(data_root, tmp_path, capsys):
     config = CONFIG.parents[2] / "demo" / "single_for.py"
     assert command.main(["--config", config, "--out", tmp_path / "out"]) == 1
     assert "names no `clip`, whose features are made" in capsys.readouterr().err
+
+
+@pytest.fixture
+def swapped(data_root, features, tmp_path):
+    """Copies of the set and its features, and the set's first video replaced by another of its class."""
+    shutil.copytree(data_root, tmp_path / "set")
+    shutil.copytree(features, tmp_path / "features")
+    one, other = sorted((tmp_path / "set/videos/Open").iterdir())[:2]
+    one.write_bytes(other.read_bytes())
+    return tmp_path
+
+
+def test_training_on_features_of_a_replaced_video_is_refused(swapped):
+    cfg = config(swapped / "set", feature_dir=str(swapped / "features"), K_train=3, K_val=0)
+    with pytest.raises(ValueError, match=r"1 of 12 videos were replaced since .*Open_001 has \d+ bytes and had \d+"):
+        build_dataset(cfg.dataset, "train")
+
+
+def test_a_replaced_video_has_its_features_made_anew_and_a_copy_has_not(swapped, capsys):
+    out, before = swapped / "features", files(swapped / "features")
+    assert command.main(words(swapped / "set", out)) == 0
+    assert "1 of 16 files of features are of videos that were replaced since" in capsys.readouterr().err
+    after = files(out)
+    made = {name for name in before if name.endswith(".npy") and before[name] != after[name]}
+    assert made == {"Open/Open_001.npy"} and after["Open/Open_001.npy"] == after["Open/Open_002.npy"]
+    times = {path: path.stat().st_mtime_ns for path in out.rglob("*.npy")}
+    assert command.main(words(swapped / "set", out)) == 0
+    assert {path: path.stat().st_mtime_ns for path in out.rglob("*.npy")} == times
+    assert "were replaced" not in capsys.readouterr().err
+    build_dataset(config(swapped / "set", feature_dir=str(out)).dataset, "train")
+
+
+def test_features_of_an_older_version_are_taken_with_a_warning(swapped, capsys):
+    for path in (swapped / "features").glob("*/*.json"):
+        path.unlink()
+    build_dataset(config(swapped / "set", feature_dir=str(swapped / "features")).dataset, "train")
+    assert command.main(words(swapped / "set", swapped / "features")) == 0
+    assert "16 of 16 files of features do not tell which video" in capsys.readouterr().err
+
+
+def test_an_extraction_that_is_killed_leaves_no_features_of_the_replaced_video(swapped, monkeypatch):
+    def fail(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(_feature_files.np, "save", fail)
+    assert command.main(words(swapped / "set", swapped / "features")) == 130
+    assert not (swapped / "features/Open/Open_001.npy").exists()

@@ -90,6 +90,7 @@ def test_rows_are_the_means_of_their_seconds(dtype, atol, data, words, tmp_path)
         assert rows.dtype == dtype and rows.shape == (NAMES[name], 32)
         np.testing.assert_allclose(rows, plain_rows(data, path), atol=atol)
     facts = json.loads((out / f"Fight Night/{ODD}.json").read_text())
+    assert facts.pop("source")["bytes"] == (data / f"videos/Fight Night/{ODD}.mkv").stat().st_size
     assert facts == {"fps": 30.0, "frames": 61, "duration_sec": pytest.approx(61 / 30, abs=1e-5), "rows": 3}
 
 
@@ -152,8 +153,8 @@ def test_an_interrupted_run_goes_on(words, tmp_path, monkeypatch):
     assert command.main(words(out=whole)) == 0
     save_into, saved = command.save_into, []
 
-    def interrupted(folder, dtype):
-        save = save_into(folder, dtype)
+    def interrupted(*arguments):
+        save = save_into(*arguments)
 
         def save_one(name, means, facts):
             if saved:

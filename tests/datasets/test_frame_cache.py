@@ -97,9 +97,31 @@ def test_a_changed_video_is_decoded_again(tmp_path, video):
     stat = own.stat()
     encode(own, [255 - draw(number) for number in range(12)], lossless=False)
     assert not np.array_equal(load(own, cache=cache), first)
-    os.utime(own, ns=(stat.st_atime_ns, stat.st_mtime_ns + 1))
+    assert len(files(cache)) == 2
+    os.utime(own, ns=(stat.st_atime_ns, stat.st_mtime_ns + 1))  # as of a copy
     load(own, cache=cache)
-    assert len(files(cache)) == 3
+    assert len(files(cache)) == 2
+
+
+def test_another_content_of_the_same_size_and_date_is_decoded_again(tmp_path, video):
+    own, cache = tmp_path / "own.avi", tmp_path / "cache"
+    content, stat = video.read_bytes(), video.stat()
+    own.write_bytes(content)
+    os.utime(own, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+    load(own, cache=cache)
+    own.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    os.utime(own, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+    load(own, cache=cache)
+    assert len(files(cache)) == 2
+
+
+@pytest.mark.parametrize("shape", [(3, 16, 24, 3), (5, 16, 24, 3), (4, 17, 24, 3), (4, 16, 24, 1)])
+def test_frames_of_another_shape_are_made_anew(tmp_path, video, warnings, shape):
+    plain = load(video, cache=tmp_path)
+    (path,) = tmp_path.iterdir()
+    np.save(path, np.zeros(shape, np.uint8))
+    assert np.array_equal(load(video, cache=tmp_path), plain)
+    assert len(warnings) == 1 and f"{path} is damaged" in warnings[0] and str(shape) in warnings[0]
 
 
 def test_a_video_that_is_gone_is_an_error_even_if_cached(tmp_path, video):

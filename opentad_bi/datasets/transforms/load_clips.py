@@ -12,7 +12,7 @@ from torchvision.transforms.v2 import functional as F
 
 from ...registry import READERS, TRANSFORMS
 from ...utils.arguments import check_choice, check_count
-from ..frame_cache import FrameCache
+from ..frame_cache import FrameCache, frame_origin
 from ..readers import open_video
 from .trim_black import picture_rows
 
@@ -66,7 +66,7 @@ class LoadClips:
         if self.cache is None or not path.is_file():
             imgs = self.load(path)
         else:
-            imgs = self.cache.get(self._origin(path), lambda: self.load(path))
+            imgs = self.cache.get(self._origin(path), lambda: self.load(path), self._fits)
         results["imgs"], results["clips"] = imgs, self.clips
         return results
 
@@ -89,18 +89,12 @@ class LoadClips:
         return np.ascontiguousarray(images.permute(0, 2, 3, 1).numpy())
 
     def _origin(self, path):
-        """All that the frames depend on."""
-        stat = path.stat()
-        return {
-            "path": str(path),
-            "bytes": stat.st_size,
-            "changed_ns": stat.st_mtime_ns,
-            "frames": self.clips[0] * self.clips[1],
-            "size": self.size,
-            "trim_black": self.trim_black,
-            "interpolation": self.interpolation,
-            "reader": self.reader,
-        }
+        """All that the frames depend on; how they are split into views is not part of it."""
+        return frame_origin(path, self, clips=None, frames=self.clips[0] * self.clips[1])
+
+    def _fits(self, frames):
+        """Have cached frames the number and the size that these settings give?"""
+        return len(frames) == self.clips[0] * self.clips[1] and min(frames.shape[1:3]) == self.size
 
 
 def spread(length, count):

@@ -1,0 +1,114 @@
+"""What a kept result was made of, so that it is not taken for that of other data, weights or settings.
+
+The stamp of a file is {"path", "bytes", "changed_ns", "status_ns", "edges"}: where it lay, its size, its times of
+change (mtime, and ctime, which cannot be set back), and a digest of its first and last 64 kB.
+"""
+
+import functools
+import hashlib
+import json
+import os
+from pathlib import Path
+
+from .wording import some
+
+EDGE = 1 << 16  # bytes at either end of a file that its stamp has a digest of
+
+
+def digest(value) -> str:
+    """SHA-256 of anything that JSON can hold, as hexadecimal text; paths count as text."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()
+
+
+def source_stamp(path) -> dict:
+    """The stamp of a file.
+
+    Raises:
+        FileNotFoundError, OSError: it cannot be read.
+    """
+    path = Path(path)
+    stat = os.stat(path)
+    size, changed, status = stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns
+    edges = _edges(str(path), size, changed, status)
+    return {"path": str(path.resolve()), "bytes": size, "changed_ns": changed, "status_ns": status, "edges": edges}
+
+
+def file_change(stamp: dict, path=None) -> str:
+    """How a file differs from its `stamp`, in words; "" if it does not, or is not there any more.
+
+    The content is looked at only where one of the times differs: a copy with a time of its own is the same file.
+
+    Args:
+        stamp: what `source_stamp` gave.
+        path: of the file; None: where it lay.
+    Raises:
+        OSError: it cannot be read.
+    """
+    path = Path(path or stamp["path"])
+    try:
+        stat = os.stat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return ""
+    if stat.st_size != stamp["bytes"]:
+        return f"has {stat.st_size} bytes and had {stamp['bytes']}"
+    if (stat.st_mtime_ns, stat.st_ctime_ns) == (stamp["changed_ns"], stamp["status_ns"]):
+        return ""
+    now = _edges(str(path), stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns)
+    return "" if now == stamp["edges"] else "has another content"
+
+
+def changed_files(stamps: dict, paths: dict | None = None) -> dict:
+    """{name: how it differs} of the files that are not what their stamps say; see `file_change`.
+
+    Args:
+        stamps: {name: stamp}.
+        paths: {name: path}, where files lie now, if elsewhere.
+    """
+    changes = {name: file_change(stamp, (paths or {}).get(name)) for name, stamp in stamps.items()}
+    return {name: change for name, change in changes.items() if change}
+
+
+def differences(kept: dict, now: dict, name: str = "") -> list:
+    """What two records of provenance differ in, as lines of text.
+
+    Records are {name: value}; a value may be a record too, or a stamp, of which the place and the times do not count.
+    What one of both does not have is no difference: an older version wrote less, and a file may be gone.
+    """
+    found = []
+    for key in kept:
+        if key not in now or kept[key] == now[key]:
+            continue
+        own = f"{name}.{key}" if name else str(key)
+        one, other = kept[key], now[key]
+        if not (isinstance(one, dict) and isinstance(other, dict)):
+            found.append(f"{own} was {_short(one)} and is {_short(other)}")
+        elif "edges" in one and "edges" in other:
+            if (one["bytes"], one["edges"]) != (other["bytes"], other["edges"]):
+                found.append(f"{own} is another file ({other['bytes']} bytes, it had {one['bytes']})")
+        else:
+            found += differences(one, other, own)
+    return found
+
+
+def named(changes) -> str:
+    """Some of `changed_files` or `differences`, in words."""
+    lines = [f"{name} {change}" for name, change in changes.items()] if isinstance(changes, dict) else changes
+    return some(lines)
+
+
+def _short(value) -> str:
+    """A value as an error shows it: of a digest, its beginning."""
+    text = value if isinstance(value, str) else json.dumps(value, default=str)
+    return text if len(text) <= 60 else f"{text[:12]}..."
+
+
+@functools.lru_cache(maxsize=1 << 17)
+def _edges(path, size, *_times):
+    """Digest of the first and last `EDGE` bytes; the times make a changed file another entry of the cache."""
+    total = hashlib.sha256()
+    with open(path, "rb") as file:
+        total.update(file.read(EDGE))
+        if size > EDGE:
+            file.seek(max(EDGE, size - EDGE))
+            total.update(file.read(EDGE))
+    return total.hexdigest()
