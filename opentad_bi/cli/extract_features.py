@@ -1,19 +1,23 @@
 """Extract features of whole videos by the backbone of a detector: DIR/for/*.npy and DIR/back/*.npy."""
 
+import contextlib
 import json
 from pathlib import Path
 
 from ..apis.detector import windows_config
 from ..config import load_config, parse_overrides
+from ..datasets.clip_features import replaced_sources
+from ..datasets.readers import find_video
 from ..engine import Runner
 from ..engine.extract import extract
-from ..engine.extract_forms import VideoRows, Windows
+from ..engine.extract_forms import VideoRows, Windows, feature_file
 from ..engine.weights import fill
 from ..ops.digest import weights_digest
 from ..ops.directions import PAIR
 from ..registry import DATASETS, nearest
 from ..utils.distributed import close_distributed, setup_distributed
 from ..utils.logging import LOGGER, setup_logging
+from ..utils.provenance import named
 from ..utils.records import check_record, write_records
 from .common import Parser, add_config_arguments, add_device_arguments, command, make_writable
 
@@ -134,6 +138,28 @@ def describe(cfg, windows, name, backbone):
     return json.loads(json.dumps({**made, "backbone": model["backbone"], "dataset": seen}))
 
 
+def sources_of(dataset):
+    """{video: its file} of a dataset of windows of videos."""
+    found = {}
+    for name in dict.fromkeys(name for name, _, _ in dataset.windows()):
+        with contextlib.suppress(FileNotFoundError):  # the pipeline says so, if it needs one
+            found[name] = find_video(dataset.data_path, name, dataset.file_format)
+    return found
+
+
+def remove_replaced(out, directions, sources):
+    """Remove features of videos that are others now, so that they are made anew; a warning tells which."""
+    again, features = {}, [{name: feature_file(out, direction, name) for name in sources} for direction in directions]
+    for own in features:
+        again |= replaced_sources({name: path for name, path in own.items() if path.is_file()}, sources)
+    if again:
+        text = "%s: %d videos were replaced since their features were made, which are made anew: %s"
+        LOGGER.warning(text, out, len(again), named(again))
+    for name in again:
+        for own in features:
+            own[name].unlink(missing_ok=True)
+
+
 def run(args):
     """Extract; returns 0."""
     checkpoint = one_checkpoint(args)
@@ -159,8 +185,11 @@ def run(args):
             records[path] = {"config": args.config, "weights": specs[name], "features": features}
         write_records(records, complete=False, overwrites=args.overwrite)
         size = {key: cfg.solver.test[key] for key in ("batch_size", "num_workers")}
+        sources = sources_of(dataset)
+        if not args.overwrite:
+            remove_replaced(out, chosen, sources)
         options = {"form": form, "dtype": args.dtype, "overwrite": args.overwrite}
-        written = extract(backbones, dataset, out, device=device, autocast=runner.autocast, **options, **size)
+        written = extract(backbones, dataset, out, sources, device=device, autocast=runner.autocast, **options, **size)
         write_records(records, complete=True, overwrites=args.overwrite)
         LOGGER.info("%s: %d videos written", out, written)
         return 0

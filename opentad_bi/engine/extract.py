@@ -16,6 +16,7 @@ from ..ops.directions import FORWARD
 from ..ops.reverse import reverse_batch
 from ..ops.stitching import central_parts
 from ..utils.distributed import gather_objects, is_main, rank, world_size
+from ..utils.provenance import source_stamp
 from .extract_forms import Part, feature_file
 from .loaders import to_device
 
@@ -50,7 +51,18 @@ def unfinished(parts, directions, out, overwrite=False):
 
 @torch.no_grad()
 def extract(
-    backbones, dataset, out, *, form, batch_size, num_workers, device, autocast, dtype="float32", overwrite=False
+    backbones,
+    dataset,
+    out,
+    sources,
+    *,
+    form,
+    batch_size,
+    num_workers,
+    device,
+    autocast,
+    dtype="float32",
+    overwrite=False,
 ):
     """Write `out/<direction>/<video>.npy` for every video of `dataset`.
 
@@ -61,6 +73,7 @@ def extract(
     Args:
         backbones: {"for" and/or "back": network from frames (B, 3, T', H, W) to (B, C, T)}, on `device`.
         dataset: has `windows()` and `collate`; its samples are windows.
+        sources: {video: its file, if there is one}; its stamp is kept in NAME.json beside the features.
         form: `VideoRows()` or `Windows()`.
         batch_size: windows per pass, over all processes.
         num_workers: loader processes in this process.
@@ -94,7 +107,7 @@ def extract(
                 taken = {d: form.take(d, maps[row], part, length) for d, maps in features.items()}
                 video.add(part, length, {d: in_dtype(maps, dtype, part.video) for d, maps in taken.items()})
                 if part.last:
-                    video.save(out, form, overwrite)
+                    video.save(out, form, overwrite, sources.get(part.video))
                     video, written = Collected(backbones), written + 1
             progress.update(len(valid))
     return written
@@ -114,12 +127,13 @@ class Collected:
         for direction, array in rows.items():
             self.rows[direction].append(array)
 
-    def save(self, out, form, overwrite):
-        """Write the files that are not there, or all."""
+    def save(self, out, form, overwrite, source):
+        """Write the files that are not there, or all; the stamp of the video file `source` is kept beside them."""
+        facts = {} if source is None else {"source": source_stamp(source)}
         for direction, rows in self.rows.items():
             path = feature_file(out, direction, self.parts[0].video)
             if overwrite or not path.is_file():
-                form.save(path, direction, rows, self.parts, self.valid)
+                form.save(path, direction, rows, self.parts, self.valid, facts)
 
 
 def window_features(backbones, batch):

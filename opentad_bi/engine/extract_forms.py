@@ -41,8 +41,10 @@ class VideoRows:
         first, stop = min(part.first, valid), min(part.stop, valid)
         return maps[valid - stop : valid - first] if direction == BACKWARD else maps[first:stop]
 
-    def save(self, path, direction, rows, parts, valid):
-        """Write the rows of all windows of one video."""
+    def save(self, path, direction, rows, parts, valid, facts):
+        """Write the rows of all windows of one video, and `facts`, if there are any, in NAME.json."""
+        if facts:
+            write_json(path.with_name(f"{path.stem}.json"), facts)
         table = np.concatenate(rows[::-1] if direction == BACKWARD else rows)
         with atomic(path) as temporary:
             np.save(temporary, table)
@@ -51,7 +53,7 @@ class VideoRows:
 class Windows:
     """(W, T, C): every window with its padding, as the network gives it, the backward ones of the reversed window.
 
-    Beside NAME.npy lies NAME.json: `starts`, the first grid position of every window, and `valid`, its V.
+    Beside NAME.npy lies NAME.json: `starts`, the first grid position of every window, and `valid`, its V, and `facts`.
     """
 
     name = "windows"
@@ -60,9 +62,10 @@ class Windows:
         """The maps as they are."""
         return maps
 
-    def save(self, path, direction, rows, parts, valid):
+    def save(self, path, direction, rows, parts, valid, facts):
         """Write all windows of one video, one after the other; the array last, since it tells that both are there."""
-        write_json(path.with_suffix(".json"), {"starts": [part.start for part in parts], "valid": valid})
+        index = {"starts": [part.start for part in parts], "valid": valid}
+        write_json(path.with_name(f"{path.stem}.json"), index | facts)
         with atomic(path) as temporary:
             table = np.lib.format.open_memmap(temporary, "w+", rows[0].dtype, (len(rows), *rows[0].shape))
             for row, window in zip(table, rows, strict=True):

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -319,3 +320,23 @@ def test_whole_windows_of_a_file_give_the_head_what_frames_give_it(prepare, tmp_
     for level in range(len(seen.cls)):
         torch.testing.assert_close(read.cls[level], seen.cls[level], rtol=0, atol=1e-4)
         torch.testing.assert_close(read.reg[level], seen.reg[level], rtol=0, atol=1e-4)
+
+
+@pytest.mark.parametrize("more", [[], ["--windows"]])
+def test_features_of_a_replaced_video_are_made_anew(prepare, data, tmp_path, more, capsys):
+    shutil.copytree(data, tmp_path / "set")
+    words = [*prepare()[2], *more]
+    config = Path(words[0])
+    config.write_text(config.read_text().replace(str(data), str(tmp_path / "set")))
+    assert main(words) == 0
+    before = {path: path.read_bytes() for path in (tmp_path / "out").rglob("*.npy")}
+    times = {path: path.stat().st_mtime_ns for path in before}
+    write_noise(tmp_path / "set/raw_data/short.mp4", 7, FRAMES["short"], size=SIZE, fps=FPS)
+    assert main(words) == 0
+    assert "1 videos were replaced since their features were made" in capsys.readouterr().err
+    changed = {path for path in before if path.read_bytes() != before[path]}
+    assert {path.stem for path in changed} == {"short"} and len(changed) == 2
+    assert all(path.stat().st_mtime_ns == times[path] for path in times if path not in changed)
+    (tmp_path / "set/raw_data/short.mp4").touch()
+    assert main(words) == 0
+    assert "were replaced" not in capsys.readouterr().err
