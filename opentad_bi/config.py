@@ -6,17 +6,22 @@ Thin over `mmengine.Config` (files, `_base_`, `_delete_`, `custom_imports`). Wha
   `"${expression}"` is replaced by the value of the expression over helpers (a name alone may stand for anything, dicts
   included; else arithmetic), so a child config or the command line that changes one number changes all that
   follows from it. A helper that nothing refers to is taken for a misspelt key, which is an error.
-* an override (`a.b=v`) must name a key that exists; a new key is an error with the nearest known one.
+* an override (`a.b=v`) must name a key that exists; a new key is an error with the nearest known one. A key that is
+  None may take a dict, whole or key by key: its keys are checked by whatever takes it.
+* a child config may give a dict where its base has None, or `"${name}"`: the dict is then merged into that helper's
+  value, if it has one.
 """
 
 import ast
 import copy
+import json
 import operator
 import pprint
 import re
 from pathlib import Path
+from unittest.mock import patch
 
-from mmengine.config import Config
+from mmengine.config import Config, ConfigDict
 
 from .registry import nearest
 from .utils.files import read_json
@@ -33,7 +38,10 @@ TOP_LEVEL = (
     "custom_imports",
 )
 
+OPEN = ("wandb", "class_names", "class_prompts", "class_weights", "descriptors")  # dicts with keys of the user's own
+
 _REFERENCE = re.compile(r"\$\{([^{}]+)\}")
+_INHERITED = "_inherited_"  # key of a dict, whose value is the "${name}" that the dict stands over in a base
 _OPERATORS = {
     ast.Add: operator.add,
     ast.Sub: operator.sub,
@@ -50,13 +58,15 @@ def load_config(path, overrides=None):
 
     Args:
         path: the config file.
-        overrides: {"a.b.0.c": value}; keys must exist. Helpers take effect before numbers are derived.
+        overrides: {"a.b.0.c": value}; keys must exist, but those below a None. Helpers take effect before numbers are
+            derived.
     Returns:
         a config of the keys `TOP_LEVEL` alone.
     Raises:
         FileNotFoundError: no such file, or none of one of its bases.
         KeyError: an unknown top-level key, override or name in an expression.
-        ValueError: the file is no Python; an override that puts text where a number stands.
+        ValueError: the file is no Python; a dict in a child config stands over something that is none; an override
+            puts text where a number stands.
     """
     cfg = raw_config(path)
     tree = cfg.to_dict()
@@ -69,11 +79,34 @@ def raw_config(path):
     if not Path(path).is_file():
         raise FileNotFoundError(f"config {path} does not exist")
     try:
-        return Config.fromfile(str(path))
+        # the one way into mmengine's inheritance, which refuses a dict over anything else
+        with patch.object(Config, "_merge_a_into_b", staticmethod(_merge)):
+            return Config.fromfile(str(path))
     except FileNotFoundError as error:
         raise FileNotFoundError(f"config {path} names a file that does not exist: {error.filename or error}") from error
     except SyntaxError as error:
         raise ValueError(f"config {path} is not valid Python: {error}") from error
+    except ValueError as error:
+        raise ValueError(f"config {path}: {error}") from error
+
+
+def _merge(child, base, allow_list_keys=False):
+    """As mmengine merges a config into its base, but a dict may also stand over a None or a `"${name}"` of the base."""
+    merged = base.copy()
+    for key, value in child.items():
+        if isinstance(value, dict) and key in merged:
+            value, below = value.copy(), merged[key]
+            if not value.pop("_delete_", False) and below is not None:
+                if isinstance(below, str) and _REFERENCE.fullmatch(below):
+                    below = {_INHERITED: below}
+                if not isinstance(below, dict):
+                    raise ValueError(
+                        f"{key}={dict(value)} in a child config stands over {below!r} in its base; give it "
+                        "_delete_=True to take its place"
+                    )
+                value = _merge(value, below)
+        merged[key] = ConfigDict(value) if isinstance(value, dict) else value
+    return merged
 
 
 def config_of_data(path, overrides=None):
@@ -99,13 +132,14 @@ def config_of_data(path, overrides=None):
 
 def _derive(tree, overrides, path):
     """The keys `TOP_LEVEL` of `tree`: overrides of helpers come before what follows from them, the others after."""
+    made = set()
     for key, value in overrides.items():
         if key.split(".")[0] not in TOP_LEVEL:
-            _override(tree, key, value)
+            _override(tree, key, value, made)
     tree = resolve(tree, str(path))
     for key, value in overrides.items():
         if key.split(".")[0] in TOP_LEVEL:
-            _override(tree, key, value)
+            _override(tree, key, value, made)
     return tree
 
 
@@ -127,20 +161,39 @@ def parse_overrides(words):
         try:
             overrides[key] = ast.literal_eval(text)
         except (ValueError, SyntaxError):
-            overrides[key] = {"true": True, "false": False, "none": None}.get(text.lower(), text)
+            overrides[key] = _json(text, {"true": True, "false": False, "none": None}.get(text.lower(), text))
     return overrides
 
 
-def _override(tree, path, value):
-    """Set `path` ("a.b.0.c") in nested dicts and lists to `value`; every part must exist."""
+def _json(text, otherwise):
+    """The dict or list that `text` is in JSON, whose true and null are none of Python's."""
+    try:
+        return json.loads(text) if text[:1] in ("{", "[") else otherwise
+    except ValueError:
+        return otherwise
+
+
+def _override(tree, path, value, made):
+    """Set `path` ("a.b.0.c") in nested dicts and lists to `value`; every part must exist, but those below a None.
+
+    `made` collects the paths at which overrides put a dict in the place of None; later ones may add keys to it.
+    """
     node, parts = tree, path.split(".")
     for depth, part in enumerate(parts):
         keys = range(len(node)) if isinstance(node, list) else node if isinstance(node, dict) else ()
         step = int(part) if isinstance(node, list) and part.isdigit() else part
+        above = ".".join(parts[:depth])
+        may_be_new = isinstance(node, dict) and depth and (above in made or parts[depth - 1] in OPEN)
         if step not in keys:
-            where = ".".join(parts[:depth]) or "the config"
-            raise KeyError(f"--cfg-options {path}: {part!r} is not in {where}; {nearest(part, keys)}")
+            if not (may_be_new and part):
+                raise KeyError(
+                    f"--cfg-options {path}: {part!r} is not in {above or 'the config'}; {nearest(part, keys)}"
+                )
+            node[step] = None
         if depth < len(parts) - 1:
+            if node[step] is None:
+                node[step] = {}
+                made.add(".".join(parts[: depth + 1]))
             node = node[step]
     old = node[step]
     is_number = isinstance(old, (int, float)) and not isinstance(old, bool)
@@ -174,9 +227,15 @@ def resolve(tree, where="config"):
             pending.pop()
         return cache[name]
 
+    def over(inherited, own, reference):
+        if inherited is not None and not isinstance(inherited, dict):
+            raise ValueError(f"{where}: {reference} is {inherited!r}, but a child config has a dict there: {own}")
+        return _merge(own, inherited) if inherited else own
+
     def walk(node):
         if isinstance(node, dict):
-            return {key: walk(value) for key, value in node.items()}
+            own = {key: walk(value) for key, value in node.items() if key != _INHERITED}
+            return over(walk(node[_INHERITED]), own, node[_INHERITED]) if _INHERITED in node else own
         if isinstance(node, (list, tuple)):
             return type(node)(walk(value) for value in node)
         if not isinstance(node, str):

@@ -181,3 +181,126 @@ def test_a_raw_config_has_its_helpers_as_they_are_written(base):
     assert raw_config(base).window_size == 768 and raw_config(base).frames == "${window_size * 2}"
     with pytest.raises(FileNotFoundError, match=r"none\.py does not exist"):
         raw_config("none.py")
+
+
+HOLES = """
+wandb = None
+mix = None
+limit = 5
+detector = dict(type="Net", neck=dict(type="N", width=3), backbone=None)
+model = "${detector}"
+dataset = dict(train=dict(type="Clips", class_names=None, mix="${mix}"))
+workflow = dict(wandb="${wandb}", end_epoch="${limit}", hook=None)
+"""
+
+
+@pytest.fixture
+def holes(tmp_path):
+    path = tmp_path / "base.py"
+    path.write_text(HOLES)
+    return path
+
+
+@pytest.mark.parametrize("text", ["wandb = dict(project='p')", "workflow = dict(wandb=dict(project='p'))"])
+def test_a_child_config_gives_a_dict_where_its_base_has_none(holes, text):
+    assert load_config(child(holes, text)).workflow.wandb.to_dict() == {"project": "p"}
+    both = f"{text}\ndataset = dict(train=dict(class_names=dict(a='b', _delete_=True), mix=dict(type='M', p=0.5)))"
+    cfg = load_config(child(holes, both))
+    assert cfg.workflow.end_epoch == 5
+    assert cfg.dataset.train.to_dict() == {"type": "Clips", "class_names": {"a": "b"}, "mix": {"type": "M", "p": 0.5}}
+    (holes.parent / "grandchild.py").write_text("_base_ = ['child.py']\nworkflow = dict(wandb=dict(entity='e'))")
+    cfg = load_config(holes.parent / "grandchild.py", {"workflow.wandb.name": "n"})
+    assert cfg.workflow.wandb.to_dict() == {"project": "p", "entity": "e", "name": "n"}
+
+
+def test_a_dict_over_a_helper_edits_what_the_helper_says(holes):
+    cfg = load_config(child(holes, "model = dict(neck=dict(width=4), backbone=dict(type='B'))"))
+    assert cfg.model.to_dict() == {"type": "Net", "neck": {"type": "N", "width": 4}, "backbone": {"type": "B"}}
+    with pytest.raises(
+        ValueError, match=r"child\.py: \$\{limit\} is 5, but a child config has a dict there: \{'a': 1\}"
+    ):
+        load_config(child(holes, "workflow = dict(end_epoch=dict(a=1))"))
+    with pytest.raises(ValueError, match=r"child\.py: limit=\{'a': 1\} in a child config stands over 5 in its base"):
+        load_config(child(holes, "limit = dict(a=1)"))
+
+
+def test_an_override_gives_a_dict_key_by_key_where_none_stands(holes):
+    words = ["wandb.project=p", "wandb.tags=['a']", "workflow.hook.type=H", "workflow.hook.deep.er=2"]
+    words += [
+        "dataset.train.class_names.brush_hair=brushing hair",
+        "mix.type=M",
+        "mix.p=0.5",
+        "detector.backbone.type=B",
+    ]
+    cfg = load_config(holes, parse_overrides(words))
+    assert cfg.workflow.to_dict() == {
+        "wandb": {"project": "p", "tags": ["a"]}, "end_epoch": 5, "hook": {"type": "H", "deep": {"er": 2}}
+    }  # fmt: skip
+    assert cfg.dataset.train.class_names.to_dict() == {"brush_hair": "brushing hair"}
+    assert cfg.dataset.train.mix.to_dict() == {"type": "M", "p": 0.5}
+    assert cfg.model.backbone.to_dict() == {"type": "B"}
+    assert load_config(holes, {"workflow.wandb.project": "p"}).workflow.wandb.project == "p"
+    assert load_config(child(holes, "wandb = dict(entity='e')"), {"wandb.project": "p"}).workflow.wandb.to_dict() == {
+        "entity": "e", "project": "p"
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("key", "message"),
+    [
+        ("workflow.wandbb.project", "'wandbb' is not in workflow; did you mean 'wandb'"),
+        ("wandbb.project", "'wandbb' is not in the config; did you mean 'wandb'"),
+        ("detector.neck.widht", "'widht' is not in detector.neck; did you mean 'width'"),
+        ("workflow.end_epoch.x", "'x' is not in workflow.end_epoch"),
+        ("wandb.", "'' is not in wandb"),
+    ],
+)
+def test_a_typo_beside_a_none_stays_an_error(holes, key, message):
+    with pytest.raises(KeyError, match=message):
+        load_config(holes, {key: 1})
+
+
+@pytest.mark.parametrize("text", ['{"project": "p", "save_code": true, "notes": null}',
+                                  "{'project': 'p', 'save_code': True, 'notes': None}"])  # fmt: skip
+def test_a_whole_dict_as_a_literal_or_as_json(holes, text):
+    cfg = load_config(holes, parse_overrides([f"wandb={text}"]))
+    assert cfg.workflow.wandb.to_dict() == {"project": "p", "save_code": True, "notes": None}
+
+
+def test_text_in_braces_stays_text():
+    words = ["a={path}/{name}", "b=[ctx]", "c={} of {}"]
+    assert parse_overrides(words) == {"a": "{path}/{name}", "b": "[ctx]", "c": "{} of {}"}
+
+
+# every key of the configs that is None and takes a dict: a config that has it, and what a child may give
+TAKE_A_DICT = {
+    "wandb": ("demo/single_for", {"project": "p"}, "workflow.wandb"),
+    "workflow.wandb": ("prompt/ucf101/video_coop", {"project": "p"}, "workflow.wandb"),
+    "videomix": ("prompt/demo_clips/video_coop", {"type": "VideoMix"}, "dataset.train.mix"),
+    "class_names": ("prompt/demo_clips/video_coop", {"a": "b"}, "dataset.train.class_names"),
+    "dataset.train.class_weights": ("prompt/ucf_crime/coop_vit_b_16", {"Abuse": 2.0}, "dataset.train.class_weights"),
+    "model.prompt.class_prompts": ("prompt/ucf_crime/coop_vit_b_16", {"Abuse": "x"}, "model.prompt.class_prompts"),
+    "descriptors": ("prompt/demo_clips/vidop", {"a": ["x"]}, "model.prompt.descriptors"),
+    "detector.backbone": ("demo/pair_features", {"type": "B"}, "model.for_model.backbone"),
+    "branch.optimizer.backbone": ("demo/pair_features", {"lr": 1.0}, "branches.for_model.optimizer.backbone"),
+}
+
+
+@pytest.mark.parametrize("key", TAKE_A_DICT)
+def test_keys_that_are_none_take_a_dict_in_the_configs_that_have_them(key, tmp_path):
+    name, value, place = TAKE_A_DICT[key]
+    config, path = ROOT / "configs" / f"{name}.py", tmp_path / "child.py"
+    top, *parts = key.split(".")
+    nested = value
+    for part in reversed(parts):
+        nested = {part: nested}
+    path.write_text(f"_base_ = [{str(config)!r}]\n{top} = {nested!r}")
+
+    def at(cfg):
+        for part in place.split("."):
+            cfg = cfg[part]
+        return cfg.to_dict()
+
+    assert at(load_config(config, {f"{key}.{k}": v for k, v in value.items()})) == value
+    assert at(load_config(path)) == value
+    assert at(load_config(config, parse_overrides([f"{key}={json.dumps(value)}"]))) == value

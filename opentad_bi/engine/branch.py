@@ -44,6 +44,8 @@ class Branch:
         _refuse_contradictions(name, cfg)
         self.name, self.module, self.cfg, self.iters_per_epoch = name, module, cfg, iters_per_epoch
         self.clip_grad_norm = cfg.get("clip_grad_norm")
+        if not isinstance(self.clip_grad_norm, (int, float, type(None))):
+            raise ValueError(f"branches.{name}.clip_grad_norm {self.clip_grad_norm!r} must be a number or None")
         self.optimizer = self.scheduler = None
         trainable, total = apply_trainable(module, cfg.get("trainable"))
         LOGGER.info("%s: %s of %s parameters are trainable", name, f"{trainable:,}", f"{total:,}")

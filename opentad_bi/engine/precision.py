@@ -10,7 +10,7 @@ PRECISIONS = {None: None, False: None, "fp16": torch.float16, True: torch.float1
 
 def precision(amp):
     """The dtype of `solver.amp`: "fp16" (also True), "bf16", or None (also False) for none."""
-    if amp not in PRECISIONS:
+    if isinstance(amp, (dict, list)) or amp not in PRECISIONS:
         raise ValueError(f"solver.amp {amp!r} is not one of 'fp16', 'bf16', None")
     return PRECISIONS[amp]
 

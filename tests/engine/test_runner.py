@@ -69,6 +69,9 @@ def test_early_stop(toy_config, make_runner):
     ("key", "value", "message"),
     [
         ("solver", {"amp": "fp8"}, "fp8.*fp16"),
+        ("solver", {"amp": {"x": 1}}, "fp16"),
+        ("workflow", {"keep_last": {"x": 1}}, "keep_last.*at least 1"),
+        ("branches", {"model": {"clip_grad_norm": {"x": 1}}}, "clip_grad_norm.*number or None"),
         ("solver", {"batchsize": 3}, "batchsize"),
         ("workflow", {"end_epochs": 3}, "end_epoch"),
         ("branches", {"model": {"optimiser": {}}}, "did you mean 'optimizer'"),

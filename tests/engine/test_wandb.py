@@ -127,3 +127,25 @@ def test_a_run_offline_is_written_below_the_work_folder(tmp_path):
     (kept,) = (tmp_path / "wandb").glob("offline-run-*/*.wandb")
     for name in (b"loss/cls_loss", b"watched/top1", b"eval/model/mean"):
         assert name in kept.read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("value", "error", "message"),
+    [
+        ("{project:p}", ValueError, r"needs a dict of arguments of wandb\.init.*got '\{project:p\}'"),
+        (True, ValueError, "needs a dict"),
+        ({"projetc": "p"}, KeyError, r"workflow\.wandb: unknown key 'projetc'; did you mean 'project'"),
+    ],
+)
+def test_what_is_no_argument_of_wandb_is_an_error_before_the_training(
+    monkeypatch, toy_config, make_runner, value, error, message
+):
+    def init(project=None, entity=None):
+        raise AssertionError("a run was started")
+
+    monkeypatch.setattr(weights_and_biases, "require", lambda name: SimpleNamespace(init=init))
+    toy_config.workflow.wandb = value
+    with pytest.raises(error, match=message):
+        make_runner(toy_config)
+    toy_config.workflow.wandb = {"project": "p"}
+    make_runner(toy_config)

@@ -2,6 +2,7 @@
 lr = 1e-4
 warmup_epoch = 5
 end_epoch = 35
+wandb = None  # or dict(project=...)
 
 branch = dict(
     optimizer=dict(type="AdamW", lr="${lr}", weight_decay=0.05, paramwise=True),
@@ -28,5 +29,5 @@ workflow = dict(
     val_start_epoch=30,
     end_epoch="${end_epoch}",
     tensorboard=True,
-    wandb=None,
+    wandb="${wandb}",
 )

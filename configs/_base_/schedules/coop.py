@@ -4,6 +4,7 @@ batch_size = 32
 num_workers = 0  # rows of mapped files are read faster than workers can send them
 warmup_epoch = 1
 end_epoch = 50
+wandb = None  # or dict(project=...)
 
 branches = dict(
     model=dict(
@@ -34,6 +35,6 @@ workflow = dict(
     val_start_epoch=0,
     end_epoch="${end_epoch}",
     tensorboard=True,
-    wandb=None,
+    wandb="${wandb}",
 )
 hooks = [dict(type="ExportHook")]

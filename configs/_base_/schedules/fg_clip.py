@@ -12,6 +12,7 @@ amp = "bf16"  # None: fp32
 batch_size = 16
 num_workers = 4
 end_epoch = 10
+wandb = None  # or dict(project=...)
 
 optimizer = dict(type="AdamW", weight_decay="${weight_decay}", decay_matrices=True)
 scheduler = dict(
@@ -53,7 +54,7 @@ workflow = dict(
     val_start_epoch=0,
     end_epoch="${end_epoch}",
     tensorboard=True,
-    wandb=None,
+    wandb="${wandb}",
 )
 hooks = []
 work_dir = "exps/fgclip"

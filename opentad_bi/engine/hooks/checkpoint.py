@@ -22,8 +22,8 @@ class CheckpointHook(Hook):
     """
 
     def __init__(self, interval=1, keep_last=None):
-        if keep_last is not None and keep_last < 1:
-            raise ValueError(f"workflow.keep_last {keep_last} must be at least 1, or None to keep all")
+        if keep_last is not None and (not isinstance(keep_last, int) or keep_last < 1):
+            raise ValueError(f"workflow.keep_last {keep_last!r} must be at least 1, or None to keep all")
         self.interval, self.keep_last, self.saved = interval, keep_last, None
 
     def before_train(self, runner):

@@ -1,14 +1,28 @@
 """A run of Weights & Biases: with a key where one is found, else without the network."""
 
+import inspect
 import netrc
 import os
 from pathlib import Path
 
+from ...registry import check_keys
 from ...utils.logging import LOGGER
 from ...utils.optional import require
 
 TOKEN = Path("tokens") / "wandb.txt"
 HOST = "api.wandb.ai"  # under which `wandb login` leaves its key
+
+
+def check_arguments(args):
+    """Raise a ValueError or KeyError unless `args`, `workflow.wandb` of a config, is a dict for `wandb.init`."""
+    if not isinstance(args, dict):
+        raise ValueError(
+            "workflow.wandb needs a dict of arguments of wandb.init, such as --cfg-options "
+            f"workflow.wandb.project=NAME; got {args!r}"
+        )
+    known = inspect.signature(require("wandb").init).parameters
+    if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in known.values()):
+        check_keys("workflow.wandb", args, known)
 
 
 def start_wandb(args, folder):

@@ -7,7 +7,7 @@ from ...registry import HOOKS
 from ...utils.distributed import is_main
 from ...utils.optional import require
 from .base import Hook
-from .weights_and_biases import start_wandb
+from .weights_and_biases import check_arguments, start_wandb
 
 
 @HOOKS.register_module()
@@ -17,9 +17,13 @@ class WritersHook(Hook):
     Args:
         tensorboard: also write TensorBoard event files (folder `tensorboard`).
         wandb: arguments of `wandb.init`, such as dict(project="tad"); None: no Weights & Biases. See `start_wandb`.
+    Raises:
+        KeyError, ValueError: `wandb` is no dict of such arguments.
     """
 
     def __init__(self, tensorboard=True, wandb=None):
+        if wandb is not None and is_main():
+            check_arguments(wandb)
         self.use_tensorboard, self.wandb_args = tensorboard, wandb
         self.file = self.board = self.wandb = self.logged = None
 
