@@ -67,16 +67,15 @@ def extract(
     """Write `out/<direction>/<video>.npy` for every video of `dataset`.
 
     Row i of a forward file of `VideoRows` stands for grid position i; row j of a backward file is the output on the
-    reversed frames for position n - 1 - j. Files that are there are kept; a file is written whole or not at all. At
-    most one batch of windows and the features of one video are held at a time.
+    reversed frames for position n - 1 - j. Files that are there are kept. One batch of windows and the features of one
+    video are held at a time.
 
     Args:
         backbones: {"for" and/or "back": network from frames (B, 3, T', H, W) to (B, C, T)}, on `device`.
         dataset: has `windows()` and `collate`; its samples are windows.
         sources: {video: its file, if there is one}; its stamp is kept in NAME.json beside the features.
         form: `VideoRows()` or `Windows()`.
-        batch_size: windows per pass, over all processes.
-        num_workers: loader processes in this process.
+        batch_size, num_workers: windows per pass, over all processes; loader processes in this process.
         autocast: a function that returns the autocast context.
         dtype: of the files, "float32" or "float16".
         overwrite: make files again that are there.
