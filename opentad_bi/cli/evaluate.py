@@ -1,7 +1,7 @@
 """Mean average precision of a saved result file."""
 
 from ..evaluation.ground_truth import load_ground_truth
-from ..evaluation.mean_ap import THUMOS_THRESHOLDS, evaluate
+from ..evaluation.mean_ap import THUMOS_THRESHOLDS, check_videos, evaluate
 from ..evaluation.predictions import load_predictions
 from ..evaluation.tables import class_table, metric_name, metrics_table
 from ..evaluation.timeline import draw_timeline
@@ -28,7 +28,11 @@ def parser():
 
 
 def run(args):
-    """Evaluate, print the tables and write what was asked for; returns 0."""
+    """Evaluate, print the tables and write what was asked for; returns 0.
+
+    Raises:
+        ValueError: afterwards, if no predicted video is in the subset (with --strict: if one is not).
+    """
     truth = load_ground_truth(args.ground_truth, args.subset, args.blocked)
     predictions = load_predictions(args.predictions)
     report = evaluate(predictions, truth, tiou_thresholds=args.tiou, top_k=args.top_k)
@@ -39,6 +43,7 @@ def run(args):
         write_json(args.out, report.metrics | ({"per_class": per_class(report)} if args.per_class else {}))
     if args.timeline:
         draw_timeline(args.timeline, predictions.to_results(), truth, videos=args.videos)
+    check_videos(predictions.videos, truth)  # last: the numbers, all 0, are shown where no video fits
     return 0
 
 

@@ -77,6 +77,7 @@ def run(args):
         cfg.solver.ema = {"type": "NoAverage"}
         runner = Runner(cfg, work_dir=folder, device=device, seed=args.seed, training=False, split=args.split)
         metric = Unscored(runner.build_metric(scored=False)) if args.not_eval else runner.build_metric()
+        runner.check_metric(metric)
         load_model(runner, args, folder, getattr(metric, "classes", None))
         metrics = runner.evaluate(metric=metric)
         if is_main():

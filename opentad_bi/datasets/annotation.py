@@ -1,22 +1,18 @@
-"""Annotation files of temporal action detection: which videos, which classes, which segments.
+"""Annotated videos as they are trained on: records, class maps, block lists, ground truth in frames.
 
-An annotation file is JSON: {"database": {video: {"subset": name, "duration": seconds, "frame": number of frames,
-"annotations": [{"segment": [start_sec, end_sec], "label": class}, ...]}}}; other keys are ignored.
-A class map is text, one class per line; the line number, from 0, is the label.
+`utils.annotation` reads the files. A class map is text, one class per line; the line number, from 0, is the label.
 
 N segments of a video
 """
 
 from dataclasses import dataclass
-from numbers import Real
 from pathlib import Path
 
 import numpy as np
 
 from ..registry import nearest
-from ..utils.files import read_json, read_names, write_text
-
-AMBIGUOUS = "Ambiguous"
+from ..utils.annotation import actions, read_database, segment_problem
+from ..utils.files import read_names, write_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,41 +36,6 @@ class Video:
     labels: np.ndarray
 
 
-def read_database(ann_file):
-    """Read an annotation file, or take the content of one.
-
-    Returns:
-        {video name: its entry}; ValueError names what is wrong and in which video.
-    """
-    content = ann_file if isinstance(ann_file, dict) else read_json(ann_file, "annotation")
-    if not isinstance(content, dict) or not isinstance(content.get("database"), dict):
-        raise ValueError(f"annotation {ann_file} has no object 'database'")
-    for name, entry in content["database"].items():
-        problem = entry_problem(entry)
-        if problem:
-            raise ValueError(f"annotation {ann_file}: video {name!r}: {problem}")
-    return content["database"]
-
-
-def entry_problem(entry):
-    """What is wrong with the form of one entry of the database, or None."""
-    if not isinstance(entry, dict):
-        return f"an object is expected, not {entry!r}"
-    if not isinstance(entry.get("subset"), str):
-        return f"subset {entry.get('subset')!r} is not a name"
-    for key in ("duration", "frame"):
-        value = entry.get(key)
-        if not isinstance(value, Real) or isinstance(value, bool) or not value > 0:
-            return f"{key} {value!r} is not a positive number"
-    for item in entry.get("annotations", []):
-        segment = item.get("segment") if isinstance(item, dict) else None
-        if not isinstance(segment, list) or len(segment) != 2 or not all(isinstance(t, Real) for t in segment):
-            return f"annotation {item!r} has no 'segment' of two numbers"
-        if not isinstance(item.get("label"), str):
-            return f"annotation {item!r} has no 'label'"
-    return None
-
-
 def read_class_map(path):
     """Read a class map (text, a JSON list, or the names themselves).  Returns the class names, label 0 first."""
     if isinstance(path, (str, Path)) and not Path(path).is_file():
@@ -91,9 +52,7 @@ def read_class_map(path):
 
 def write_class_map(ann_file, path):
     """Write all labels of an annotation file (without "Ambiguous"), sorted, as a class map; returns them."""
-    database = read_database(ann_file)
-    labels = {item["label"] for entry in database.values() for item in entry.get("annotations", [])}
-    classes = sorted(labels - {AMBIGUOUS})
+    classes = sorted({item["label"] for entry in read_database(ann_file).values() for item in actions(entry)})
     write_text(path, "".join(f"{name}\n" for name in classes))
     return classes
 
@@ -103,35 +62,11 @@ def read_block_list(block_list):
     return frozenset(read_names(block_list, "block list"))
 
 
-def select_names(database, subset_name, blocked=frozenset()):
-    """Names of the videos of one subset, or of a list of subsets, in the order of the file.
-
-    Raises:
-        ValueError: a subset that no video belongs to; the message lists those there are.
-    """
-    wanted = [subset_name] if isinstance(subset_name, str) else list(subset_name)
-    known = {entry["subset"] for entry in database.values()}
-    for name in wanted:
-        if name not in known:
-            raise ValueError(f"no video belongs to subset {name!r}; {nearest(name, known, every=True)}")
-    return [name for name, entry in database.items() if entry["subset"] in wanted and name not in blocked]
-
-
-def segment_problem(segment, duration, tolerance=0.0):
-    """What is wrong with a segment in seconds, or None; it may reach `tolerance` seconds beyond the video."""
-    start, end = segment
-    if not end > start:
-        return f"segment [{start}, {end}] does not end after its start"
-    if start < -tolerance or end > duration + tolerance:
-        return f"segment [{start}, {end}] is not inside the video (0 to {duration} s)"
-    return None
-
-
 def ground_truth(entry, classes, *, frames, filter_gt=False):
     """Segments of one entry in frames, with labels; "Ambiguous" and exact repeats are left out.
 
     Args:
-        entry: an entry of the database.
+        entry: an entry of the database, see `utils.annotation.read_database`.
         classes: {class name: label}.
         frames: number of frames that the duration stands for.
         filter_gt: leave out what is not longer than 0 frames.
@@ -142,9 +77,7 @@ def ground_truth(entry, classes, *, frames, filter_gt=False):
         ValueError: a label that the class map lacks.
     """
     duration, rows, problems = entry["duration"], {}, []
-    for item in entry.get("annotations", []):
-        if item["label"] == AMBIGUOUS:
-            continue
+    for item in actions(entry):
         if item["label"] not in classes:
             hint = nearest(item["label"], classes)
             raise ValueError(f"label {item['label']!r} of segment {item['segment']} is not in the class map; {hint}")

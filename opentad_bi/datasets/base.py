@@ -3,13 +3,15 @@
 import random
 from dataclasses import dataclass
 from logging import getLogger
-from pathlib import Path
 
 import numpy as np
 from torch.utils.data import Dataset
 
-from .annotation import Video, ground_truth, read_block_list, read_class_map, read_database, select_names
+from ..utils.annotation import named, read_database, select_names
+from ..utils.strictness import warn
+from .annotation import Video, ground_truth, read_block_list, read_class_map
 from .collate import collate
+from .file_length import with_length
 from .transforms.compose import Compose
 
 logger = getLogger(__name__)
@@ -59,8 +61,8 @@ class AnnotationDataset(Dataset):
     def __post_init__(self):
         self.snippet_stride = self.feature_stride * self.sample_stride
         self.classes = read_class_map(self.class_map)
-        self.videos = self._read_videos()
         self._transforms = Compose(self.pipeline)
+        self.videos = self._read_videos()
         self._index()
 
     def _read_videos(self):
@@ -70,7 +72,7 @@ class AnnotationDataset(Dataset):
         foreign = sorted(blocked - set(database))
         if foreign:
             logger.warning("block list: %d names are not in %s: %s", len(foreign), self.ann_file, ", ".join(foreign))
-        names = select_names(database, self.subset_name, blocked)
+        names = select_names(database, self.subset_name, blocked, named(self.ann_file))
         classes = {name: label for label, name in enumerate(self.classes)}
         videos, problems = [], []
         for name in names:
@@ -79,12 +81,10 @@ class AnnotationDataset(Dataset):
             if self.test_mode or len(video.labels):
                 videos.append(video)
         if problems:
-            logger.warning(
-                "%s: %d segments are empty (left out) or not inside their video (clipped to it), such as %s; "
-                "tools/check_dataset.py lists them",
-                Path(self.ann_file).name,
-                len(problems),
-                problems[0],
+            warn(
+                f"{named(self.ann_file)}: {len(problems)} segments are empty (left out) or not inside their video "
+                f"(clipped to it), such as {problems[0]}; tools/check_dataset.py lists them",
+                logger=logger,
             )
         if not videos:
             raise ValueError(
@@ -95,16 +95,30 @@ class AnnotationDataset(Dataset):
 
     def _video(self, name, entry, classes):
         """The record of one video, and the problems of its segments."""
-        duration = float(entry["duration"])
-        frames = int(duration * self.fps) if self.fps > 0 else int(entry["frame"])
         segments, labels, problems = np.zeros((0, 2), np.float32), np.zeros(0, np.int64), []
-        if not self.test_mode:
-            try:
+        try:
+            entry = self._with_length(name, entry)
+            duration, frames = float(entry["duration"]), int(entry["frame"])
+            if not self.test_mode:
                 segments, labels, problems = ground_truth(entry, classes, frames=frames, filter_gt=self.filter_gt)
-            except ValueError as error:
-                raise ValueError(f"annotation {self.ann_file}: video {name!r}: {error}") from error
+        except (ValueError, FileNotFoundError) as error:
+            raise type(error)(f"{named(self.ann_file)}: video {name!r}: {error}") from error
         fps = float(self.fps) if self.fps > 0 else frames / duration
         return Video(name, frames, fps, duration, segments, labels), problems
+
+    def _with_length(self, name, entry):
+        """The entry with `duration` and `frame` as the dataset counts them."""
+        if self.fps > 0 and "duration" in entry:
+            return {**entry, "frame": int(entry["duration"] * self.fps)}
+        entry = with_length(
+            name,
+            entry,
+            steps=self._transforms.steps,
+            data_path=self.data_path,
+            file_format=self.file_format,
+            feature_stride=self.feature_stride,
+        )
+        return {**entry, "frame": int(entry["duration"] * self.fps)} if self.fps > 0 else entry
 
     def _index(self):
         """Lay out the samples, once, in compact arrays."""

@@ -80,7 +80,7 @@ def caption_files(sources):
 
 def _read(path, reader, report, *, skip):
     """The records of one file."""
-    content = read_json(path, "caption file", unique=True)
+    content = read_json(path, "caption file")
     if not isinstance(content, (list, dict)) or not content:
         raise ValueError(f"caption file {path} must hold a list or an object of videos; it holds {shown(content)}")
     records, problems, count = [], [], 0

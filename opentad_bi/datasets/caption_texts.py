@@ -22,7 +22,7 @@ def has_chinese(text):
 
 def read_caption_map(path):
     """Read {caption: what stands in its place} from a JSON file; ValueError for anything else in it."""
-    content = read_json(path, "caption map", unique=True)
+    content = read_json(path, "caption map")
     if not isinstance(content, dict):
         raise ValueError(f"caption map {path} holds a {type(content).__name__} where {{caption: caption}} is expected")
     for text, other in content.items():

@@ -1,16 +1,17 @@
 """Checks that need the annotation file and the class map only.  A finding is a row (level, video, problem)."""
 
-import json
-from pathlib import Path
-
-from .annotation import (
-    AMBIGUOUS,
-    entry_problem,
-    read_block_list,
-    read_class_map,
+from ..utils.annotation import (
+    actions,
+    frame_seconds,
+    is_far_outside,
+    named,
+    parse_database,
     segment_problem,
     select_names,
 )
+from .annotation import read_block_list, read_class_map
+from .file_length import with_length
+from .transforms.compose import Compose
 
 FPS = (1, 240)
 
@@ -19,30 +20,28 @@ def check_annotation(arguments):
     """Check the annotation of a dataset config (without `type`).
 
     Returns:
-        findings, and {name: entry} of the well-formed videos of the subset (empty where the file cannot be read).
+        findings, and {name: entry} of the well-formed videos of the subset (empty where the file cannot be read),
+        with the `duration` and `frame` that training takes, see `file_length.with_length`.
     """
+    repeated, where = [], named(arguments["ann_file"])
     try:
-        database, findings = _database(arguments["ann_file"])
+        sound, malformed = parse_database(arguments["ann_file"], repeated=repeated)
     except (OSError, ValueError, KeyError) as error:
         return [("error", "", _text(error))], {}
+    findings = [("error", name, "is there more than once; only the last one counts") for name in sorted(set(repeated))]
+    findings += [("error", name, problem) for name, problem in malformed.items()]
     classes, found = _read(read_class_map, arguments.get("class_map", ""))
     findings += found
     blocked, found = _read(read_block_list, arguments.get("block_list"))
     findings += found
-    for name in sorted((blocked or frozenset()) - set(database)):
+    for name in sorted((blocked or frozenset()) - set(sound) - set(malformed)):
         findings.append(("warning", name, "is on the block list but not in the annotation"))
-    sound = {}
-    for name, entry in database.items():
-        problem = entry_problem(entry)
-        if problem:
-            findings.append(("error", name, problem))
-        else:
-            sound[name] = entry
     try:
-        names = select_names(sound, arguments["subset_name"], blocked or frozenset())
+        names = select_names(sound, arguments["subset_name"], blocked or frozenset(), where)
     except ValueError as error:
         return [*findings, ("error", "", _text(error))], {}
-    entries = {name: sound[name] for name in names}
+    entries, found = _with_lengths({name: sound[name] for name in names}, arguments)
+    findings += found
     for name, entry in entries.items():
         findings += [(level, name, problem) for level, problem in _check_entry(entry, classes)]
     if not arguments.get("test_mode") and not any(_valid(entry, classes) for entry in entries.values()):
@@ -50,26 +49,20 @@ def check_annotation(arguments):
     return findings, entries
 
 
-def _database(ann_file):
-    """The database of an annotation file and findings for names that are there twice."""
-    path = Path(ann_file)
-    if not path.is_file():
-        raise FileNotFoundError(f"annotation {path} does not exist")
-    twice = []
-
-    def build(pairs):
-        keys = [key for key, _ in pairs]
-        twice.extend({key for key in keys if keys.count(key) > 1} if len(set(keys)) < len(keys) else ())
-        return dict(pairs)
-
+def _with_lengths(entries, arguments):
+    """The entries of videos whose length is known, or can be had from their files, and findings on the others."""
     try:
-        content = json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=build)
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise ValueError(f"annotation {path} is not valid JSON: {error}") from error
-    if not isinstance(content, dict) or not isinstance(content.get("database"), dict):
-        raise ValueError(f"annotation {path} has no object 'database'")
-    findings = [("error", name, "is there more than once; only the last one counts") for name in sorted(twice)]
-    return content["database"], findings
+        steps = Compose(arguments["pipeline"]).steps
+    except (KeyError, TypeError, ValueError):  # the check of the media reports it
+        steps = []
+    options = {"file_format": arguments.get("file_format", "mp4"), "feature_stride": arguments.get("feature_stride", 4)}
+    found, findings = {}, []
+    for name, entry in entries.items():
+        try:
+            found[name] = with_length(name, entry, steps=steps, data_path=arguments["data_path"], **options)
+        except (ValueError, FileNotFoundError) as error:
+            findings.append(("error", name, _text(error)))
+    return found, findings
 
 
 def _read(reader, path):
@@ -86,14 +79,15 @@ def _check_entry(entry, classes):
     fps = frames / duration
     if not FPS[0] <= fps <= FPS[1]:
         yield "warning", f"{frames} frames in {duration} s are {fps:.2f} frames per second"
-    items = [item for item in entry.get("annotations", []) if item["label"] != AMBIGUOUS]
+    items = actions(entry)
     unknown = sorted({item["label"] for item in items} - set(classes)) if classes is not None else []
     if unknown:
         yield "error", f"labels {unknown} are not in the class map"
     for item in items:
-        problem = segment_problem(item["segment"], duration, tolerance=duration / frames)
+        problem = segment_problem(item["segment"], duration, tolerance=frame_seconds(entry))
         if problem:
-            yield "error", problem
+            far = is_far_outside(item["segment"], duration)
+            yield ("error", problem) if far else ("warning", f"{problem}; it is clipped to the video, or left out")
     kept = {(*item["segment"], item["label"]) for item in items}
     if len(kept) < len(items):
         yield "warning", f"{len(items) - len(kept)} annotations repeat another one"
@@ -102,10 +96,9 @@ def _check_entry(entry, classes):
 def _valid(entry, classes):
     """Is there an action of a known class in the video?"""
     return any(
-        item["label"] != AMBIGUOUS
-        and (classes is None or item["label"] in classes)
+        (classes is None or item["label"] in classes)
         and segment_problem(item["segment"], entry["duration"], entry["duration"]) is None
-        for item in entry.get("annotations", [])
+        for item in actions(entry)
     )
 
 

@@ -10,7 +10,8 @@ import torch
 
 from ..ops.assignment import assign_targets
 from ..registry import DATASETS
-from .annotation import read_block_list, read_database, select_names
+from ..utils.annotation import read_database, select_names
+from .annotation import read_block_list
 from .base import AnnotationDataset
 from .windows import clip_segments, cut_windows
 
@@ -51,7 +52,7 @@ class Subset:
 
 
 def read_subset(cfg):
-    """The videos of a dataset config as training sees them, without opening a video.
+    """The videos of a dataset config as training sees them; files are opened for lengths that the annotation lacks.
 
     Args:
         cfg: config of a dataset over an annotation file.
@@ -64,7 +65,7 @@ def read_subset(cfg):
         raise ValueError(f"{kind.__name__} is not a dataset over an annotation file, so there is nothing to count")
     known = {field.name for field in fields(AnnotationDataset)}
     arguments = {key: value for key, value in arguments.items() if key in known}
-    dataset = AnnotationDataset(**{**arguments, "pipeline": [], "test_mode": False})
+    dataset = AnnotationDataset(**{**arguments, "pipeline": cfg["pipeline"][:1], "test_mode": False})
     names = select_names(read_database(dataset.ann_file), dataset.subset_name, read_block_list(dataset.block_list))
     name = dataset.subset_name if isinstance(dataset.subset_name, str) else ", ".join(dataset.subset_name)
     empty = len(names) - len(dataset.videos)

@@ -137,7 +137,7 @@ def prompt_names(classes, class_names=None):
         ValueError: two classes would have one name.
     """
     from_file = isinstance(class_names, (str, Path))
-    given = read_json(class_names, "names of classes", unique=True) if from_file else class_names or {}
+    given = read_json(class_names, "names of classes") if from_file else class_names or {}
     if not isinstance(given, Mapping):
         raise ValueError(f"class_names {given!r} is no dict of a class and how a prompt says it")
     keys = {class_key(name): name for name in classes}

@@ -80,8 +80,7 @@ class Runner:
         self.ddp = self._wrap() if training else self.model
         self.hooks = build_hooks(cfg) if training else []
         if training and any(isinstance(hook, EvaluateHook) and hook.interval for hook in self.hooks):
-            self.build_metric()  # what is wrong with it should show before the training, not after
-            self.dataset(self.split)
+            self.check_metric(self.build_metric())  # what is wrong with it should show before the training, not after
         torch.manual_seed(seed + rank())  # dropout of its own in every process
 
     def train(self, resume=None):
@@ -192,6 +191,13 @@ class Runner:
         """A fresh metric, as `evaluation` describes it; `options` are given where its constructor takes them."""
         cfg = self.cfg.evaluation
         return METRICS.build(cfg, **self._context(METRICS, cfg), **options)
+
+    def check_metric(self, metric):
+        """Let a metric look at the names of the videos that it will be given, where it asks for them."""
+        dataset = self.dataset(self.split)
+        videos = getattr(getattr(dataset, "dataset", dataset), "videos", None)
+        if videos and hasattr(metric, "check_videos"):
+            metric.check_videos([getattr(video, "name", video) for video in videos])
 
     def call(self, point):
         """Let every hook act at `point`."""

@@ -11,7 +11,7 @@ from ..ops.nms import batched_nms
 from ..registry import METRICS, check_keys
 from ..utils.files import read_names, write_json
 from .ground_truth import load_ground_truth
-from .mean_ap import THUMOS_THRESHOLDS, check_thresholds, evaluate
+from .mean_ap import THUMOS_THRESHOLDS, check_thresholds, check_videos, evaluate
 from .merging import merge_directions
 from .post_processing import Window, final_predictions
 from .predictions import load_predictions
@@ -100,9 +100,15 @@ class DetectionMAP:
         """The same for a saved result file, told as that of a single network."""
         return self._evaluate({SINGLE: load_predictions(path)})
 
+    def check_videos(self, videos):
+        """Warn of videos that are not in the subset; ValueError if none of them is, see `mean_ap.check_videos`."""
+        if self.truth is not None:
+            check_videos(videos, self.truth)
+
     def _evaluate(self, by_direction):
         if self.truth is None:
             raise ValueError("this metric was built with scored=False, so it has no ground truth to compute numbers by")
+        self.check_videos(video for predictions in by_direction.values() for video in predictions.videos)
         self._reports = {
             direction: evaluate(predictions, self.truth, tiou_thresholds=self.tiou_thresholds, top_k=self.top_k)
             for direction, predictions in by_direction.items()

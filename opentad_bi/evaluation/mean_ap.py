@@ -6,6 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..ops.average_precision import average_precision, match, top_k_recall
+from ..ops.video_names import bare_name
+from ..registry import nearest
+from ..utils.strictness import warn
+from ..utils.wording import some
 from .ground_truth import load_ground_truth
 from .predictions import load_predictions
 from .tables import metric_name
@@ -13,6 +17,8 @@ from .tables import metric_name
 # C classes, T thresholds, K values of k
 
 THUMOS_THRESHOLDS = (0.3, 0.4, 0.5, 0.6, 0.7)
+
+MOST_NAMES = 1000  # videos among which the nearest name is looked for
 
 logger = logging.getLogger(__name__)
 
@@ -52,7 +58,60 @@ def evaluate_file(
         top_k: also the recall of the first k * (true segments) predictions, for every k given.
     """
     truth = load_ground_truth(ground_truth, subset, blocked_videos)
-    return evaluate(load_predictions(predictions), truth, tiou_thresholds=tiou_thresholds, top_k=top_k)
+    found = load_predictions(predictions)
+    check_videos(found.videos, truth)
+    return evaluate(found, truth, tiou_thresholds=tiou_thresholds, top_k=top_k)
+
+
+def check_videos(videos, truth):
+    """Warn of predicted videos that are not in the subset of a GroundTruth: what is found there is false.
+
+    Args:
+        videos: names of the videos that have predictions, or will have.
+        truth: a GroundTruth.
+    Raises:
+        ValueError: none of them is in the subset; it names those there are, and how they are probably called.
+    """
+    known = set(truth.videos)
+    predicted = dict.fromkeys(video for video in videos if video not in truth.blocked)
+    outside = [video for video in predicted if video not in known]
+    if not outside:
+        return
+    elsewhere = {}
+    for video in outside:
+        elsewhere.setdefault(truth.subsets.get(video), []).append(video)
+    unknown = elsewhere.pop(None, [])
+    parts = [f"{len(names)} in subset {subset!r} ({some(names)})" for subset, names in elsewhere.items()]
+    if unknown:
+        parts.append(f"{len(unknown)} nowhere in the annotation ({some(unknown)}; {_likely_names(unknown, known)})")
+    none = len(outside) == len(predicted)
+    counts = (
+        f"none of the {len(predicted)} predicted videos is in"
+        if none
+        else (
+            f"{len(outside)} of {len(predicted)} predicted videos, all of whose predictions count as false, are not in"
+        )
+    )
+    text = f"{counts} subset {truth.subset!r}: {', '.join(parts)}"
+    if none:
+        raise ValueError(text)
+    warn(text, logger=logger)
+
+
+def _likely_names(unknown, known):
+    """A hint at what the first of the `unknown` videos is called among the `known` ones."""
+    same = {}
+    for name in known:
+        same.setdefault(_plain(name), name)
+    for video in unknown:
+        if _plain(video) in same:
+            return f"{video!r} is probably {same[_plain(video)]!r}"
+    return f"{unknown[0]!r}: {nearest(unknown[0], sorted(known)[:MOST_NAMES])}"
+
+
+def _plain(name):
+    """A name without what tools add to names: folders, an extension, `v_`, another case."""
+    return bare_name(name).lower().removeprefix("v_")
 
 
 def evaluate(predictions, truth, *, tiou_thresholds=THUMOS_THRESHOLDS, top_k=None):
@@ -81,8 +140,10 @@ def align(predictions, truth):
     labels = np.array([index.get(label, -1) for label in predictions.classes], np.int64)
     unknown = sorted(str(label) for label in predictions.classes if label not in index)
     if unknown:
-        logger.warning(
-            "predictions with labels that subset %s does not have are ignored: %s", truth.subset, ", ".join(unknown)
+        warn(
+            f"predictions with labels that subset {truth.subset} does not have are ignored: "
+            f"{', '.join(map(repr, unknown))}",
+            logger=logger,
         )
     index = {video: i for i, video in enumerate(truth.videos)}
     videos = np.array([index.setdefault(video, len(index)) for video in predictions.videos], np.int64)

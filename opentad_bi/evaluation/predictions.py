@@ -1,11 +1,11 @@
 """Predicted segments as arrays, and the result format {video: [{"segment", "label", "score"}]} they come from."""
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
 
 from ..ops.average_precision import Segments
+from ..utils.annotation import label_name, number, shown
 from ..utils.files import read_json
 
 
@@ -55,19 +55,10 @@ def parse_results(results):
     for video, entries in results.items():
         if not isinstance(entries, list):
             raise ValueError(f"video {video!r} must have a list of segments; got a {type(entries).__name__}")
-        try:
-            block = np.array([entry["segment"] for entry in entries], np.float64)
-            score = np.array([entry["score"] for entry in entries], np.float64)
-            label = [classes.setdefault(entry["label"], len(classes)) for entry in entries]
-        except (KeyError, TypeError, ValueError):
-            block = None
-        if block is None or score.ndim != 1 or (entries and block.shape != (len(entries), 2)):
-            raise _malformed(video, entries)
-        if not (np.isfinite(block).all() and np.isfinite(score).all()):
-            raise _malformed(video, entries)
-        segments.append(block.reshape(-1, 2))
+        block, score, names = _columns(entries) or _checked_columns(video, entries)
+        segments.append(block)
         scores.append(score)
-        labels.extend(label)
+        labels.extend(classes.setdefault(name, len(classes)) for name in names)
         counts.append(len(entries))
     rows = Segments(
         np.concatenate([np.zeros((0, 2)), *segments]),
@@ -78,22 +69,40 @@ def parse_results(results):
     return Predictions(rows, list(classes), list(results))
 
 
-def _malformed(video, entries):
-    """The error for the first bad entry of a video."""
-    for number, entry in enumerate(entries):
-        where = f"video {video!r}, entry {number}"
+def _columns(entries):
+    """Segments (n, 2), scores (n,) and labels of the entries of a video, or None if one is not as it should be."""
+    try:
+        block, score = ([entry[key] for entry in entries] for key in ("segment", "score"))
+        names = [entry["label"] for entry in entries]
+        kinds = {type(value) for value in score} | {type(time) for segment in block for time in segment}
+        block, score = np.array(block, np.float64).reshape(-1, 2), np.array(score, np.float64)
+    except (KeyError, TypeError, ValueError, OverflowError):
+        return None
+    plain = kinds <= {float, int} and {type(name) for name in names} <= {str} and len(block) == len(score)
+    return (block, score, names) if plain and np.isfinite(block).all() and np.isfinite(score).all() else None
+
+
+def _checked_columns(video, entries):
+    """The same, entry by entry, with numbers written as text and whole numbers as labels.
+
+    Raises:
+        ValueError: the first malformed entry; it names the video, the entry and the value.
+    """
+    block, scores, names = [], [], []
+    for position, entry in enumerate(entries):
+        where = f"video {video!r}, entry {position}"
         missing = [key for key in ("segment", "label", "score") if not isinstance(entry, dict) or key not in entry]
         if missing:
-            return ValueError(f"{where}: {', '.join(missing)} missing in {entry!r}")
-        if not _finite(entry["score"]):
-            return ValueError(f"{where}: score {entry['score']!r} is not a finite number")
-        segment = entry["segment"]
-        if not isinstance(segment, (list, tuple)) or len(segment) != 2 or not all(map(_finite, segment)):
-            return ValueError(f"{where}: segment {segment!r} is not two finite numbers")
-        if not isinstance(entry["label"], (str, int)):
-            return ValueError(f"{where}: label {entry['label']!r} is not a name")
-    return ValueError(f"video {video!r}: its segments cannot be read")
-
-
-def _finite(value):
-    return isinstance(value, (int, float)) and math.isfinite(value)
+            raise ValueError(f"{where}: {', '.join(missing)} missing in {shown(entry)}")
+        score, segment, label = number(entry["score"]), entry["segment"], label_name(entry["label"])
+        if score is None:
+            raise ValueError(f"{where}: score {shown(entry['score'])} is not a finite number")
+        times = [number(time) for time in segment] if isinstance(segment, (list, tuple)) else []
+        if len(times) != 2 or None in times:
+            raise ValueError(f"{where}: segment {shown(segment)} is not two finite numbers")
+        if label is None:
+            raise ValueError(f"{where}: label {shown(entry['label'])} is not a name")
+        block.append(times)
+        scores.append(score)
+        names.append(label)
+    return np.array(block, np.float64).reshape(-1, 2), np.array(scores, np.float64), names

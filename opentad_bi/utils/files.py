@@ -7,9 +7,11 @@ import os
 import secrets
 import zlib
 from codecs import BOM_UTF16_BE, BOM_UTF16_LE
+from collections import Counter
 from pathlib import Path
 
 from .folders import list_folder
+from .wording import some
 
 UTF16 = (BOM_UTF16_BE, BOM_UTF16_LE)
 
@@ -65,55 +67,57 @@ def write_json(path, value):
     write_text(path, json.dumps(value))
 
 
-def read_json(path, what="file", unique=False):
+def read_json(path, what="file", repeated=None):
     """Read JSON, through gzip if `path` ends in .gz; a missing or unreadable file is an error that names `what`.
 
-    A file that ends in .jsonl has a value per line, which become a list. A byte order mark is passed over. With
-    `unique`, a name that an object has twice is an error.
+    A file that ends in .jsonl has a value per line, which become a list. A byte order mark is passed over. A name
+    that an object has twice is an error, as one of its values would be lost.
+
+    Args:
+        path: the file.
+        what: what it is, for messages.
+        repeated: a list that takes the names that an object has twice, of which the last counts, instead of an error.
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it is not JSON, or names (all are listed) stand twice in an object.
     """
-    path = Path(path)
+    path, found = Path(path), []
     suffix = path.suffix.lower()
     if not path.is_file():
         raise FileNotFoundError(f"{what} {path} does not exist")
+
+    def build(pairs):
+        members = dict(pairs)
+        if len(members) < len(pairs):
+            found.extend(name for name, count in Counter(name for name, _ in pairs).items() if count > 1)
+        return members
+
     try:
         with (gzip.open if suffix == ".gz" else open)(path, "rt", encoding="utf-8-sig") as stream:
-            if suffix == ".jsonl":
-                return _lines(stream, unique)
-            return json.load(stream, object_pairs_hook=_unique if unique else None)
+            content = _lines(stream, build) if suffix == ".jsonl" else json.load(stream, object_pairs_hook=build)
     except UnicodeDecodeError as error:
         raise ValueError(f"{what} {path} is not text in UTF-8: {error}") from error
-    except _Twice as error:
-        raise ValueError(f"{what} {path} has {error.args[0]!r} twice") from None
     except RecursionError:
         raise ValueError(f"{what} {path} is not valid JSON: it is nested too deep") from None
     except (ValueError, gzip.BadGzipFile, EOFError, zlib.error) as error:  # ValueError: also of thousands of digits
         form = "gzipped JSON" if suffix == ".gz" else "JSON"
         raise ValueError(f"{what} {path} is not valid {form}: {error}") from error
+    if repeated is not None:
+        repeated.extend(found)
+    elif found:
+        raise ValueError(f"{what} {path} has {some([repr(name) for name in found])} twice")
+    return content
 
 
-def _lines(stream, unique):
+def _lines(stream, build):
     """The values of JSON Lines, one per line that is not blank."""
     found = []
     for number, line in enumerate(stream, start=1):
         if line.strip():
             try:
-                found.append(json.loads(line, object_pairs_hook=_unique if unique else None))
+                found.append(json.loads(line, object_pairs_hook=build))
             except ValueError as error:
                 raise ValueError(f"line {number}: {error}") from error
-    return found
-
-
-class _Twice(Exception):
-    """A name stands twice in one object."""
-
-
-def _unique(pairs):
-    """The dict of an object's pairs."""
-    found = {}
-    for name, value in pairs:
-        if name in found:
-            raise _Twice(name)
-        found[name] = value
     return found
 
 

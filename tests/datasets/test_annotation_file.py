@@ -10,11 +10,10 @@ from opentad_bi.datasets.annotation import (
     ground_truth,
     read_block_list,
     read_class_map,
-    read_database,
-    select_names,
     write_class_map,
 )
 from opentad_bi.registry import DATASETS
+from opentad_bi.utils.annotation import read_database, select_names
 
 CLASSES = {name: label for label, name in enumerate(LABELS)}
 
@@ -37,7 +36,7 @@ def test_filter_gt_drops_what_is_within_one_frame():
 
 
 def test_segments_outside_are_clipped_and_empty_ones_left_out(make, database, caplog):
-    database["short"] = entry("short", (1.5, 2.5, "Dive"), (1.0, 0.5, "Jump"), (-3, -1, "Jump"), (1.0, 2.02, "Throw"))
+    database["short"] = entry("short", (1.5, 2.5, "Dive"), (1.0, 1.0, "Jump"), (-3, -1, "Jump"), (1.0, 2.02, "Throw"))
     with caplog.at_level(logging.WARNING):
         dataset = DATASETS.build(make())
     video = dataset.videos[1]
@@ -58,7 +57,7 @@ def test_label_outside_the_class_map(make, database):
     ("key", "value", "message"),
     [
         ("duration", 0, "duration 0 is not a positive number"),
-        ("frame", None, "frame None is not a positive number"),
+        ("frame", "many", "frame 'many' is not a positive number"),
         ("subset", 3, "subset 3 is not a name"),
         ("annotations", [{"segment": [1.0], "label": "Dive"}], "no 'segment' of two numbers"),
         ("annotations", [{"segment": [1.0, 2.0]}], "no 'label'"),

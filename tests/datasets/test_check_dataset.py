@@ -35,6 +35,7 @@ def test_annotation_trouble(cfg, database):
     database["long"]["annotations"] += [
         {"segment": [1.0, 2.0], "label": "Ski"},
         {"segment": [5.0, 99.0], "label": "Dive"},
+        {"segment": [5.0, 10.0], "label": "Dive"},
         {"segment": [3.0, 3.0], "label": "Dive"},
     ]
     database["middle"]["duration"] = -1
@@ -42,9 +43,10 @@ def test_annotation_trouble(cfg, database):
     text = problems(found)
     assert "long: labels ['Ski'] are not in the class map" in text
     assert "long: segment [5.0, 99.0] is not inside the video (0 to 9.2 s)" in text
-    assert "long: segment [3.0, 3.0] does not end after its start" in text
     assert "middle: duration -1 is not a positive number" in text
     warnings = problems(found, "warning")
+    assert "long: segment [5.0, 10.0] is not inside the video (0 to 9.2 s)" in warnings
+    assert "long: segment [3.0, 3.0] does not end after its start" in warnings
     assert "short: 1 annotations repeat another one" in warnings
     assert "nobody: is on the block list but not in the annotation" in warnings
 

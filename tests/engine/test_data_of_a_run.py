@@ -120,3 +120,11 @@ def test_the_command_evaluates_the_split_it_is_told(config, tmp_path, monkeypatc
     assert (tmp_path / "saved" / "result.txt").is_file()
     assert evaluate([str(path), "--predictions", "gone.json"]) == 1
     assert "ToyCount reads no files" in capsys.readouterr().err
+
+
+def test_a_metric_that_asks_is_given_the_names_of_the_videos_at_the_start(config, make_runner, monkeypatch):
+    monkeypatch.setattr(toy.ToyData, "videos", ["a", "b"], raising=False)
+    seen = []
+    monkeypatch.setattr(ToyCount, "check_videos", lambda self, videos: seen.append(videos), raising=False)
+    make_runner(config)
+    assert seen == [["a", "b"]]

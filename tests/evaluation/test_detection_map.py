@@ -229,3 +229,17 @@ def test_unscored_results_are_saved_without_a_ground_truth(tmp_path):
     assert [entry["label"] for entry in saved["a"]] == ["run", "jump"]
     with pytest.raises(ValueError, match="scored=False"):
         metric.compute()
+
+
+def test_videos_of_another_subset_are_named_before_and_after(tmp_path, caplog):
+    metric = metric_of(tmp_path)
+    (known,) = metric.truth.videos[:1]
+    metric.check_videos([known, "v_" + known])
+    assert "1 of 2 predicted videos, all of whose predictions count as false, are not in" in caplog.text
+    assert f"'v_{known}' is probably {known!r}" in caplog.text
+    with pytest.raises(ValueError, match="none of the 1 predicted videos is in subset"):
+        metric.check_videos(["elsewhere"])
+    metric.update([Result(meta_of("elsewhere"), {"model": detections([])})])
+    with pytest.raises(ValueError, match="none of the 1 predicted videos is in subset"):
+        metric.compute()
+    metric_of(tmp_path, scored=False).check_videos(["elsewhere"])

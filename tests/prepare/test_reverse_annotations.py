@@ -21,7 +21,7 @@ def files(draw):
         actions = [{"segment": sorted(t[:2]), "label": t[2], "id": i} for i, t in enumerate(times)]
         database[f"v{n}"] = {
             "subset": draw(st.sampled_from(["training", "validation"])),
-            "duration": draw(micro.filter(bool)),
+            "duration": draw(micro) + 1000,
             "frame": draw(st.integers(1, 10**6)),
             "url": "x",
             "annotations": actions,
@@ -62,11 +62,12 @@ def test_the_input_is_left_alone():
     ("annotations", "words"),
     [
         ({}, "database"),
-        (one(duration=None), "video v: 'duration'"),
-        (one(duration=0), "video v: 'duration'"),
-        (one(annotations=[{"label": "a"}]), "video v: 'segment'"),
+        (one(duration=None), "video 'v': duration None"),
+        (one(duration=0), "video 'v': duration 0"),
+        ({"database": {"v": {"subset": "x", "annotations": one()["database"]["v"]["annotations"]}}}, "'v': duration"),
+        (one(annotations=[{"label": "a"}]), "video 'v': annotation .* no 'segment'"),
         (one(annotations=[{"segment": [4, 1], "label": "a"}]), "ends before it starts"),
-        (one(annotations=[{"segment": [1, float("nan")], "label": "a"}]), "video v: 'segment'"),
+        (one(annotations=[{"segment": [1, float("nan")], "label": "a"}]), "video 'v': segment .*nan"),
     ],
 )
 def test_invalid_files_are_errors_that_name_the_video(annotations, words):
@@ -77,6 +78,93 @@ def test_invalid_files_are_errors_that_name_the_video(annotations, words):
 def test_segments_beyond_the_video_are_mirrored_with_a_warning(caplog):
     mirrored = reverse_annotations(one(annotations=[{"segment": [8, 11], "label": "a"}]))
     assert mirrored["database"]["v"]["annotations"][0]["segment"] == [-1, 2] and "beyond" in caplog.text
+
+
+def reversed_action(caplog, **keys):
+    """Keys of an action from 1 to 4 s of a video of 10 s at 30 frames per second, played backwards."""
+    caplog.set_level("INFO")
+    mirrored = reverse_annotations(one(annotations=[{"segment": [1, 4], "label": "a", **keys}]))
+    found = mirrored["database"]["v"]["annotations"][0]
+    assert found.pop("segment") == [6, 9] and found.pop("label") == "a"
+    return found
+
+
+@pytest.mark.parametrize(
+    ("keys", "wanted"),
+    [
+        ({"segment(frames)": [30.0, 120.0]}, {"segment(frames)": [180.0, 270.0]}),
+        ({"segment_frames": [30, 120]}, {"segment_frames": [180, 270]}),
+        ({"frame_segment": [31, 119]}, {"frame_segment": [181, 269]}),
+        ({"timestamps": [1, 4]}, {"timestamps": [6, 9]}),
+        ({"timestamps": ["1.0", "4.0"]}, {"timestamps": [6, 9]}),
+        ({"t-start": 1, "t-end": 4}, {"t-start": 6, "t-end": 9}),
+        ({"end": 4.0, "start": 1.0}, {"end": 9, "start": 6}),
+        ({"startFrame": 30, "endFrame": 120}, {"startFrame": 180, "endFrame": 270}),
+        ({"f-init": 30, "f-end": 120}, {"f-init": 180, "f-end": 270}),
+        ({"start_time": 0.5, "stop_time": 4.2}, {"start_time": 5.8, "stop_time": 9.5}),
+        ({"clip": [30, 120]}, {"clip": [180, 270]}),  # no word for a time, but the segment's frames
+    ],
+)
+def test_other_times_and_frames_of_an_action_are_mirrored(keys, wanted, caplog):
+    assert reversed_action(caplog, **keys) == wanted
+    assert all(f"{key!r} mirrored" in caplog.text for key in keys)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("start", 1.0),  # its end is not there
+        ("keyframes", [31, 40, 60]),
+        ("segments", [[1, 2], [3, 4]]),
+        ("timestamp", "00:01"),
+        ("frame", 30),
+        ("frame_id", 30),
+        ("peak_time", 2.5),
+        ("center", [0.3, 0.4]),  # two numbers of unknown meaning
+    ],
+)
+def test_times_that_cannot_be_mirrored_are_dropped_with_a_warning(key, value, caplog):
+    assert reversed_action(caplog, **{key: value}) == {}
+    assert f"{key!r} dropped" in caplog.text
+
+
+def test_what_holds_no_time_is_kept(caplog):
+    keys = {"label_id": 5, "segment_id": 7, "duration": 3.0, "num_frames": 90, "score": 0.5, "box": [1, 2, 3, 4],
+            "note": "ends at 4", "verb": "open", "to": "the shelf 3"}  # fmt: skip
+    assert reversed_action(caplog, **keys) == keys
+    assert not caplog.records
+
+
+def test_frames_without_a_known_rate_are_dropped(caplog):
+    annotations = one(annotations=[{"segment": [1, 4], "label": "a", "segment(frames)": [30, 120]}])
+    del annotations["database"]["v"]["frame"]
+    assert "segment(frames)" not in reverse_annotations(annotations)["database"]["v"]["annotations"][0]
+    assert "'segment(frames)' dropped" in caplog.text
+
+
+def test_times_of_a_video_are_dropped_and_its_lengths_kept(caplog):
+    lengths = {"fps": 30.0, "feature_frame": 288, "duration_frame": 300, "url": "x?t=3", "video_seconds": 10.0}
+    video = reverse_annotations(one(**lengths, shots=[[0, 5], [5, 10]], start=3.0))["database"]["v"]
+    assert {key: video[key] for key in lengths} == lengths
+    assert "shots" not in video and "start" not in video
+    assert "'shots' of a video dropped" in caplog.text and "'start' of a video dropped" in caplog.text
+
+
+def test_a_database_that_is_the_whole_file(tmp_path):
+    action = {"segment": ["1", "4"], "label": 3}
+    src = tmp_path / "anet_anno_val.json"
+    src.write_text(json.dumps({"v": {"duration_second": "10.0", "duration_frame": 300, "annotations": [action]}}))
+    assert main([src, tmp_path / "back.json"]) == 0
+    mirrored = json.loads((tmp_path / "back.json").read_text())
+    assert mirrored["v"]["annotations"] == [{"segment": [6.0, 9.0], "label": 3}]
+
+
+def test_a_video_twice_is_an_error(tmp_path, capsys):
+    src = tmp_path / "twice.json"
+    src.write_text(json.dumps(one())[:-2] + ', "v": {}}}')
+    assert main([src, tmp_path / "back.json"]) == 1
+    assert f"annotation {src} has 'v' twice" in capsys.readouterr().err
+    assert not (tmp_path / "back.json").exists()
 
 
 def test_command_never_overwrites_unless_told(tmp_path, capsys):

@@ -52,10 +52,11 @@ def test_json_with_a_mark_in_another_code_or_with_a_name_twice(tmp_path):
     path.write_bytes('{"a": "\ud55c\uad6d"}'.encode("cp949"))
     with pytest.raises(ValueError, match=r"prompts .*a\.json is not text in UTF-8"):
         read_json(path, "prompts")
-    path.write_text('{"b": {"a": 1, "a": 2}}')
-    assert read_json(path) == {"b": {"a": 2}}
-    with pytest.raises(ValueError, match=r"prompts .*a\.json has 'a' twice"):
-        read_json(path, "prompts", unique=True)
+    path.write_text('{"b": {"a": 1, "a": 2}, "c": {"d": 0, "d": 0, "e": 1}}')
+    with pytest.raises(ValueError, match=r"prompts .*a\.json has 'a', 'd' twice"):
+        read_json(path, "prompts")
+    repeated = []
+    assert read_json(path, repeated=repeated) == {"b": {"a": 2}, "c": {"d": 0, "e": 1}} and repeated == ["a", "d"]
 
 
 def test_one_reader_of_text_names_what_is_none(tmp_path):
@@ -80,6 +81,5 @@ def test_no_module_reads_text_on_its_own():
     """Only the readers that name the file and what it is open text that users give."""
     package = Path(read_text.__code__.co_filename).parents[1]
     own = {"utils/files.py", "evaluation/page.py", "engine/hooks/weights_and_biases.py", "cli/train.py"}
-    own |= {"datasets/check_annotation.py"}  # which names what is wrong by itself
     readers = {str(p.relative_to(package)) for p in package.rglob("*.py") if ".read_text(" in p.read_text("utf-8")}
     assert readers <= own

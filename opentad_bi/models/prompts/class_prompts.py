@@ -66,7 +66,7 @@ def _read(source):
         if Path(source).suffix != ".json":
             what = "is no name of a .json file" if len(str(source)) < 300 else "is a text of many words"
             raise ValueError(f"class_prompts {str(source)[:60]!r} {what}, which alone is read. Or {_JOINED}")
-        source = read_json(source, "class prompts", unique=True)
+        source = read_json(source, "class prompts")
     if not isinstance(source, dict):
         raise ValueError(
             f"class_prompts must be {{class: sentence}}, not a {type(source).__name__}: {str(source)[:60]}"

@@ -112,7 +112,7 @@ def _read(source):
     if source is None:
         return {}
     if isinstance(source, (str, Path)):
-        source = read_json(source, "descriptors", unique=True)
+        source = read_json(source, "descriptors")
     if not isinstance(source, dict):
         raise ValueError(
             f"descriptors must be {{class: [sentence, ...]}} or the path of a JSON file of that form, not a "
