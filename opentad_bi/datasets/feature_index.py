@@ -96,8 +96,13 @@ def list_files(folders, crop_separator):
 
 
 def video_of(path, crop_separator):
-    """Name of the video a feature file belongs to: what stands before the last `crop_separator`, or the whole stem."""
-    before = path.stem.rpartition(crop_separator)[0] if crop_separator else ""
+    """Name of the video a feature file belongs to: what stands before the last `crop_separator`, or the whole stem.
+
+    A single "_", which names of videos hold too, only counts before a number of one digit: NAME_0.npy to NAME_9.npy.
+    """
+    before, _, crop = path.stem.rpartition(crop_separator) if crop_separator else ("", "", "")
+    if crop_separator == "_" and not (len(crop) == 1 and crop.isdecimal()):
+        return path.stem
     return before or path.stem
 
 

@@ -3,6 +3,7 @@
 T rows of a file, D width, B samples, U rows of a unit
 """
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +11,8 @@ import numpy as np
 import torch
 
 from ..utils.arrays import open_array
+
+MOST_CROPS = 10  # of a row: corners and centre, and all of these mirrored
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +27,7 @@ class FeatureFile:
         dtype: type of a number in the file.
         offset: bytes before the first number.
         fortran: True if the numbers lie column by column.
+        crops: crops of a row, each with D numbers, 0 where a row is D numbers alone.
     """
 
     path: Path
@@ -34,6 +38,7 @@ class FeatureFile:
     dtype: np.dtype
     offset: int
     fortran: bool
+    crops: int = 0
 
 
 def describe_file(path, video, label):
@@ -42,23 +47,37 @@ def describe_file(path, video, label):
     Returns:
         its FeatureFile.
     Raises:
-        ValueError: naming the file: not a whole .npy file of floats (T, D) with T >= 1.
+        ValueError: naming the file: not a whole .npy file of floats (T, D) or of crops (T, 10, D) with T >= 1.
     """
     table = open_array(path)
-    if table.ndim != 2 or table.dtype.kind != "f" or table.dtype.itemsize > 8:
+    if table.ndim == 3 and not 1 <= table.shape[1] <= MOST_CROPS:
         raise ValueError(
-            f"features {path}: a table (rows, width) of float16, float32 or float64 is expected, not {table.dtype} "
-            f"of shape {table.shape}"
+            f"features {path} have the shape {table.shape}; expected are rows (T, D), or crops of rows (T, 10, D) with "
+            f"at most {MOST_CROPS} crops; crops that come first are brought there by transpose(1, 0, 2)"
+        )
+    if table.ndim not in (2, 3) or table.dtype.kind != "f" or table.dtype.itemsize > 8:
+        raise ValueError(
+            f"features {path}: a table (rows, width) or (rows, crops, width) of float16, float32 or float64 is "
+            f"expected, not {table.dtype} of shape {table.shape}"
         )
     if not table.size:
         raise ValueError(f"features {path} hold no rows: their shape is {table.shape}")
     fortran = table.flags.f_contiguous and not table.flags.c_contiguous
-    return FeatureFile(path, video, label, *table.shape, table.dtype, int(table.offset), fortran)
+    rows, *crops, width = table.shape
+    return FeatureFile(path, video, label, rows, width, table.dtype, int(table.offset), fortran, *crops)
+
+
+def check_crop(files, crop):
+    """ValueError if a file has crops of its rows, but not that of the number `crop`."""
+    for file in files if crop is not None else ():
+        if file.crops and crop >= file.crops:
+            raise ValueError(f"crop {crop} is not one of the {file.crops} crops, from 0, of features {file.path}")
 
 
 def map_file(file):
-    """Map a file into memory, read-only.  Returns (T, D) in the type of the file."""
-    size = file.offset + file.rows * file.width * file.dtype.itemsize
+    """Map a file into memory, read-only.  Returns (T, D), or (T, crops, D), in the type of the file."""
+    shape = (file.rows, file.crops, file.width) if file.crops else (file.rows, file.width)
+    size = file.offset + math.prod(shape) * file.dtype.itemsize
     if not file.path.is_file():
         raise FileNotFoundError(f"features {file.path} are gone; they were there when the dataset was made")
     if file.path.stat().st_size < size:
@@ -66,7 +85,7 @@ def map_file(file):
     # unlike np.memmap this keeps no descriptor open, of which a process may have about a thousand
     storage = torch.UntypedStorage.from_file(str(file.path), False, size)
     numbers = torch.empty(0, dtype=torch.uint8).set_(storage).numpy()[file.offset :].view(file.dtype)
-    table = numbers.reshape(file.width, file.rows).T if file.fortran else numbers.reshape(file.rows, file.width)
+    table = numbers.reshape(shape[::-1]).T if file.fortran else numbers.reshape(shape)
     table.flags.writeable = False
     return table
 
@@ -76,12 +95,14 @@ class FeatureTables:
 
     Args:
         files: list of FeatureFile of one width. `half` is True if all are float16.
+        crop: of files with crops of each row: which one is a row, or None: their mean.
     """
 
-    def __init__(self, files):
-        self.files = files
+    def __init__(self, files, crop=None):
+        self.files, self.crop = files, crop
         self.width = files[0].width
-        self.half = all(file.dtype == np.float16 for file in files)
+        # a mean of float16 numbers is none
+        self.half = all(file.dtype == np.float16 and (crop is not None or not file.crops) for file in files)
         self._tables, self._means = [None] * len(files), {}
 
     def __getstate__(self):
@@ -92,7 +113,13 @@ class FeatureTables:
         table = self._tables[number]
         if table is None:
             table = self._tables[number] = map_file(self.files[number])
-        return table
+        return self._of_crops(table)
+
+    def _of_crops(self, block):
+        """Some rows: (U, D) as they are, (U, crops, D) -> (U, D)"""
+        if block.ndim == 2:
+            return block
+        return block.mean(axis=1, dtype=np.float32) if self.crop is None else block[:, self.crop]
 
     def units(self, numbers, starts, unit):
         """Units of `unit` rows; where a file ends earlier, its last row is repeated.
@@ -108,7 +135,8 @@ class FeatureTables:
         for number in numbers:
             if tables[number] is None:
                 self[number]
-        blocks = [tables[number][start : start + unit] for number, start in zip(numbers, starts, strict=True)]
+        pairs = zip(numbers, starts, strict=True)
+        blocks = [self._of_crops(tables[number][start : start + unit]) for number, start in pairs]
         if unit > 1:
             blocks = [_fill(block, unit) if len(block) < unit else block for block in blocks]
         rows = np.concatenate(blocks, dtype=np.float16 if self.half else np.float32, casting="same_kind")

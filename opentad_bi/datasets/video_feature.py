@@ -32,7 +32,8 @@ from .feature_index import (
     unit_starts,
     unit_stride,
 )
-from .feature_rows import FeatureTables
+from .feature_rows import FeatureTables, check_crop
+from .row_times import check_row_times
 
 logger = logging.getLogger(__name__)
 
@@ -40,6 +41,8 @@ logger = logging.getLogger(__name__)
 @DATASETS.register_module()
 class VideoFeatureDataset(Dataset):
     """Units of `unit_duration` rows of feature files `feature_dir/<class>/<video>.npy`, (T, D), one row per second.
+
+    Files may hold crops of every row, (T, 10, D), or be crops of a video, see `crop` and `crop_separator`.
 
     `dataset[i]` is (features float32 (U, D), label, video). A batch, which `dataset.__getitems__` makes at once, is
     {"inputs": (B, U, D), "labels": (B,), "meta": UnitMetas, "weights": (B,) with class weights}. A sample does not
@@ -65,7 +68,11 @@ class VideoFeatureDataset(Dataset):
         class_weights: "balanced", {class: weight} or C weights; see `class_weights.class_weights`.
         balanced: offer `sample_weights` (N,), by which a sampler draws all classes equally often.
         forbid_list: names of videos, or a file of them, of which none may be here.
-        crop_separator: what stands between the name of a video and its crop in the names of files, such as "__".
+        crop_separator: what stands between the name of a video and its crop in the names of files, such as "__"
+            or "_"; each file has units of its own, whose scores are averaged in tests.
+        crop: of files with crops of each row: number of the one that is taken; None: their mean.
+        video_root: folder of the videos, with whose length by their headers some files are compared; None: files are
+            compared with what tools/extract_clip_features.py wrote beside them, where that is there.
         row_seconds: seconds that a row stands for; times of events are counted in rows by it.
         allow_missing: a class in `classes` may have no folder.
         test_mode: every row is in a unit and none is filtered; a file shorter than a unit repeats its last row.
@@ -97,6 +104,8 @@ class VideoFeatureDataset(Dataset):
         balanced=False,
         forbid_list=None,
         crop_separator=None,
+        crop=None,
+        video_root=None,
         row_seconds=1.0,
         allow_missing=False,
         test_mode=False,
@@ -109,6 +118,7 @@ class VideoFeatureDataset(Dataset):
         check_count("max_files_per_class", max_files_per_class, optional=True)
         check_count("shots", shots, optional=True)
         check_share("overlap_ratio", overlap_ratio)
+        self.crop = check_count("crop", crop, lowest=0, optional=True)
         self.row_seconds = check_number("row_seconds", row_seconds, positive=True)
         self.feature_dir, self.test_mode, self.pooling = Path(feature_dir), test_mode, use_video_level_pooling
         self.unit, self.stride = unit_duration, unit_stride(unit_duration, overlap_ratio)
@@ -127,6 +137,8 @@ class VideoFeatureDataset(Dataset):
         self.files = read_files(chosen)
         if forbid_list:
             refuse_forbidden(self.files, forbid_list)
+        check_crop(self.files, self.crop)
+        check_row_times(self.files, self.row_seconds, video_root)
         self.events = self._read_events(annotation_dir, {video for own in lists for _, video in own})
         self._index()
         self._weigh(class_weights, balanced)
@@ -154,7 +166,7 @@ class VideoFeatureDataset(Dataset):
 
     def _index(self):
         """Lay out the samples, in two arrays of four bytes a sample."""
-        self._tables = FeatureTables(self.files)
+        self._tables = FeatureTables(self.files, self.crop)
         self.feature_dim = self._tables.width
         self._file_labels = np.array([file.label for file in self.files])
         self.videos = list(dict.fromkeys(file.video for file in self.files))

@@ -11,10 +11,12 @@ from ..ops.video_names import class_key, normal_label
 from ..registry import METRICS
 from ..utils.arguments import check_choice, check_classes, check_count, check_number
 from ..utils.files import write_json
+from ..utils.strictness import warn
 from ..utils.wording import some
 from .frame_report import frame_report
 from .frame_scores import ANOMALY, NORMAL, anomaly_scores, scores_by_video
-from .frame_truth import read_frame_annotation
+from .frame_truth import EITHER, LAST_ROWS, read_frame_annotation
+from .row_lengths import fitting_rows, last_rows, read_frame_counts
 from .score_curves import draw_score_curve, file_stem
 from .tables import aligned, percent
 from .unit_scores import UnitScores
@@ -30,11 +32,12 @@ class FrameAnomaly:
     """Area under the ROC curve (AUC) and average precision (AP) over all frames of all test videos.
 
     Scores of units become scores of feature rows (means where units or crops overlap), each row stands for
-    `frames_per_row` frames, and the frames of the annotated events are the positives. Where the results tell how many
-    frames a video has, its last row stands for those that are left, and another number of rows is an error; otherwise
-    truth and scores are cut to the same length. `auc` and `ap` are over the frames of all videos put end to end,
-    `abnormal_auc` and `abnormal_ap` over those of the videos with an event alone. AP is scikit-learn's average
-    precision, not the area under the trapezoids of the curve; that of chance is `anomalous_share`.
+    `frames_per_row` frames, and the frames of the annotated events are the positives. Where the number of frames of a
+    video is known (the results, the annotation or `frame_counts` say it), another number of rows is an error;
+    otherwise truth and scores are cut to the same length, and rows that cannot be so long are a warning. `auc` and
+    `ap` are over the frames of all videos put end to end, `abnormal_auc` and `abnormal_ap` over those of the videos
+    with an event alone. AP is scikit-learn's average precision, not the area under the trapezoids of the curve; that
+    of chance is `anomalous_share`.
 
     Labels of videos are never taken for labels of frames. In UCF-Crime about 8 % of the frames are anomalous, but about
     42 % lie in anomalous videos: numbers that count all of these as positive measure which video a frame is from, come
@@ -52,6 +55,9 @@ class FrameAnomaly:
         tolerance_frames: how far an event may reach beyond the frames that have scores. None: 2, as annotated ends of
             UCF-Crime lie up to 2 frames beyond the decoded video, and where its frames are not known those of the
             video's longest unit, since features end with the last whole row and units with the last whole unit.
+        frame_counts: JSON file with the frames of the videos, for `read_frame_counts`; None: there is none.
+        last_row: of frames at the end of a video that make no whole row: "keep", the last row stands for them; "drop",
+            they have no row and are left out; "either", which is logged. It is checked where frames are known.
         unlisted_normal: a video that the annotation lacks is normal, as in XD-Violence, whose annotation lists the
             videos with events alone; one whose samples have the label of an anomaly is an error still.
         select: "auc", "ap" or "abnormal_auc": the number that `score` gives.
@@ -74,6 +80,8 @@ class FrameAnomaly:
         score=NORMAL,
         sigma=0.0,
         tolerance_frames=None,
+        frame_counts=None,
+        last_row=EITHER,
         unlisted_normal=False,
         select="auc",
         curves=4,
@@ -89,10 +97,13 @@ class FrameAnomaly:
         self.kind = check_choice("score", score, (NORMAL, ANOMALY))
         self.sigma = check_number("sigma", sigma)
         self.tolerance_frames = check_count("tolerance_frames", tolerance_frames, lowest=0, optional=True)
+        self.last_row = check_choice("last_row", last_row, LAST_ROWS)
         self.select = check_choice("select", select, ("auc", "ap", "abnormal_auc"))
         self.curves = check_count("curves", curves, lowest=0, optional=True)
         self.unlisted_normal, self.per_class = unlisted_normal, per_class
         self.truth = read_frame_annotation(annotation, normal_class=normal_class) if scored else None
+        self._counts = {video: of.frames for video, of in (self.truth or {}).items() if of.frames}
+        self._counts |= read_frame_counts(frame_counts) if frame_counts else {}
         self._units = UnitScores(self.classes, labelled=False)
         self._videos = self._report = None
 
@@ -169,8 +180,20 @@ class FrameAnomaly:
                 logger.warning("the annotation has %d videos without scores: %s", len(missing), some(missing))
             events = {video: self._events(video) for video in videos}
             names = {video: self._class_of(video, of.label) for video, of in videos.items() if events[video]}
-            self._report = frame_report(videos, events, names, self.frames_per_row, self.tolerance_frames)
+            options = {"counts": self._counts, "last_row": self.last_row}
+            self._report = frame_report(videos, events, names, self.frames_per_row, self.tolerance_frames, **options)
+            self._judge_rows(videos, events)
         return self._report
+
+    def _judge_rows(self, videos, events):
+        """Log what was done with last rows, and warn of rows that cannot be `frames_per_row` long."""
+        known = {video: of.frames or self._counts.get(video, 0) for video, of in videos.items()}
+        lengths = {video: (len(of.scores), known[video]) for video, of in videos.items()}
+        if told := last_rows(lengths, self.frames_per_row):
+            logger.info("last_row=%r: %s", self.last_row, told)
+        rows = {video: count for video, (count, frames) in lengths.items() if not frames}
+        if problem := fitting_rows(rows, {video: events[video] for video in rows}, self.truth, self.frames_per_row):
+            warn(problem, logger=logger)
 
     def _missing(self):
         """Videos of the annotation that have no scores."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .frame_scores import pooled_numbers
-from .frame_truth import anomalous_frames, check_length, frames_of_rows
+from .frame_truth import EITHER, anomalous_frames, check_length, frames_of_rows
 
 SHORT_FRAMES = 2  # that annotated times of real data lie beyond the decoded video
 
@@ -25,7 +25,7 @@ class FrameReport:
     by_class: dict
 
 
-def frame_report(videos, events, class_names, frames_per_row, tolerance_frames=None):
+def frame_report(videos, events, class_names, frames_per_row, tolerance_frames=None, *, counts=None, last_row=EITHER):
     """Compare scores with events, frame by frame.
 
     Args:
@@ -35,6 +35,8 @@ def frame_report(videos, events, class_names, frames_per_row, tolerance_frames=N
         frames_per_row: video frames per row of scores.
         tolerance_frames: how far an event may reach beyond the rows of its video; None: `SHORT_FRAMES` and, where the
             frames of the video are not known, one unit of the video.
+        counts: {video: frames} as lists say it, of videos whose scores do not; they may be off by `SHORT_FRAMES`.
+        last_row: see `frames_of_rows`.
     Returns:
         FrameReport.
     Raises:
@@ -42,12 +44,15 @@ def frame_report(videos, events, class_names, frames_per_row, tolerance_frames=N
             all are.
     """
     truth, frames = {}, {}
+    reach = max((end / len(of.scores) for video, of in videos.items() for _, end in events[video]), default=0)
+    hint = f" frames_per_row={round(reach)} would hold all events" if reach > frames_per_row + 0.5 else ""
     for video, of in videos.items():
         rows = len(of.scores)
-        frames[video] = frames_of_rows(video, of.frames, rows, frames_per_row)
-        default = SHORT_FRAMES + (0 if of.frames else of.unit_rows * frames_per_row)
+        known, slack = (of.frames, 0) if of.frames else ((counts or {}).get(video, 0), SHORT_FRAMES)
+        frames[video] = frames_of_rows(video, known, rows, frames_per_row, last_row, slack)
+        default = SHORT_FRAMES + (0 if known else of.unit_rows * frames_per_row)
         tolerance = default if tolerance_frames is None else tolerance_frames
-        check_length(video, events[video], int(frames[video].sum()), tolerance)
+        check_length(video, events[video], max(known, int(frames[video].sum())), tolerance, hint)
         truth[video] = np.minimum(anomalous_frames(events[video], rows, frames_per_row), frames[video])
 
     def pooled(names):

@@ -11,6 +11,7 @@ from ..utils.files import read_lines
 # R feature rows of one video
 
 _NUMBER = re.compile(r"[+-]?\d+(\.\d*)?([eE][+-]?\d+)?")
+LAST_ROWS = EITHER, KEEP, DROP = ("either", "keep", "drop")  # of frames that make no whole row
 NONE = -1  # stands for both times of an event that is not there
 FORM = "a video per line, 'name.mp4 Class start end [start end ...]' in frames, -1 -1 for no event"
 
@@ -79,7 +80,7 @@ def anomalous_frames(events, rows, frames_per_row):
     return truth.reshape(rows, frames_per_row).sum(axis=1)
 
 
-def frames_of_rows(video, frames, rows, frames_per_row):
+def frames_of_rows(video, frames, rows, frames_per_row, last_row=EITHER, slack=0):
     """How many frames each row of a video stands for: `frames_per_row`, and what is left for the last one.
 
     Args:
@@ -87,32 +88,43 @@ def frames_of_rows(video, frames, rows, frames_per_row):
         frames: its number of frames; 0: not known, all rows are full.
         rows: number of rows R.
         frames_per_row: video frames that one row stands for.
+        last_row: frames that make no whole row have one ("keep"), or none ("drop", they have no score), or "either".
+        slack: by which `frames` may be off.
     Returns:
         (R,) int64, 1 to `frames_per_row`.
     Raises:
-        ValueError: so many frames make another number of rows.
+        ValueError: so many frames make another number of rows, with the `frames_per_row` that would fit.
     """
     full = np.full(rows, frames_per_row, dtype=np.int64)
     if not frames:
         return full
-    needed = -(-frames // frames_per_row)
-    if rows != needed:
+    dropped, kept = max(frames - slack, 1) // frames_per_row, -(-(frames + slack) // frames_per_row)
+    low = -(-max(frames - slack, 1) // frames_per_row) if last_row == KEEP else dropped
+    high = (frames + slack) // frames_per_row if last_row == DROP else kept
+    if not low <= rows <= high:
+        needed = f"{high} rows" if low == high else f"{low} or {high} rows"
         raise ValueError(
-            f"video {video!r}: there are scores of {rows} rows, but its {frames} frames make {needed} rows of "
-            f"{frames_per_row}; are frames_per_row of the metric and the stride of the dataset the same?"
+            f"video {video!r}: there are scores of {rows} rows, but its {frames} frames make {needed} of "
+            f"{frames_per_row}; frames_per_row={max(1, round(frames / rows))} would fit; are frames_per_row of the "
+            "metric and the stride of the dataset the same?"
+            + (f" last_row is {last_row!r}" if last_row != EITHER else "")
         )
-    full[-1] -= rows * frames_per_row - frames
+    full[-1] -= min(max(0, rows * frames_per_row - frames), frames_per_row - 1)
     return full
 
 
-def check_length(video, events, frames, tolerance):
-    """ValueError for an event that begins beyond the `frames` of a video, or ends more than `tolerance` beyond them."""
+def check_length(video, events, frames, tolerance, hint=""):
+    """ValueError for an event that begins beyond the `frames` of a video, or ends more than `tolerance` beyond them.
+
+    Args:
+        hint: what may fit, for the message.
+    """
     for start, end in events:
         if start >= frames or end > frames + tolerance:
             what = "begins at or beyond" if start >= frames else f"ends {end - frames} frames beyond"
             raise ValueError(
                 f"video {video!r}: the event of frames {start} to {end} {what} the {frames} frames that have scores "
-                f"(tolerance {tolerance}); are frames_per_row and the features those of this annotation?"
+                f"(tolerance {tolerance}); are frames_per_row and the features those of this annotation?{hint}"
             )
 
 

@@ -4,7 +4,7 @@ import numpy as np
 
 from ..ops.video_names import normal_label
 from ..registry import nearest
-from .frame_truth import anomalous_frames, read_frame_annotation
+from .frame_truth import anomalous_frames, frames_of_rows, read_frame_annotation
 
 # N units
 
@@ -27,7 +27,8 @@ class TimedLabels:
         """Labels of `Units`: (N,) int64.
 
         Raises:
-            ValueError: a video with the label of an anomaly that the annotation lacks.
+            ValueError: a video with the label of an anomaly that the annotation lacks, or with another number of rows
+                than its frames make.
         """
         labels = units.labels.copy()
         for video in dict.fromkeys(units.videos[units.labels != self.normal].tolist()):
@@ -35,6 +36,7 @@ class TimedLabels:
                 raise ValueError(f"the annotation lacks video {video!r}; {nearest(video, self.truth)}")
             mine = np.flatnonzero(units.videos == video)
             ends = units.starts[mine] + units.rows[mine]
+            frames_of_rows(video, int(units.frames[mine].max()), int(ends.max()), self.frames_per_row)
             frames = anomalous_frames(self.truth[video].events, int(ends.max()), self.frames_per_row)
             before = np.concatenate([[0], np.cumsum(frames)])
             outside = before[ends] == before[units.starts[mine]]

@@ -203,3 +203,37 @@ def test_an_extraction_that_did_not_end_is_a_warning(folder, caplog):
     record.write_text("[1]")
     with pytest.raises(ValueError, match=r"features\.json holds a list where a JSON object is expected"):
         VideoFeatureDataset(folder)
+
+
+@pytest.mark.parametrize("dtype", ["f2", "f4"])
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_ten_crops_of_rows_are_their_mean_or_one_of_them(tmp_path, dtype, order):
+    rng, arrays = np.random.default_rng(0), {}
+    for name, rows in ("a0", 7), ("n0", 2):
+        folder = tmp_path / ("Abuse" if name == "a0" else "Normal")
+        folder.mkdir()
+        arrays[name] = rng.normal(size=(rows, 10, 4)).astype(dtype)
+        np.save(folder / f"{name}.npy", np.asarray(arrays[name], order=order))
+    for crop in (None, 3):
+        dataset = VideoFeatureDataset(tmp_path, unit_duration=3, test_mode=True, crop=crop)
+        rows = {v: a.astype("f4").mean(1) if crop is None else a[:, crop].astype("f4") for v, a in arrays.items()}
+        assert dataset.feature_dim == 4 and len(dataset) == 4
+        for index in range(len(dataset)):
+            features, _, video = dataset[index]
+            own = rows[video][dataset[index].meta.start :][:3]
+            own = np.concatenate([own, np.repeat(own[-1:], 3 - len(own), axis=0)])
+            assert np.allclose(features, own, rtol=1e-6, atol=1e-7) and (crop is None or np.array_equal(features, own))
+        pooled = VideoFeatureDataset(tmp_path, use_video_level_pooling=True, crop=crop)
+        assert np.allclose(pooled[1][0][0], rows["a0"].mean(0), rtol=1e-6, atol=1e-7)
+    with pytest.raises(ValueError, match=r"crop 10 is not one of the 10 crops"):
+        VideoFeatureDataset(tmp_path, crop=10)
+    np.save(tmp_path / "Normal" / "n1.npy", arrays["a0"].transpose(1, 0, 2).repeat(2, axis=1))
+    with pytest.raises(ValueError, match=r"n1.npy have the shape \(10, 14, 4\); expected are rows .* \(T, 10, D\)"):
+        VideoFeatureDataset(tmp_path)
+
+
+def test_files_of_crops_belong_to_one_video(tmp_path):
+    names = [f"Abuse028_x264_{crop}" for crop in range(3)]
+    write_classes(tmp_path, {"Abuse": dict.fromkeys([*names, "Abuse030_x264"], 2), "Normal": {"n__1": 2}})
+    assert VideoFeatureDataset(tmp_path, crop_separator="_").videos == ["n_", "Abuse028_x264", "Abuse030_x264"]
+    assert VideoFeatureDataset(tmp_path, crop_separator="__").videos == ["n", *names, "Abuse030_x264"]

@@ -126,7 +126,7 @@ def test_a_bad_line_is_named(tmp_path, line, message):
 def test_bad_files(tmp_path):
     with pytest.raises(ValueError, match="line 2: video 'a' stands in line 1 already"):
         read(tmp_path, "a.mp4 Abuse 1 2\nb/a Abuse 3 4")
-    with pytest.raises(ValueError, match="annotation.txt is empty"):
+    with pytest.raises(ValueError, match=r"annotation\.txt is empty"):
         read(tmp_path, "\n \n")
     for content, words in (
         (b"\xfb", "can't decode"),

@@ -27,7 +27,11 @@ class_names = [
     "Vandalism",
 ]
 allow_missing = False  # may a class have no folder?
-crop_separator = None  # "__" where files are crops of a video: NAME__0.npy to NAME__9.npy
+crop_separator = None  # "__" or "_" where files are crops of a video: NAME__0.npy to NAME__9.npy
+crop = None  # of files (rows, crops, width): which crop is taken; None: their mean
+video_root = None  # folder of the videos, whose lengths the rows are compared with; None: there is none
+frame_counts = None  # JSON file {video: frames}, which the rows of tests are compared with
+last_row = "either"  # of frames that make no whole row: "keep", "drop" or "either"
 
 feature_set = dict(
     type="VideoFeatureDataset",
@@ -36,6 +40,8 @@ feature_set = dict(
     unit_duration="${unit_duration}",
     allow_missing="${allow_missing}",
     crop_separator="${crop_separator}",
+    crop="${crop}",
+    video_root="${video_root}",
     row_seconds="${frames_per_row / fps}",
 )
 dataset = dict(
@@ -72,6 +78,8 @@ evaluation = dict(
             annotation="${frame_annotation}",
             frames_per_row="${frames_per_row}",
             fps="${fps}",
+            frame_counts="${frame_counts}",
+            last_row="${last_row}",
         ),
     ],
 )
