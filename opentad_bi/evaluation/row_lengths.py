@@ -23,7 +23,7 @@ def read_frame_counts(path: str | Path) -> dict[str, int]:
     Raises:
         FileNotFoundError, ValueError: naming the file, the video and its value.
     """
-    content = read_json(path, "frame_counts", unique=True)
+    content = read_json(path, "frame_counts")
     if not isinstance(content, dict) or not content:
         raise ValueError(f"frame_counts {path} must hold an object {{video: frames}}")
     found = {}
