@@ -14,10 +14,12 @@ from ..ops.sample import SampleMeta
 from ..registry import DATASETS
 from ..utils.files import atomic, read_json, write_json
 from ..utils.folders import list_folder
+from ..utils.weight_files import load_checkpoint
 from .collate import collate
 
 PATTERN = "epoch{epoch:03d}_{index:06d}.pt"
 RECORD = "cache.json"
+_AGAIN = "make them again with tools/cache_predictions.py"
 _NAME = re.compile(r"epoch\d{3,}_\d{6,}\.pt")
 
 
@@ -32,7 +34,8 @@ class CachedPredictions(Dataset):
         folder: where the files lie.
     Raises:
         FileNotFoundError: no files there.
-        ValueError: not as many files as were to be written.
+        ValueError: not as many files as were to be written, or their record is damaged. A damaged file, or one of
+            something else, is one when it is read, as every file is compared with its checksum.
     """
 
     collate = staticmethod(collate)
@@ -43,10 +46,11 @@ class CachedPredictions(Dataset):
         if not self.files:
             raise FileNotFoundError(f"{folder} holds no cached predictions; make them with tools/cache_predictions.py")
         record = read_json(folder / RECORD, "record of cached predictions")
+        _check_record(record, folder / RECORD)
         if record["windows"] != len(self.files):
             raise ValueError(
                 f"{folder} holds {len(self.files)} cached predictions, but {record['windows']} were to be written; "
-                "make them again with tools/cache_predictions.py"
+                f"{_AGAIN}"
             )
         self.classes = record["classes"]
 
@@ -59,10 +63,61 @@ class CachedPredictions(Dataset):
 
     def sample(self, index, seed, back_data_path=None):
         """Sample `index`; the backward side is in it, so there is nothing to read from `back_data_path`."""
-        stored = torch.load(self.files[index], weights_only=True)
+        stored = load_checkpoint(self.files[index])
+        if wrong := _wrong_entry(stored, self.classes):
+            raise ValueError(f"cached predictions {self.files[index]} are damaged: {wrong}; {_AGAIN}")
         valid, length = stored.pop("valid"), stored.pop("length")
         meta = SampleMeta(stored.pop("video"), 1.0, float(length), 1, valid_length=valid)
         return stored | {"masks": torch.arange(length) < valid, "meta": meta}
+
+
+def _check_record(record, path):
+    """ValueError unless the record holds what `write_record` writes."""
+    record = record if isinstance(record, dict) else {}
+    windows, classes = record.get("windows"), record.get("classes", "none")
+    named = isinstance(classes, list) and classes and all(isinstance(name, str) for name in classes)
+    if type(windows) is not int or not (classes is None or named):
+        raise ValueError(
+            f"record of cached predictions {path} must hold 'windows', a number, and 'classes', a list of names or "
+            f"null; {_AGAIN}"
+        )
+
+
+def _wrong_entry(sample, classes):
+    """What in a file is not as `write_cached` writes it, in words; "" if all is."""
+    if not isinstance(sample, dict):
+        return f"a {type(sample).__name__} instead of a sample"
+    raw, segments, labels, length, valid = (
+        sample.get(key) for key in ("raw", "gt_segments", "gt_labels", "length", "valid")
+    )
+    maps = [raw.get(direction) for direction in PAIR] if isinstance(raw, dict) else []
+    if not maps or not all(_is_map(value) for value in maps) or maps[0].shape != maps[1].shape:
+        return f"raw[{'], raw['.join(map(repr, PAIR))}] must be finite maps (K + 2, P) of one shape"
+    rows = len(maps[0])
+    if classes is not None and rows != len(classes) + 2:
+        return f"maps of {rows} rows, but {RECORD} names {len(classes)} classes, which make {len(classes) + 2}"
+    if type(length) is not int or type(valid) is not int or not 0 < valid <= length:
+        return f"valid={valid!r} and length={length!r} must be whole numbers, 0 < valid <= length"
+    if not isinstance(segments, torch.Tensor) or not segments.is_floating_point() or segments.shape[1:] != (2,):
+        return "gt_segments must be a table (N, 2) of numbers"
+    whole = isinstance(labels, torch.Tensor) and labels.dtype is torch.int64
+    if not whole or labels.shape != segments.shape[:1] or not ((labels >= 0) & (labels < rows - 2)).all():
+        return f"gt_labels must be {len(segments)} whole numbers from 0 to {rows - 3}"
+    if not segments.isfinite().all():
+        return "gt_segments are not finite"
+    return "" if isinstance(sample.get("video"), str) else "there is no name of the video"
+
+
+def _is_map(value):
+    return (
+        isinstance(value, torch.Tensor)
+        and value.layout is torch.strided
+        and value.is_floating_point()
+        and not value.is_meta
+        and value.dim() == 2
+        and len(value) > 2
+        and bool(value.isfinite().all())
+    )
 
 
 def write_record(folder, *, windows, classes, **more):

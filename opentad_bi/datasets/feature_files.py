@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from ..utils.archives import check_archive, check_download
 from ..utils.arrays import float32_table, open_array, refuse_other_kinds
 
 
@@ -17,7 +18,7 @@ def read_features(path: str | Path) -> np.ndarray:
     """Read one feature file by its extension.  Returns float32 (T, C), all finite.
 
     `npz` and dicts in `pkl` or `pt` hold the array under "feats". `pt` is read with `weights_only`, `pkl` with nothing
-    but NumPy arrays and plain containers.
+    but NumPy arrays and plain containers. The checksums of `npz` and `pt` are compared; other forms have none.
     Raises:
         FileNotFoundError: no such file.
         ValueError: an unknown extension, or contents that are not a table of finite numbers; names the file and, of a
@@ -57,6 +58,7 @@ def _opened(path, reader):
     try:
         return _array(reader(path))
     except Exception as error:
+        check_download(path, "extract it again")
         text = str(error).strip() or type(error).__name__
         raise ValueError(text if str(path) in text else f"features {path} cannot be read: {text}") from error
 
@@ -82,11 +84,13 @@ def _npy(path):
 
 
 def _npz(path):
+    check_archive(path)
     with np.load(path, allow_pickle=False) as archive:
         return {"feats": archive["feats"]} if "feats" in archive.files else dict.fromkeys(archive.files)
 
 
 def _pt(path):
+    check_archive(path)
     return torch.load(path, map_location="cpu", weights_only=True)
 
 

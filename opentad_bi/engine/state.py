@@ -1,14 +1,26 @@
 """The whole state of a run in one dict: saved and restored bit for bit, over any interruption."""
 
+import contextlib
 import difflib
 
 import torch
 
 from ..utils.distributed import gather_objects, rank, world_size
 from ..utils.logging import LOGGER
+from ..utils.weight_files import check_dense
 from .ema import progress_of
 from .weights import load_weights
 
+_PARTS = {  # of a checkpoint that a run resumes from
+    **dict.fromkeys(("state_dict", "state_dict_ema", "branches", "scaler"), dict),
+    **dict.fromkeys(("epoch", "iteration", "seed", "global_batch"), int),
+    "random": list,
+    "config": str,
+}
+_NO_RUN = (
+    "no run to go on with: that is an epoch_*.pth or interrupt.pth of this toolbox or, for a single network, of "
+    "OpenTAD; weights alone are given by --for_resume and --back_resume, or by load_from"
+)
 FORMAT = 1  # of our checkpoints; files without it come from OpenTAD
 
 
@@ -54,28 +66,52 @@ def class_names(dataset):
 
 
 def restore_run(runner, state, path):
-    """Put `runner` where the checkpoint `state`, read from `path`, was written."""
+    """Put `runner` where the checkpoint `state`, read from `path`, was written.
+
+    Raises:
+        ValueError: it is no checkpoint of a run, or one of another; names `path` and the part that does not fit.
+    """
+    if not isinstance(state, dict):
+        raise ValueError(f"{path} holds a {type(state).__name__}, {_NO_RUN}")
     if "format" not in state:
         _restore_opentad(runner, state, path)
         return
+    wrong = [key for key, kind in _PARTS.items() if not isinstance(state.get(key), kind)]
+    if wrong:
+        raise ValueError(f"{path} is no whole checkpoint of a run: missing or damaged in it: {', '.join(wrong)}")
     _load_both(runner, state["state_dict"], state["state_dict_ema"], path)
     for name, branch in runner.branches.items():
-        branch.load_state_dict(state["branches"][name])
-    runner.scaler.load_state_dict(state["scaler"])
+        with _part(path, f"the state of {name}"):
+            branch.load_state_dict(state["branches"][name])
+    with _part(path, "the state of the scaler"):
+        runner.scaler.load_state_dict(state["scaler"])
     runner.epoch, runner.iteration = state["epoch"] + 1, state["iteration"]
-    _restore_average(runner, state)
-    for kind, means in state.get("means", {}).items():
-        runner.means[kind].load_state_dict(means)
+    with _part(path, "the state of the averaged weights"):
+        _restore_average(runner, state)
+    with _part(path, "the means of the epoch"):
+        for kind, means in state.get("means", {}).items():
+            runner.means[kind].load_state_dict(means)
     runner.lrs = state.get("lrs", {})
     _compare_configs(runner, state, path)
     if state["seed"] != runner.seed:
         LOGGER.warning("the run was started with seed %d; it goes on with that, not %d", state["seed"], runner.seed)
         runner.seed = runner.sampler.seed = state["seed"]
     if len(state["random"]) == world_size():
-        _set_random_state(state["random"][rank()], runner.device)
+        with _part(path, "the random state"):
+            _set_random_state(state["random"][rank()], runner.device)
     else:
         LOGGER.warning("%s was written by %d processes, this run has %d: dropout draws will differ",
                        path, len(state["random"]), world_size())  # fmt: skip
+
+
+@contextlib.contextmanager
+def _part(path, what):
+    """Whatever goes wrong with a part of a checkpoint names the file and the part."""
+    try:
+        yield
+    except Exception as error:  # torch's own states are dicts in dicts
+        reason = f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0]}"
+        raise ValueError(f"{path} cannot be resumed: {what} in it cannot be restored in this run ({reason})") from error
 
 
 def _compare_configs(runner, state, path):
@@ -96,21 +132,22 @@ def _compare_configs(runner, state, path):
 def _restore_opentad(runner, state, path):
     """Go on from an OpenTAD checkpoint of a single network; scaler and random states are not in such files."""
     if len(runner.branches) != 1 or not {"epoch", "state_dict", "optimizer", "scheduler"} <= set(state):
-        raise ValueError(
-            f"{path} holds no run to go on with: that is an epoch_*.pth or interrupt.pth of this toolbox or, for a "
-            "single network, of OpenTAD; weights alone are given by --for_resume and --back_resume, or by load_from"
-        )
-    weights = {n.removeprefix("module."): t for n, t in state["state_dict"].items()}
-    averages = {n.removeprefix("module."): t for n, t in state.get("state_dict_ema", weights).items()}
+        raise ValueError(f"{path} holds {_NO_RUN}")
+    with _part(path, "the list of weights"):
+        weights = {n.removeprefix("module."): t for n, t in state["state_dict"].items()}
+        averages = {n.removeprefix("module."): t for n, t in state.get("state_dict_ema", weights).items()}
     _load_both(runner, weights, averages, path)
     (branch,) = runner.branches.values()
-    branch.load_state_dict({"optimizer": state["optimizer"], "scheduler": state["scheduler"]})
-    runner.epoch, runner.iteration = state["epoch"] + 1, 0
+    with _part(path, "the state of its optimizer"):
+        branch.load_state_dict({"optimizer": state["optimizer"], "scheduler": state["scheduler"]})
+        runner.epoch, runner.iteration = state["epoch"] + 1, 0
     _restore_average(runner, {})
 
 
 def _load_both(runner, weights, averages, path):
     """Fill the average, then the live network: frozen weights are shared, and the live ones are exact."""
+    check_dense(averages, path)
+    check_dense(weights, path)
     load_weights(runner.ema.module, averages, what=path)
     load_weights(runner.model, weights, what=path)
 

@@ -96,7 +96,7 @@ def read_file(spec):
         keys, state = [*keys, inner], state[inner]
     if not all(isinstance(name, str) for name in state):
         raise ValueError(f"{path} holds a dict whose keys are no names of tensors")
-    _check_dense(state, path)
+    check_dense(state, path)
     return _renamed(state, _plain_name, path), ".".join(keys), content
 
 
@@ -117,8 +117,8 @@ def _renamed(state, rename, path):
     return renamed
 
 
-def _check_dense(state, path):
-    """ValueError for tensors whose numbers cannot be copied into a network."""
+def check_dense(state, path):
+    """Raise a ValueError that names `path` if tensors of `state` cannot be copied into a network: sparse, meta, ..."""
     odd = []
     for name, value in state.items():
         if isinstance(value, torch.Tensor):

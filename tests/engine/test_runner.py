@@ -111,7 +111,7 @@ def test_damaged_checkpoint_is_passed_over(tmp_path):
     save_checkpoint(tmp_path / "epoch_2.pth", {"epoch": 2})
     whole = (tmp_path / "epoch_2.pth").read_bytes()
     (tmp_path / "epoch_2.pth").write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(ValueError, match=r"epoch_2\.pth is damaged or not a checkpoint"):
+    with pytest.raises(ValueError, match=r"epoch_2\.pth is damaged or not a whole"):
         load_checkpoint(tmp_path / "epoch_2.pth")
     path, state = load_latest(tmp_path)
     assert (path.name, state) == ("epoch_1.pth", {"epoch": 1})

@@ -10,6 +10,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from opentad_bi.datasets.feature_files import feature_shape, read_features
 from opentad_bi.engine.checkpoint import load_latest, save_checkpoint
 from opentad_bi.utils.archives import check_archive
 from opentad_bi.utils.weight_files import read_content
@@ -110,3 +111,24 @@ def test_the_flipped_bit_of_a_users_file_is_found():
         pytest.skip(f"{path} is not here")
     with pytest.raises(ValueError, match=r"bitflip_in_weight\.pth is damaged: 'archive/data/2'"):
         read_content(path)
+
+
+@pytest.mark.parametrize("name", ["v.pt", "v.npz"])
+def test_a_flipped_bit_of_features_is_found(tmp_path, name):
+    path, table = tmp_path / name, np.linspace(0, 1, 24, dtype=np.float32).reshape(6, 4)
+    if name == "v.pt":
+        torch.save({"feats": torch.from_numpy(table)}, path)
+    else:
+        np.savez(path, feats=table)
+    assert np.array_equal(read_features(path), table)
+    flip(path, path.read_bytes().index(table[3].tobytes()), 6)
+    with pytest.raises(ValueError, match=rf"{name} is damaged: '.*' in it differs from its checksum"):
+        read_features(path)
+
+
+@pytest.mark.parametrize("name", ["v.npy", "v.npz", "v.pt", "v.pkl", "v.csv"])
+def test_a_pointer_in_place_of_features_is_named(tmp_path, name):
+    (tmp_path / name).write_text(POINTER)
+    for read in (read_features, feature_shape):
+        with pytest.raises(ValueError, match=rf"{name} is a Git LFS pointer"):
+            read(tmp_path / name)

@@ -1,10 +1,10 @@
 """Weights of I3D from the array file that the JAX port publishes."""
 
 import re
-from pathlib import Path
 
-import numpy as np
 import torch
+
+from ...utils.weight_files import read_file
 
 _ENTRIES = (
     (re.compile(r"^params/Logits/Conv3d_0c_1x1/Conv_0/kernel$"), "logits.weight"),
@@ -23,13 +23,10 @@ def i3d_state_dict(path, classifier=False):
         path: the file.
         classifier: whether the weights of the Kinetics-400 classifier are wanted (`num_classes=400`).
     Raises:
-        FileNotFoundError: no such file.
+        FileNotFoundError, ValueError: no such file, or a damaged one.
         KeyError: an entry of another layout.
     """
-    if not Path(path).is_file():
-        raise FileNotFoundError(f"I3D weights {path} do not exist")
-    with np.load(path, allow_pickle=False) as arrays:
-        state = convert_arrays({name: torch.from_numpy(arrays[name]) for name in arrays.files})
+    state = convert_arrays(read_file(path)[0])
     return {key: value for key, value in state.items() if classifier or not key.startswith("logits.")}
 
 
