@@ -27,6 +27,7 @@ from ..evaluation.localisation import enlarge, heat_box, unit_range
 from ..registry import MODELS
 from ..utils.ahead import ahead
 from ..utils.arguments import check_classes, check_count, check_number
+from ..utils.finite import check_finite
 from .detector import choose_device, load, windows_config
 
 
@@ -223,7 +224,9 @@ def heat_frames(model, found, count, name=None):
     numbers = np.array(rows) * found.stride
     squares = read_squares(model.frames, found.video, numbers).to(model.device)
     with torch.no_grad(), model.autocast():
-        maps = unit_range(model.model.heat_map(squares, name or found.label).float().cpu().numpy())
+        maps = model.model.heat_map(squares, name or found.label).float()
+        check_finite([("heat-maps", maps, None)], [found.video] * len(maps), model.model)
+        maps = unit_range(maps.cpu().numpy())
     with open_video(found.video, stream_settings(model.frames)["reader"]) as reader:
         for row, number, small in zip(rows, numbers.tolist(), maps, strict=True):
             image = reader.frames([number])[0]

@@ -9,6 +9,7 @@ import torch
 from ..datasets.lifespans import Lifespan
 from ..datasets.video_rows import read_squares, stream_settings
 from ..evaluation.localisation import enlarge, localisation, unit_range
+from ..utils.finite import check_finite
 
 AT_ONCE = 64  # frames
 
@@ -49,5 +50,7 @@ def _maps(model, found, frames, name):
     for start in range(0, len(frames), AT_ONCE):
         squares = read_squares(model.frames, found.video, frames[start : start + AT_ONCE]).to(model.device)
         with model.autocast():
-            maps.append(model.model.heat_map(squares, name).float().cpu().numpy())
+            part = model.model.heat_map(squares, name).float()
+            check_finite([("heat-maps", part, None)], [found.video] * len(part), model.model)
+            maps.append(part.cpu().numpy())
     return np.concatenate(maps)

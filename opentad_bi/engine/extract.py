@@ -16,6 +16,7 @@ from ..ops.directions import FORWARD
 from ..ops.reverse import reverse_batch
 from ..ops.stitching import central_parts
 from ..utils.distributed import gather_objects, is_main, rank, world_size
+from ..utils.finite import check_finite
 from ..utils.provenance import source_stamp
 from .extract_forms import Part, feature_file
 from .loaders import to_device
@@ -136,7 +137,11 @@ class Collected:
 
 
 def window_features(backbones, batch):
-    """{direction: (B, T, C) float32 array} of a batch of windows, each in the order in which its network saw it."""
+    """{direction: (B, T, C) float32 array} of a batch of windows, each in the order in which its network saw it.
+
+    Raises:
+        ValueError: another number of positions than the window has; features that are NaN or infinite.
+    """
     length = batch["masks"].shape[1]
     features = {}
     for direction, backbone in backbones.items():
@@ -144,14 +149,24 @@ def window_features(backbones, batch):
         maps = backbone(side["inputs"]).float()
         if maps.shape[-1] != length:
             raise ValueError(f"the backbone gives {maps.shape[-1]} positions for a window of {length}")
+        parts = [("inputs", side["inputs"], None), (f"features ({direction})", maps, batch["masks"][:, None])]
+        check_finite(parts, batch["meta"], backbone)
         features[direction] = maps.transpose(1, 2).cpu().numpy()
     return features
 
 
 def in_dtype(maps, dtype, video):
-    """A contiguous copy of float32 features in `dtype`; ValueError if it is not finite."""
+    """A contiguous copy of float32 features in `dtype`; ValueError if they are not finite, or not in that dtype."""
+    wrong = int((~np.isfinite(maps)).sum())
+    if wrong:
+        raise ValueError(
+            f"video {video!r}: features are not finite: {wrong} of {maps.size} numbers are NaN or infinite; if the "
+            "network runs in float16, take full precision (--precision fp32, solver.amp=None), else see its weights"
+        )
     with np.errstate(over="ignore"):
         kept = np.array(maps, dtype=dtype)
     if not np.isfinite(kept).all():
-        raise ValueError(f"features of video {video!r}, at most {np.abs(maps).max():.4g}, are not finite in {dtype}")
+        raise ValueError(
+            f"video {video!r}: features reach {np.abs(maps).max():.4g}, more than {dtype} holds; take --dtype float32"
+        )
     return kept

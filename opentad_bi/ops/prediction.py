@@ -48,6 +48,14 @@ class Prediction:
     masks: list[Tensor]
     points: list[Tensor]
 
+    def parts(self, prefix=""):
+        """(name, tensor, mask) of all maps, as `utils.finite.check_finite` takes them."""
+        found = []
+        for level, (cls, reg, mask) in enumerate(zip(self.cls, self.reg, self.masks, strict=True)):
+            found.append((f"{prefix}class logits of level {level}", cls, mask[:, None]))
+            found.append((f"{prefix}distances of level {level}", reg, mask[:, None]))
+        return found
+
 
 @dataclass
 class Detections:

@@ -14,7 +14,7 @@ HALF_HINT = "float16 ends at 65504; run in full precision (solver.amp=None) or i
 
 
 def check_finite(
-    parts: Iterable[tuple[str, Tensor, Tensor | None]], videos: Sequence[str], model: nn.Module | None = None
+    parts: Iterable[tuple[str, Tensor, Tensor | None]], videos: Sequence, model: nn.Module | None = None
 ) -> None:
     """Raise unless all numbers of a batch are finite; one transfer from the device.
 
@@ -22,7 +22,7 @@ def check_finite(
         parts: (name, tensor (B, ...), mask), in the order in which they are computed: the first one that is not finite
             is named. Numbers count where the mask, broadcast to the tensor, is True; None: all. Whole numbers are
             finite.
-        videos: B names of samples, for the message.
+        videos: B samples, for the message: names, or what has the name as `video`.
         model: whose parameters are searched for the cause; None: none.
     Raises:
         ValueError: a number is NaN or infinite; names the video, the tensor and, where it is one, the parameter.
@@ -37,9 +37,23 @@ def check_finite(
     name, tensor, mask = parts[flags.index(False)]
     wrong = ~_finite(tensor, mask).flatten(1) if tensor.dim() > 1 else ~_finite(tensor, mask)[:, None]
     rows = wrong.any(1).nonzero().flatten().tolist()
-    named = list(dict.fromkeys(repr(str(videos[row])) for row in rows))
+    named = list(dict.fromkeys(repr(str(getattr(videos[row], "video", videos[row]))) for row in rows))
     text = f"{name} are not finite: {int(wrong.sum())} of {wrong.numel()} numbers are NaN or infinite"
     raise ValueError(f"video{'s' if len(named) > 1 else ''} {some(named)}: {text}{_cause(name, tensor, model)}")
+
+
+def input_parts(batch: dict, channels: int = -1, name: str = "inputs") -> list[tuple[str, Tensor, Tensor | None]]:
+    """`batch["inputs"]` as a part for `check_finite`, if it is there.
+
+    Args:
+        batch: `inputs`, and perhaps `masks`: features count where it is True; others, such as frames, as a whole.
+        channels: the axis of features that `masks` lacks.
+        name: begins with "inputs".
+    """
+    inputs, mask = batch.get("inputs"), batch.get("masks")
+    if inputs is None:
+        return []
+    return [(name, inputs, mask.unsqueeze(channels) if mask is not None and inputs.dim() == mask.dim() + 1 else None)]
 
 
 def check_finite_weights(state: dict, source: str, own: dict | None = None) -> None:

@@ -205,3 +205,10 @@ def test_on_a_gpu(trained, files):
     found = detect_anomaly(init_anomaly_detector(*trained), files["long"])
     other = detect_anomaly(init_anomaly_detector(*trained, "cpu"), files["long"])
     np.testing.assert_allclose(found.scores, other.scores, atol=1e-3)
+
+
+def test_heat_maps_that_are_not_finite_name_the_video(model, files, monkeypatch):
+    found = detect_anomaly(model, files["short"])
+    monkeypatch.setattr(model.model, "heat_map", lambda frames, name: torch.full((len(frames), 2, 2), float("nan")))
+    with pytest.raises(ValueError, match=r"^video '.*short\.mp4': heat-maps are not finite"):
+        list(heat_frames(model, found, 2))

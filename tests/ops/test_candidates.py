@@ -4,6 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from opentad_bi.ops.candidates import select_candidates
+from opentad_bi.ops.nms import batched_nms
 
 
 @given(st.integers(0, 12), st.integers(2, 4), st.integers(1, 30), st.integers(0, 10**6))
@@ -23,3 +24,13 @@ def test_a_single_class_keeps_every_point():
     found = select_candidates(torch.rand(5, 2), torch.tensor([[0.0], [0.3], [0.0], [0.9], [0.1]]), topk=2)
     assert found.scores.tolist() == pytest.approx([0.9, 0.3, 0.1, 0, 0])
     assert not found.labels.any()
+
+
+@pytest.mark.parametrize("classes", [1, 3])
+def test_a_score_that_is_nan_is_never_dropped(classes):
+    scores = torch.full((4, classes), 0.5)
+    scores[2, 0] = float("nan")
+    found = select_candidates(torch.rand(4, 2), scores, topk=2)
+    assert found.scores[0].isnan() and found.labels[0] == 0
+    with pytest.raises(ValueError, match="must be finite"):
+        batched_nms(found.segments, found.scores, found.labels)

@@ -13,6 +13,7 @@ from ...ops.video_names import normal_label
 from ...registry import MODELS, nearest
 from ...utils.arguments import check_choice, check_count, check_number
 from ...utils.distributed import gather_rows
+from ...utils.finite import check_finite
 from ...utils.logging import LOGGER
 from ...utils.verdicts import judge
 from ..clip.loading import load_clip
@@ -177,11 +178,16 @@ class FGCLIP(nn.Module):
         Args:
             batch: `inputs` (B, T, 3, S, S) uint8, `valid` (B, T) bool, `meta`, and `labels` (B,) where they are known;
                 or a batch to learn from.
+        Raises:
+            ValueError: probabilities or features with NaN or infinite numbers; names the video.
         """
         if "captions" in batch:
             return self._caption_features(batch)
-        valid = batch["valid"]
-        rows = self.probabilities(batch["inputs"][valid]).cpu().split(valid.sum(1).tolist())
+        counts = batch["valid"].sum(1).tolist()
+        found = self.probabilities(batch["inputs"][batch["valid"]]).cpu()
+        owners = [meta for meta, count in zip(batch["meta"], counts, strict=True) for _ in range(count)]
+        check_finite([("probabilities", found, None)], owners, self)
+        rows = found.split(counts)
         labels = batch["labels"].tolist() if "labels" in batch else [-1] * len(rows)
         return [RowScores(*row) for row in zip(batch["meta"], labels, (p.numpy() for p in rows), strict=True)]
 
@@ -189,6 +195,9 @@ class FGCLIP(nn.Module):
         """One `CaptionFeatures` for each video."""
         counts = batch["region_video"].bincount(minlength=len(batch["captions"])).tolist()
         found = {name: features.cpu() for name, features in self.features(batch).items()}
+        owners = [meta for meta, count in zip(batch["meta"], counts, strict=True) for _ in range(count)]
+        for names, kind in ((batch["meta"], ("videos", "captions")), (owners, ("regions", "region_captions"))):
+            check_finite([(f"features of {name}", found[name], None) for name in kind], names, self)
         texts = iter(batch["region_captions"])
         return [
             CaptionFeatures(meta, caption, list(islice(texts, count)), *(rows.numpy() for rows in features))

@@ -8,6 +8,7 @@ from torch.utils.checkpoint import checkpoint as recomputed
 
 from ...ops.scores import ClassScores
 from ...registry import COUPLINGS, MODELS, VISUAL_PROMPTS
+from ...utils.finite import check_finite, input_parts
 from ..clip.loading import load_clip
 from ..clip.preprocess import FramePreprocess
 from ..clip.visual import ImageEncoder
@@ -109,8 +110,9 @@ class VideoCLIP(CLIPClassifier):
 
     @torch.no_grad()
     def predict(self, batch):
-        """One `ClassScores` per sample."""
+        """One `ClassScores` per sample; ValueError for inputs or logits with NaN or infinite numbers."""
         logits = self._logits(*self._encode(batch), batch["inputs"].shape[:2])
+        check_finite([*input_parts(batch), ("logits", logits, None)], batch["meta"], self)
         probabilities = logits.softmax(1).cpu().numpy()
         labels = batch["labels"].tolist() if "labels" in batch else [-1] * len(probabilities)
         return [ClassScores(*row) for row in zip(batch["meta"], labels, probabilities, strict=True)]

@@ -5,6 +5,7 @@ import torch.nn.functional as F
 
 from ...ops.scores import ClassScores
 from ...registry import MODELS
+from ...utils.finite import check_finite, input_parts
 from ..clip.loading import load_clip
 from .clip_classifier import CLIPClassifier
 
@@ -66,8 +67,10 @@ class VideoFeatureCLIP(CLIPClassifier):
 
     @torch.no_grad()
     def predict(self, batch):
-        """One `ClassScores` per sample."""
-        probabilities = self._logits(self._pooled(batch), self.kept_texts()).softmax(1).cpu().numpy()
+        """One `ClassScores` per sample; ValueError for inputs or logits with NaN or infinite numbers."""
+        logits = self._logits(self._pooled(batch), self.kept_texts())
+        check_finite([*input_parts(batch), ("logits", logits, None)], batch["meta"], self)
+        probabilities = logits.softmax(1).cpu().numpy()
         labels = batch["labels"].tolist() if "labels" in batch else [-1] * len(probabilities)
         return [ClassScores(*row) for row in zip(batch["meta"], labels, probabilities, strict=True)]
 

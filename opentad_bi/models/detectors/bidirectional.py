@@ -7,6 +7,7 @@ from ...ops.directions import FORWARD, FUSED, FUSED_PAIR, PAIR, SINGLE
 from ...ops.prediction import Detections, Result
 from ...ops.reverse import mirror_segments, reverse_batch
 from ...registry import FUSIONS, MODELS, nearest
+from ...utils.finite import check_finite, input_parts
 
 
 @MODELS.register_module()
@@ -74,7 +75,7 @@ class BiDirectional(nn.Module):
     @torch.no_grad()
     def predict(self, batch):
         """One `Result` per sample, on the forward grid and the CPU: candidates of each of `directions`; "fused" gives
-        those of either basis, as "fused_for" and "fused_back"."""
+        those of either basis, as "fused_for" and "fused_back". ValueError for maps with NaN or infinite numbers."""
         found = self._fused(batch) if FUSED in self.directions else self._unfused(batch)
         meta = (batch if "masks" in batch else next(iter(batch.values())))["meta"]
         return [Result(one, {direction: rows[i] for direction, rows in found.items()}) for i, one in enumerate(meta)]
@@ -83,13 +84,15 @@ class BiDirectional(nn.Module):
     def raw_maps(self, batch):
         """What both detectors say, joined over the levels: {"for": (B, K + 2, P), "back": ...}, logits then distances.
 
-        Each direction is told in its own time; `CachedPredictions` gives them back.
+        Each direction is told in its own time; `CachedPredictions` gives them back. ValueError for maps with NaN or
+        infinite numbers.
         """
-        maps = {}
-        for direction in PAIR:
-            raw = self._raw(batch, direction)
-            maps[direction] = torch.cat([torch.cat(raw.cls, dim=2), torch.cat(raw.reg, dim=2)], dim=1).float()
-        return maps
+        raw = {direction: self._raw(batch, direction) for direction in PAIR}
+        self._check(batch, raw)
+        return {
+            direction: torch.cat([torch.cat(maps.cls, dim=2), torch.cat(maps.reg, dim=2)], dim=1).float()
+            for direction, maps in raw.items()
+        }
 
     def adapt_state_dict(self, state):
         """`state` as it is; ValueError if this pair has a fusion and `state` holds a pair without one."""
@@ -114,10 +117,22 @@ class BiDirectional(nn.Module):
         sides = {direction: self._side(batch, direction) for direction in PAIR}
         raw = {direction: self._raw(sides, direction) for direction in PAIR}
         lengths = [meta.valid_length for meta in sides[FORWARD]["meta"]]
-        found = {d: self._decode(d, raw[d], sides[d], lengths) for d in PAIR if d in self.directions}
         fused = self.fusion(raw, sides[FORWARD]["masks"].sum(1))
+        self._check(batch, raw, fused)
+        found = {d: self._decode(d, raw[d], sides[d], lengths) for d in PAIR if d in self.directions}
         bases = {name: self._decode(d, fused[d], sides[d], lengths) for d, name in zip(PAIR, FUSED_PAIR, strict=True)}
         return found | bases
+
+    def _check(self, batch, raw, fused=None):
+        """ValueError, with the video, for inputs, raw maps, or those that a fusion made, that are not finite."""
+        sides = {FORWARD: batch} if "masks" in batch else batch
+        parts = []
+        for direction, side in sides.items():
+            parts += input_parts(side, channels=1, name=f"inputs ({direction})")
+        for what, maps in (("", raw), ("fused ", fused or {})):
+            for direction, prediction in maps.items():
+                parts += prediction.parts(f"{direction}: {what}")
+        check_finite(parts, next(iter(sides.values()))["meta"], self)
 
     def _decode(self, direction, prediction, side, lengths):
         detections = [d.cpu() for d in self._network(direction).decode(prediction, side)]

@@ -9,6 +9,7 @@ from ...ops.directions import SINGLE
 from ...ops.prediction import Grid, Prediction, Result
 from ...ops.segments import decode_segments
 from ...registry import BACKBONES, HEADS, MODELS, NECKS, PROJECTIONS
+from ...utils.finite import check_finite, input_parts
 from .padding import minimal_length, padded_length
 
 # B batch, C channels, K classes, T grid positions, P points of all levels
@@ -137,8 +138,10 @@ class ActionFormer(nn.Module):
 
     @torch.no_grad()
     def predict(self, batch):
-        """One Result per sample, on the CPU."""
-        detections = self.decode(self.raw(batch), batch)
+        """One Result per sample, on the CPU; ValueError for inputs or maps with NaN or infinite numbers."""
+        prediction = self.raw(batch)
+        check_finite([*input_parts(batch, channels=1), *prediction.parts()], batch["meta"], self)
+        detections = self.decode(prediction, batch)
         return [Result(meta, {SINGLE: d.cpu()}) for meta, d in zip(batch["meta"], detections, strict=True)]
 
     def branches(self):

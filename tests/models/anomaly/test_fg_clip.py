@@ -365,3 +365,18 @@ def test_data_of_another_size_and_wrong_arguments_are_refused(tiny_json):
     with pytest.raises(KeyError, match="normal_class 'Usual' is none of the classes"):
         build(tiny_json, normal_class="Usual")
     assert build(tiny_json).classes == CLASSES
+
+
+@torch.no_grad()
+def test_numbers_that_are_not_finite_name_the_video_and_the_tensor(tiny_json):
+    model, batch = build(tiny_json, prompts=PROMPTS).eval(), make_batch()
+    captioned = batch | {"meta": UnitMetas(list("abcd"), [0] * 4, [1] * 4)}
+    model.vision.region_scale.fill_(math.nan)  # of no use to either
+    model.predict(stream(batch)), model.predict(captioned)
+    model.vision.logit_scale.fill_(math.nan)
+    with pytest.raises(ValueError, match=r"^videos 'a', 'b': probabilities are not finite.*vision\.logit_scale"):
+        model.predict(stream(batch))
+    model = build(tiny_json, prompts=PROMPTS).eval()
+    next(model.text.parameters()).fill_(math.nan)
+    with pytest.raises(ValueError, match=r"^videos 'a', 'b', 'c', 'd': features of captions are not finite.*: text\."):
+        model.predict(captioned)

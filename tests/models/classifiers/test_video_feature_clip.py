@@ -252,3 +252,16 @@ def test_padding_is_not_seen_and_labels_are_smoothed(build):
     torch.testing.assert_close(loss, plain(short)["cls_loss"])
     logits = model._logits(batch["inputs"][:, :2].mean(1), model.text_features())
     torch.testing.assert_close(loss, F.cross_entropy(logits, batch["labels"], label_smoothing=0.2))
+
+
+def test_numbers_that_are_not_finite_name_the_video_and_the_tensor(build):
+    model, batch = build(), batch_of()
+    model.predict(batch)
+    batch["inputs"][2, 1, 5] = float("inf")
+    with pytest.raises(ValueError, match=r"^video 'v2': inputs are not finite: 1 of 256 numbers"):
+        model.predict(batch)
+    model = build()
+    with torch.no_grad():
+        model.prompt_learner.ctx.fill_(float("nan"))
+    with pytest.raises(ValueError, match=r"^videos 'v0', .*: logits are not finite.*own weights.*prompt_learner\.ctx"):
+        model.predict(batch_of())
