@@ -4,6 +4,7 @@ import os
 from functools import partial
 from pathlib import Path
 
+from ..utils.annotation import TIMELINE_HINT, holds_timeline
 from ..utils.arguments import check_choice
 from ..utils.files import read_json, read_lines
 from ..utils.folders import list_folder
@@ -101,7 +102,7 @@ def _read(path, reader, report, *, skip):
             report.named += [(REASONED, f"{where}: {problem}") for problem in own.region_problems]
             report.add(own)
     report.entries += count
-    if problems and not skip:
+    if problems and not skip and not holds_timeline(content):
         raise ValueError(
             f"caption file {path}: {len(problems)} of {count} entries cannot be read: {problems[0]}"
             + "; on_bad_entry='skip' leaves out the regions and entries that cannot be read"
@@ -110,6 +111,8 @@ def _read(path, reader, report, *, skip):
     report.named += [("unreadable", problem) for problem in problems]
     if not records:
         reason = problems[0] if problems else some(report.skipped)
+        if holds_timeline(content):
+            reason = f"it is a timeline export of Label Studio; {TIMELINE_HINT}"
         raise ValueError(f"caption file {path}: none of {count} entries is a video: {reason}")
     return records
 

@@ -82,7 +82,7 @@ def _entry(task, video_key, counts, *, skip):
     """The entry of one task, or None if it is not annotated."""
     if not isinstance(task, dict) or not isinstance(task.get("data"), dict):
         raise ValueError("an object with 'data' is expected")
-    data, results = task["data"], _results(task, counts)
+    data, results = task["data"], results_of(task, counts)
     if video_key not in data:
         raise ValueError(f"data has no {video_key!r}; it has {', '.join(map(repr, data)) or 'nothing'}")
     if not results:
@@ -119,7 +119,7 @@ def _entry(task, video_key, counts, *, skip):
     }
 
 
-def _results(task, counts):
+def results_of(task, counts):
     """The results of a task's last annotation that was not cancelled, or None."""
     found = task.get("annotations", task.get("completions")) or []
     if not isinstance(found, list) or not all(isinstance(one, dict) for one in found):

@@ -7,6 +7,7 @@ is the whole file (mmaction2), no `subset` in any entry (a file per subset), num
 labels (as their digits), and `annotations: null` for none. What is read is brought to the form above.
 """
 
+import json
 import math
 import re
 
@@ -15,6 +16,7 @@ from .files import read_json
 from .strictness import warn
 
 AMBIGUOUS = "Ambiguous"  # spans that THUMOS14 leaves open: never trained on, evaluated, drawn or counted
+TIMELINE_HINT = "python tools/prepare/label_studio.py EXPORT.json OUT.json makes an annotation of actions of it"
 _NUMBER = re.compile(r"\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*", re.ASCII)
 _ENTRY_KEYS = {"annotations", "duration_second", "duration_frame"}  # what shows that an object is an entry
 FAR = 5  # lengths of a video; THUMOS14 has segments at four times the length of theirs
@@ -76,6 +78,8 @@ def raw_database(content, where: str) -> dict:
     if entries and all(isinstance(entry, dict) and _ENTRY_KEYS & set(entry) for entry in entries):
         return content
     found = f"an object with the keys {', '.join(map(repr, list(content)[:5]))}" if content else "an empty one"
+    if holds_timeline(content):
+        raise ValueError(f"{where} is a timeline export of Label Studio; {TIMELINE_HINT}")
     if not isinstance(content, dict):
         found = f"a {type(content).__name__}"
     elif "database" in content:
@@ -138,6 +142,11 @@ def _positive(entry, *keys, optional=False):
     if value is None or value <= 0:
         raise ValueError(f"{key} {shown(entry[key])} is not a positive number")
     return value
+
+
+def holds_timeline(content) -> bool:
+    """Does the content of a JSON file hold timeline labels of Label Studio, in whatever form it was exported?"""
+    return '"timelinelabels"' in json.dumps(content)
 
 
 def number(value) -> float | int | None:
