@@ -16,6 +16,7 @@ from ..prepare.playable import playable
 from ..utils.files import atomic, read_json, write_json
 from ..utils.folders import list_folder
 from ..utils.logging import LOGGER, setup_logging
+from ..utils.wording import some
 from .common import Parser, add_config_arguments, command, make_writable
 
 EPILOG = """
@@ -56,7 +57,7 @@ def parser():
 def run(args):
     """Detect; returns 0, or 1 if some video could not be read or shown."""
     videos = find_videos(args.videos)
-    truth = segments_by_video(args.ground_truth) if args.ground_truth else {}
+    truth = truth_of(videos, args.ground_truth) if args.ground_truth else {}
     results = former_results(args.out)
     make_writable(args.out, "--out")
     setup_logging()
@@ -130,6 +131,18 @@ def find_videos(paths):
             )
         names[file.stem] = file
     return list(files.values())
+
+
+def truth_of(videos, path):
+    """The true segments of an annotation file, by video; a warning of `videos` (paths) that it does not have."""
+    truth = segments_by_video(path)
+    missing = [video.stem for video in videos if video.stem not in truth]
+    if missing:
+        LOGGER.warning(
+            "%d of %d videos are not in the ground truth %s, so none is drawn for them: %s; it has %s",
+            len(missing), len(videos), path, some(missing), some(list(truth)),
+        )  # fmt: skip
+    return truth
 
 
 def is_video(path):

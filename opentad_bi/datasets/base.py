@@ -71,7 +71,8 @@ class AnnotationDataset(Dataset):
         blocked = read_block_list(self.block_list)
         foreign = sorted(blocked - set(database))
         if foreign:
-            logger.warning("block list: %d names are not in %s: %s", len(foreign), self.ann_file, ", ".join(foreign))
+            text = f"block list: {len(foreign)} names are not in {self.ann_file}: {', '.join(foreign)}"
+            warn(text, logger=logger)
         names = select_names(database, self.subset_name, blocked, named(self.ann_file))
         classes = {name: label for label, name in enumerate(self.classes)}
         videos, problems = [], []

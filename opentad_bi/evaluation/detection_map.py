@@ -10,6 +10,7 @@ from ..ops.directions import JOINED, MERGED, SINGLE, chief
 from ..ops.nms import batched_nms
 from ..registry import METRICS, check_keys
 from ..utils.files import read_names, write_json
+from ..utils.strictness import warn
 from .ground_truth import load_ground_truth
 from .mean_ap import THUMOS_THRESHOLDS, check_thresholds, check_videos, evaluate
 from .merging import merge_directions
@@ -66,10 +67,10 @@ class DetectionMAP:
         self.per_class = per_class
         missing = sorted(set(self.truth.classes) - set(self.classes)) if scored else ()
         if missing:
-            logger.warning(
-                "subset %s has classes the class map does not: %s; their average precision is 0",
-                subset,
-                ", ".join(missing),
+            warn(
+                f"subset {subset} has classes the class map does not: {', '.join(missing)}; "
+                "their average precision is 0",
+                logger=logger,
             )
         self._windows = {}  # {direction: {video: [Window]}}
         self._final = None

@@ -1,5 +1,6 @@
 """Mean average precision of predicted segments against true ones."""
 
+import difflib
 import logging
 from dataclasses import dataclass
 
@@ -7,7 +8,6 @@ import numpy as np
 
 from ..ops.average_precision import average_precision, match, top_k_recall
 from ..ops.video_names import bare_name
-from ..registry import nearest
 from ..utils.strictness import warn
 from ..utils.wording import some
 from .ground_truth import load_ground_truth
@@ -106,7 +106,9 @@ def _likely_names(unknown, known):
     for video in unknown:
         if _plain(video) in same:
             return f"{video!r} is probably {same[_plain(video)]!r}"
-    return f"{unknown[0]!r}: {nearest(unknown[0], sorted(known)[:MOST_NAMES])}"
+    names = sorted(known)
+    near = difflib.get_close_matches(unknown[0], names[:MOST_NAMES], n=1)
+    return f"did you mean {near[0]!r}?" if near else f"those of the subset are {some(names)}"
 
 
 def _plain(name):

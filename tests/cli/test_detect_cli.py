@@ -93,6 +93,14 @@ def test_options_reach_the_detector(run, folder, pages, tmp_path):
     assert saved == {"a": found["back"]} and min(e["score"] for e in found["back"]) < 0.05
 
 
+def test_videos_that_the_ground_truth_does_not_have_are_named(tmp_path, caplog):
+    actions = [{"segment": [0, 1], "label": "run"}, {"segment": [1, 2], "label": "Ambiguous"}]
+    (tmp_path / "truth.json").write_text(json.dumps({"database": {"a": {"subset": "x", "annotations": actions}}}))
+    found = command.truth_of([Path("x/a.mp4"), Path("x/v_a.mp4")], tmp_path / "truth.json")
+    assert found == {"a": [{"segment": [0.0, 1.0], "label": "run"}]}
+    assert "1 of 2 videos are not in the ground truth" in caplog.text and "v_a; it has a" in caplog.text
+
+
 def test_ground_truth_is_drawn_beside(run, folder, pages, tmp_path, monkeypatch):
     drawn = []
     monkeypatch.setattr(command, "draw_timeline", lambda *args, **options: drawn.append((args, options)))
