@@ -7,6 +7,7 @@ learned_prompts.json, learned_prompts_best.json, curves.png and checkpoints/best
 
 import os
 import shutil
+from argparse import BooleanOptionalAction
 from pathlib import Path
 
 from ..config import raw_config
@@ -101,7 +102,9 @@ def add_recipe_arguments(cli, required=True):
         help="name of open_clip, or a JSON file (default: the model that made the features)",
     )
     prompts.add_argument("--pretrained", metavar="P", help="its weights: a file, or a name that open_clip downloads")
-    prompts.add_argument("--quick-gelu", action="store_true", help="run the activation of OpenAI's models")
+    prompts.add_argument(
+        "--quick-gelu", action=BooleanOptionalAction, help="run the activation of OpenAI's models, or the exact GELU"
+    )
 
 
 def parser():
@@ -247,12 +250,13 @@ def tower(args, record):
             keys[key] = str(inside) if inside.is_file() else record.get(name)
         keys["clip_quick_gelu"] = record.get("quick_gelu")
         LOGGER.info("tower: %s, as %s beside the features tells", keys["clip_model"], FEATURE_RECORD)
-    if args.clip_model and not args.pretrained and not args.clip_model.startswith("local-dir:"):
+    folder = args.clip_model and (args.clip_model.startswith("local-dir:") or Path(args.clip_model).is_dir())
+    if args.clip_model and not args.pretrained and not folder:
         raise ValueError(
             f"--clip-model {args.clip_model}: name its weights by --pretrained, a file or a name of open_clip"
         )
     typed = {"clip_model": args.clip_model, "clip_pretrained": args.pretrained}
-    typed["clip_quick_gelu"] = args.quick_gelu or None
+    typed["clip_quick_gelu"] = args.quick_gelu
     return keys | {key: value for key, value in typed.items() if value is not None}
 
 

@@ -56,7 +56,11 @@ def parser():
     cli.add_argument("--out", required=True, metavar="DIR", help="folder of the features")
     cli.add_argument("--model", metavar="M", help="with SRC: name in open_clip, local-dir:DIR, or a JSON file")
     cli.add_argument("--pretrained", metavar="P", help="file of weights, or the name of weights that open_clip fetches")
-    cli.add_argument("--quick-gelu", action="store_true", help="run OpenAI's approximate GELU")
+    cli.add_argument(
+        "--quick-gelu",
+        action=argparse.BooleanOptionalAction,
+        help="run OpenAI's approximate GELU, or the exact one; needed where neither weights nor model say which",
+    )
     cli.add_argument("--batch-size", type=_positive, default=64, metavar="N", help="frames per pass of the network")
     cli.add_argument(
         "--frames-per-second", type=_positive, metavar="N", help="N evenly spaced frames of each second (default: all)"
@@ -116,7 +120,7 @@ def check_options(args):
         raise ValueError("give one of SRC (videos) and --config (a config with datasets of clips)")
     names = ("model", "pretrained", "quick_gelu", "frames_per_second", "reader") if args.config else ("split",)
     names += () if args.config else ("cfg_options",)
-    given = [f"--{name.replace('_', '-')}" for name in names if getattr(args, name)]
+    given = [f"--{name.replace('_', '-')}" for name in names if getattr(args, name) or getattr(args, name) is False]
     if given:
         what = "a config says that itself; see --cfg-options" if args.config else "they are of --config"
         raise ValueError(f"{', '.join(given)}: {what}")
@@ -185,7 +189,7 @@ def run(args):
         check_out(videos, args.src, out, args.overwrite)
         make_writable(out, "--out")
         torch.manual_seed(args.seed)
-        clip = load_clip(args.model, args.pretrained, quick_gelu=True if args.quick_gelu else None)
+        clip = load_clip(args.model, args.pretrained, quick_gelu=args.quick_gelu)
         amp = args.precision or ("fp16" if device.type == "cuda" else "fp32")
         options = {"frames_per_second": args.frames_per_second, "reader": reader}
         kept = {"precision": amp, "dtype": args.dtype or "float16", "unit_sec": 1, "pooling": POOLING}

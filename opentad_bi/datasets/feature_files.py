@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from ..utils.archives import check_archive, check_download
+from ..utils.archives import check_archive, failed_download
 from ..utils.arrays import float32_table, open_array, refuse_other_kinds
 
 
@@ -58,8 +58,8 @@ def _opened(path, reader):
     try:
         return _array(reader(path))
     except Exception as error:
-        check_download(path, "extract it again")
-        text = str(error).strip() or type(error).__name__
+        found = failed_download(path)
+        text = f"it is {found}" if found else str(error).strip() or type(error).__name__
         raise ValueError(text if str(path) in text else f"features {path} cannot be read: {text}") from error
 
 

@@ -11,9 +11,9 @@ from ..registry import nearest
 from ..utils.finite import check_finite_weights
 from ..utils.folders import walk_files
 from ..utils.logging import LOGGER
-from ..utils.weight_files import listing, mismatch, read_file, split_spec, unwrapped
+from ..utils.weight_files import adapted, listing, mismatch, read_file, split_spec, unwrapped
 from .classes import file_classes
-from .weights import adapted, branch_part
+from .weights import branch_part
 
 ROOT, FILE = Path("models"), "checkpoint.pth"  # where runs leave what others may go on from
 

@@ -1,12 +1,9 @@
 """Initial weights of a branch: from whatever file a user has, strictly, saying what was taken."""
 
-from torch import Tensor
-
 from ..registry import check_keys
 from ..utils.finite import check_finite_weights
 from ..utils.logging import LOGGER
-from ..utils.weight_files import differences, read_file, unwrapped
-from ..utils.wording import some
+from ..utils.weight_files import adapted, differences, read_file, unwrapped
 from .ema import warn_of_start, weights_in_words
 
 __all__ = ["branch_part", "fill", "load_initial_weights", "load_weights", "read_file", "read_weights"]
@@ -42,20 +39,6 @@ def load_weights(module, state, *, what, missing=(), unexpected=()):
     check_finite_weights(taken, what, own)
     module.load_state_dict(taken, strict=False)
     return len(taken)
-
-
-def adapted(state, adapt, what):
-    """What `adapt(state)` makes of the entries of a file.
-
-    Raises:
-        ValueError: they are not of a form that it takes; names `what`, the source, and entries that are no tensors.
-    """
-    try:
-        return adapt(state)
-    except (AttributeError, TypeError, RuntimeError, IndexError, KeyError) as error:
-        others = [f"{name} ({type(value).__name__})" for name, value in state.items() if not isinstance(value, Tensor)]
-        hint = f"; other things than tensors: {some(others)}" if others else ""
-        raise ValueError(f"the weights of {what} are not of a form that the network takes: {error}{hint}") from error
 
 
 def fill(module, spec, *, name=None, part=None, missing=(), unexpected=()):

@@ -12,25 +12,15 @@ _LFS_START = b"version https://git-lfs.github.com/spec/"
 _PAGE = re.compile(rb"\s*<(!doctype\s+html|html|head|body|\?xml)\b", re.IGNORECASE)
 
 
-def check_download(path: str | Path, again: str = "download it again") -> None:
-    """Raise if a file is what a failed download leaves in place of data.
-
-    Args:
-        path: an existing file.
-        again: hint of what to do with it.
-    Raises:
-        ValueError: the file is empty, a Git LFS pointer, or an HTML page.
-    """
+def failed_download(path: str | Path) -> str:
+    """What a failed download left in place of data, in words: a Git LFS pointer, an HTML page; "" for anything else."""
     with open(path, "rb") as file:
         head = file.read(512)
-    if not head:
-        raise ValueError(f"{path} is damaged or not a file of data: it is empty; {again}")
     if head.startswith(_LFS_START):
-        raise ValueError(
-            f"{path} is a Git LFS pointer, not the file itself: run git lfs pull in its folder, or {again}"
-        )
+        return "a Git LFS pointer, not the file itself: run git lfs pull in its folder, or download it again"
     if _PAGE.match(head.removeprefix(b"\xef\xbb\xbf")):
-        raise ValueError(f"{path} is an HTML page, not a file of data: {again}, in a browser if a login is asked for")
+        return "an HTML page, not data: download it again, in a browser if a login is asked for"
+    return ""
 
 
 def check_archive(path: str | Path) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .archives import check_download
+from .archives import failed_download
 
 NUMBERS = "biuf"  # kinds of dtype that can be read as float32: truth values, whole numbers, floats
 FLOAT16_MAX = 65504.0
@@ -34,8 +34,9 @@ def open_array(path: str | Path, what: str = "features") -> np.ndarray:
             array = np.lib.format.open_memmap(path, mode="r")
         behind = path.stat().st_size - array.offset - array.nbytes
     except Exception as error:  # TokenError, SyntaxError, OverflowError, MemoryError ... of a damaged header
-        check_download(path)
-        raise ValueError(f"{what} {path} cannot be read as .npy: {_reason(error)}") from error
+        found = failed_download(path)
+        reason = f"it is {found}" if found else _reason(error)
+        raise ValueError(f"{what} {path} cannot be read as .npy: {reason}") from error
     if behind > 0 and array.size:
         raise ValueError(
             f"{what} {path} cannot be read as .npy: the header says {array.dtype} {array.shape}, but the file is "

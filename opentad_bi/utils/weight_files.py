@@ -16,7 +16,7 @@ import numpy as np
 import torch
 
 from ..registry import nearest
-from .archives import check_archive, check_download
+from .archives import check_archive, failed_download
 from .folders import list_folder
 from .optional import require
 from .wording import some
@@ -97,7 +97,7 @@ def read_file(spec):
     if not all(isinstance(name, str) for name in state):
         raise ValueError(f"{path} holds a dict whose keys are no names of tensors")
     check_dense(state, path)
-    return _renamed(state, _plain_name, path), ".".join(keys), content
+    return renamed(state, _plain_name, path), ".".join(keys), content
 
 
 def _plain_name(name):
@@ -108,13 +108,13 @@ def _plain_name(name):
     return name
 
 
-def _renamed(state, rename, path):
-    """`state` under the names that `rename(name)` gives; ValueError if two become one."""
-    renamed = {rename(name): tensor for name, tensor in state.items()}
-    if len(renamed) < len(state):
+def renamed(state, rename, path):
+    """`state` under the names that `rename(name)` gives; ValueError that names `path` if two become one."""
+    new = {rename(name): tensor for name, tensor in state.items()}
+    if len(new) < len(state):
         twice = [name for name, count in Counter(map(rename, state)).items() if count > 1]
         raise ValueError(f"{path} holds weights twice, with and without a wrapper's name: {some(twice)}")
-    return renamed
+    return new
 
 
 def check_dense(state, path):
@@ -175,7 +175,10 @@ def _check_file(path):
         beside = list_folder(path.parent) if path.parent.is_dir() else ()
         near = ", ".join(sorted(p.name for p in beside if p.suffix in SUFFIXES)) or "none"
         raise FileNotFoundError(f"checkpoint {path} does not exist; in its folder: {near}")
-    check_download(path)
+    if what := failed_download(path):
+        raise ValueError(f"{path} is {what}")
+    if not path.stat().st_size:
+        raise ValueError(f"{path} is damaged or not a file of weights: it is empty")
     check_archive(path)
 
 
@@ -228,6 +231,22 @@ def _read_torchscript(path):
         first = str(error).strip().partition("\n")[0]
         raise ValueError(f"{path} is damaged or not a TorchScript archive: {first}") from error
     return {name: tensor.detach() for name, tensor in module.state_dict().items()}
+
+
+def adapted(state, adapt, what):
+    """What `adapt(state)` makes of the entries of a file.
+
+    Raises:
+        ValueError: they are not of a form that it takes; names `what`, the source, and entries that are no tensors.
+    """
+    try:
+        return adapt(state)
+    except (AttributeError, TypeError, RuntimeError, IndexError, KeyError) as error:
+        others = [
+            f"{name} ({type(value).__name__})" for name, value in state.items() if not isinstance(value, torch.Tensor)
+        ]
+        hint = f"; other things than tensors: {some(others)}" if others else ""
+        raise ValueError(f"the weights of {what} are not of a form that the network takes: {error}{hint}") from error
 
 
 def differences(own, state, *, missing=(), unexpected=()):

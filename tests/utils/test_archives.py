@@ -97,7 +97,7 @@ def test_what_a_download_left_in_place_of_weights_is_named(tmp_path, name):
     path = tmp_path / name
     for text, message in [
         (POINTER, "is a Git LFS pointer, .*git lfs pull"),
-        *((page, "is an HTML page, not .*download it again") for page in PAGES),
+        *((page, "is an HTML page, not data: download it again") for page in PAGES),
         ("", "is damaged or not a .*: it is empty"),
     ]:
         path.write_text(text, encoding="utf-8")
@@ -130,5 +130,5 @@ def test_a_flipped_bit_of_features_is_found(tmp_path, name):
 def test_a_pointer_in_place_of_features_is_named(tmp_path, name):
     (tmp_path / name).write_text(POINTER)
     for read in (read_features, feature_shape):
-        with pytest.raises(ValueError, match=rf"{name} is a Git LFS pointer"):
+        with pytest.raises(ValueError, match=rf"{name} cannot be read.*: it is a Git LFS pointer"):
             read(tmp_path / name)

@@ -1,5 +1,6 @@
 """A CLIP model with its weights, by open_clip: from a file in any form, a folder, or open_clip's own downloads."""
 
+import re
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -9,13 +10,26 @@ from torch import nn
 
 from ...ops.digest import weights_digest
 from ...registry import nearest
+from ...utils.finite import check_finite_weights
 from ...utils.folders import list_folder
 from ...utils.logging import LOGGER
-from ...utils.weight_files import SUFFIXES, differences, file_form, read_file, split_spec
-from .sources import LOCAL_DIR, QUICK, Source, build_module, build_tokenizer, find_source, library, preprocess_of
+from ...utils.weight_files import SUFFIXES, adapted, differences, file_form, read_file, renamed, split_spec
+from .sources import (
+    LOCAL_DIR,
+    QUICK,
+    Source,
+    build_module,
+    build_tokenizer,
+    find_source,
+    gelu_beside,
+    library,
+    preprocess_of,
+)
+from .transformers_files import convert_state, is_siglip_state, is_transformers_state
 
 # entries beyond the weights in OpenAI's files; they tell these from all others
 OPENAI_ENTRIES = ("input_resolution", "context_length", "vocab_size")
+_WRAPPER = re.compile(r"^((module|model|clip_model|model_state_dict|state_dict)\.)+")  # no name of CLIP begins so
 _FOLDER_FILES = tuple(
     f"{stem}{suffix}"
     for stem in ("open_clip_model", "open_clip_pytorch_model", "model", "pytorch_model")
@@ -65,26 +79,30 @@ def load_clip(model, pretrained=None, *, quick_gelu=None):
     """Build a CLIP model and fill it with weights, strictly.
 
     Args:
-        model: a name of `open_clip.list_models()`; "local-dir:DIR", a folder with open_clip_config.json and a file of
-            weights; or the path of a JSON file with a configuration.
+        model: a name of `open_clip.list_models()`; "local-dir:DIR" or "DIR", a folder with open_clip_config.json or
+            transformers' config.json and a file of weights; or the path of a JSON file with a configuration.
         pretrained: file of weights, "PATH" or "PATH:KEY" (a state dict of torch, safetensors, OpenAI's TorchScript
-            archive, .npz); the name of weights that open_clip downloads for this model; or None for random weights (of
-            a folder: for the weights in it).
-        quick_gelu: True to run OpenAI's approximate GELU, whatever the configuration says; None: as it says.
+            archive, .npz; in the names of open_clip, OpenAI or transformers' `CLIPModel`), or a folder with one; the
+            name of weights that open_clip downloads for this model; or None for random weights (of a folder: for the
+            weights in it).
+        quick_gelu: True to run OpenAI's approximate GELU, whatever the configuration says; False: the exact one; None:
+            as it says.
     Returns:
         a `CLIPModel`.
     Raises:
         KeyError: an unknown model; names the nearest.
         FileNotFoundError: no such file.
         ValueError: weights that do not fit (all differences are listed) or were made with another GELU, a damaged file,
-            an unknown name of weights, a kind of model that is not supported.
+            an unknown name of weights, a kind of model that is not supported; NaN or infinite weights; or weights that
+            do not say their GELU, for a model that was published with both.
         ConnectionError: a download that failed.
     """
     source = find_source(model)
     quick = source.quick_gelu if quick_gelu is None else bool(quick_gelu)
     spec, tag = _find_weights(source, model, pretrained)
-    state, needs_quick = ({}, False) if spec is None else _read_state(spec, tag)
-    _check_gelu(source, quick, needs_quick, tag=tag, what=pretrained or spec, forced=quick_gelu)
+    state, trained_quick = ({}, None) if spec is None else _read_state(source, spec, tag)
+    if spec is not None:
+        _check_gelu(source, quick, trained_quick, what=pretrained or spec, forced=quick_gelu)
     module = build_module(source, quick)
     if spec is None:
         LOGGER.warning("CLIP model %s has random weights: no pretrained weights were named", model)
@@ -111,6 +129,8 @@ def _find_weights(source, model, pretrained):
         return _download(source, text, tag), tag
     offered = f"open_clip's weights of {model}: {nearest(text, source.tags, every=True)}" if source.tags else ""
     if path.is_dir():
+        if inside := _in_folder(path):
+            return str(inside), {}
         raise ValueError(
             f"pretrained {text!r} is a folder; name a file in it, or the folder as the model: {LOCAL_DIR}DIR"
         )
@@ -143,27 +163,58 @@ def _download(source, name, tag):
         ) from error
 
 
-def _read_state(spec, tag):
-    """({name: tensor} in a file, whether it was trained with OpenAI's GELU)."""
+def _read_state(source, spec, tag):
+    """({name: tensor} of a file in a layout of open_clip, whether it was trained with OpenAI's GELU or None)."""
     state, _, _ = read_file(spec)
-    openai = file_form(split_spec(spec)[0]) == "torchscript" or all(name in state for name in OPENAI_ENTRIES)
-    return {n: t for n, t in state.items() if n not in OPENAI_ENTRIES}, openai or bool(tag.get("quick_gelu"))
+    path = Path(split_spec(spec)[0])
+    state = renamed(state, lambda name: _WRAPPER.sub("", name), path)
+    if file_form(path) == "torchscript" or all(name in state for name in OPENAI_ENTRIES):
+        quick = True
+    elif tag:
+        quick = bool(tag.get("quick_gelu"))
+    else:
+        beside = gelu_beside(path)
+        quick = _gelu_by_name(source, path) if beside is None else beside
+    state = {n: t for n, t in state.items() if n not in OPENAI_ENTRIES}
+    if is_siglip_state(state):
+        raise ValueError(
+            f"weights {spec} are those of transformers' SiglipModel; of transformers, CLIPModel alone is read; take "
+            "open_clip's own file of that model"
+        )
+    return (adapted(state, convert_state, spec) if is_transformers_state(state) else state), quick
 
 
-def _check_gelu(source, quick, needed, *, tag, what, forced):
-    """ValueError for weights of OpenAI's GELU in a model without it; a word in the log where nothing is known."""
-    if needed and not quick:
-        twin = f"{source.name}{QUICK}"
-        known = source.known and twin in library().list_models()
-        cure = f"model {twin!r}" if known else 'a configuration with "quick_gelu": true'
+def _gelu_by_name(source, path):
+    """True or False as the name of a file says, by a tag of open_clip such as laion400m_e32; None where it does not."""
+    names = [path.name, *(part for part in path.parts if part.startswith("models--"))]  # the latter: a hub's cache
+    text = " ".join(names).lower().replace("-", "_")
+    if "quickgelu" in text:
+        return True
+    found = [tag for tag in source.tags if tag.lower().replace("-", "_") in text]
+    return bool(source.tag(max(found, key=len)).get("quick_gelu")) if found else None
+
+
+def _check_gelu(source, quick, trained, *, what, forced):
+    """ValueError for weights of OpenAI's GELU in a model without it, or of a GELU that nothing says."""
+    twin = f"{source.name}{QUICK}"
+    both = source.known and twin in library().list_models()
+    if trained and not quick:
+        fix = f"model {twin!r}" if both else 'a configuration with "quick_gelu": true'
         raise ValueError(
             f"weights {what} were trained with OpenAI's approximate GELU (quick GELU), which model {source.name!r} "
-            f"does not run, so that its features would be wrong; take {cure}, or set quick_gelu=True"
+            f"does not run, so that its features would be wrong; take {fix}, or set quick_gelu=True"
         )
-    if tag and quick and not needed:
+    if trained is None and forced is None:
+        if both:
+            raise ValueError(
+                f"weights {what} do not say their GELU, and models of the shape of {source.name} were published with "
+                "both: set quick_gelu=True for OpenAI's approximate one (weights of OpenAI, MetaCLIP, DFN) or "
+                "quick_gelu=False for the exact one (LAION, DataComp); in configs that is clip_quick_gelu, of commands "
+                "--quick-gelu or --no-quick-gelu"
+            )
+        LOGGER.info("weights %s do not say their GELU; %s of the configuration is run", what, _gelu(quick))
+    elif trained is False and quick:
         LOGGER.warning("weights %s of %s were trained with the exact GELU, but run with quick GELU", what, source.name)
-    elif what is not None and not tag and not needed and forced is None:
-        LOGGER.info("weights %s do not tell their GELU; %s of the configuration is run", what, _gelu(quick))
 
 
 def _gelu(quick):
@@ -174,7 +225,7 @@ def _gelu(quick):
 def _fill(module, state, *, what, model):
     """Load a state dict in any layout that open_clip converts; returns the number of tensors taken."""
     own = module.state_dict()
-    state = library().convert.convert_state_dict(module, state)
+    state = adapted(state, lambda given: library().convert.convert_state_dict(module, given), what)
     if "positional_embedding" in state and "positional_embedding" not in own:
         state = library().model.convert_to_custom_text_state_dict(state)
     for name in ("logit_scale", "logit_bias"):
@@ -184,5 +235,6 @@ def _fill(module, state, *, what, model):
     text = differences(own, state)
     if text:
         raise ValueError(f"the weights of {what} do not fit CLIP model {model}:{text}")
+    check_finite_weights(state, what, own)
     module.load_state_dict(state)
     return len(state)

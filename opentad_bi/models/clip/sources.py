@@ -8,6 +8,7 @@ from ...registry import nearest
 from ...utils.files import read_json
 from ...utils.logging import LOGGER
 from ...utils.optional import require
+from . import transformers_files
 
 LOCAL_DIR, HUB = "local-dir:", "hf-hub:"
 CONFIG_FILE = "open_clip_config.json"
@@ -58,7 +59,9 @@ class Source:
 
 
 def find_source(model):
-    """The source named by `model`: a name of open_clip's list, "local-dir:DIR", or the path of a JSON file.
+    """The source named by `model`: a name of open_clip's list, "local-dir:DIR", a folder, or the path of a JSON file.
+
+    The folder and the file may be open_clip's or transformers' (`config.json` of a `CLIPModel`).
 
     Raises:
         FileNotFoundError: no such file or folder.
@@ -68,9 +71,9 @@ def find_source(model):
     text = str(model)
     if text.startswith(HUB):
         raise ValueError(f"model {text!r}: fetch that folder and name it as {LOCAL_DIR}DIR; nothing is fetched by name")
-    if text.startswith(LOCAL_DIR):
+    if text.startswith(LOCAL_DIR) or config_in(Path(text)):
         folder = Path(text.removeprefix(LOCAL_DIR))
-        source = _from_file(folder / CONFIG_FILE, str(model), folder)
+        source = _from_file(config_in(folder) or folder / CONFIG_FILE, f"{LOCAL_DIR}{folder}", folder)
     elif Path(text).suffix == ".json" or Path(text).is_file():
         source = _from_file(Path(text), text, None)
     else:
@@ -82,9 +85,31 @@ def find_source(model):
     return source
 
 
+def config_in(folder):
+    """The configuration of a CLIP model in a folder, open_clip's or transformers'; None without one."""
+    files = (Path(folder) / name for name in (CONFIG_FILE, transformers_files.CONFIG_FILE))
+    return next((path for path in files if path.is_file()), None)
+
+
+def gelu_beside(path):
+    """Whether a configuration beside a file of weights has OpenAI's GELU (True) or the exact one; None without any."""
+    config = config_in(Path(path).parent)
+    content = read_json(config, "CLIP model configuration") if config else {}
+    if not isinstance(content, dict):
+        return None
+    if transformers_files.is_config(content):
+        return transformers_files.gelu_of(content, config)
+    model = content.get("model_cfg", content)
+    named = isinstance(model, dict) and all(key in model for key in _CLIP_KEYS)
+    return bool(model.get("quick_gelu")) if named else None
+
+
 def _from_file(path, name, folder):
-    """The source in a JSON file: open_clip's configuration, or {"model_cfg", "preprocess_cfg"} around it."""
+    """The source in a JSON file: open_clip's, with or without {"model_cfg", "preprocess_cfg"}, or transformers'."""
     content = read_json(path, "CLIP model configuration")
+    if isinstance(content, dict) and transformers_files.is_config(content):
+        preprocess = transformers_files.preprocessing(path.parent)
+        return Source(name, transformers_files.convert_config(content, path), folder=folder, preprocess=preprocess)
     config = content.get("model_cfg", content) if isinstance(content, dict) else {}
     lacking = [key for key in _CLIP_KEYS if not isinstance(config.get(key), dict if key != "embed_dim" else int)]
     if lacking:
@@ -131,17 +156,35 @@ def build_tokenizer(source):
     text = source.config["text_cfg"]
     length = text.get("context_length", 77)
     options = dict(text.get("tokenizer_kwargs") or {})
+    if text.get("hf_tokenizer_name"):
+        _check_packages(source.name, text["hf_tokenizer_name"])
     try:
-        if source.known or source.folder:
+        if source.known or (source.folder and (source.folder / CONFIG_FILE).is_file()):
             return library().get_tokenizer(source.name)
         if text.get("hf_tokenizer_name"):
             return library().tokenizer.HFTokenizer(text["hf_tokenizer_name"], context_length=length, **options)
-        return library().SimpleTokenizer(context_length=length, **options)
+        tokenizer = library().SimpleTokenizer(context_length=length, **options)
     except (ImportError, OSError, RuntimeError, ValueError, AttributeError) as error:
         raise ValueError(
             f"the tokenizer of model {source.name!r} ({text.get('hf_tokenizer_name', 'of open_clip')}) cannot be had: "
             f"{error}; put its files into a folder with {CONFIG_FILE} and name that as {LOCAL_DIR}DIR"
         ) from error
+    if tokenizer.vocab_size > text.get("vocab_size", 49408):
+        raise ValueError(
+            f"model {source.name!r} has a vocabulary of {text['vocab_size']} tokens, but CLIP's own tokenizer, the one "
+            f"known for it, has {tokenizer.vocab_size}"
+        )
+    return tokenizer
+
+
+def _check_packages(name, tokenizer):
+    """ImportError, in one line, where packages that tokenizers of transformers need are not installed."""
+    install = "transformers sentencepiece protobuf"
+    try:
+        for package in ("transformers", "sentencepiece", "google.protobuf"):
+            require(package, install)
+    except ImportError as error:
+        raise ImportError(f"the tokenizer of model {name!r} ({tokenizer}): {error}") from error
 
 
 def preprocess_of(source, tag, image_size):

@@ -168,7 +168,7 @@ def test_which_gelu_runs_is_said_where_the_file_does_not_tell(state, tiny_json, 
     path = path_of(state, tmp_path)
     with caplog.at_level(logging.INFO, "opentad_bi"):
         exact = load_clip(tiny_json, path)
-    assert "do not tell their GELU; exact GELU of the configuration is run" in caplog.text
+    assert "do not say their GELU; exact GELU of the configuration is run" in caplog.text
     quick = load_clip(tiny_json, path, quick_gelu=True)
     assert quick.digest == exact.digest and not same(quick, exact)
 
