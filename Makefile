@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 RUN = $(VENV)/bin/python
 
-.PHONY: install test slow demo lint bench
+.PHONY: install test test-isa slow demo lint bench
 
 install: $(VENV)/.installed
 
@@ -15,6 +15,10 @@ $(VENV)/.installed: requirements.txt pyproject.toml
 
 test: install
 	$(RUN) -m pytest -n 2 --dist loadfile
+
+# the numeric part again and again, with the instructions of other x86-64 CPUs; half an hour
+test-isa: install
+	$(RUN) tests/isa.py
 
 slow: install
 	$(RUN) -m pytest -m slow

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from close import close
 from noise_video import write_noise
 
 from opentad_bi.cli import check_dataset
@@ -151,9 +152,7 @@ def test_every_window_gives_the_detector_what_frames_give_it(case):
         expected, found = maps_and_losses(end_to_end, frames), maps_and_losses(model, features)
         assert expected.keys() == found.keys()
         for name in expected:
-            torch.testing.assert_close(
-                found[name], expected[name], rtol=0, atol=1e-4, msg=lambda m, n=name: f"{n}: {m}"
-            )
+            close(found[name], expected[name], ulps=1024, msg=name)
         assert all(value.std() > 0.01 for name, value in expected.items() if "cls 0" in name)
 
 
@@ -168,8 +167,8 @@ def compare_predictions(expected, found):
         for direction, kept in a.detections.items():
             other = b.detections[direction]
             assert len(kept.scores) > 20
-            torch.testing.assert_close(other.scores, kept.scores, rtol=0, atol=1e-4)
-            torch.testing.assert_close(other.segments.sort(0).values, kept.segments.sort(0).values, rtol=0, atol=1e-3)
+            close(other.scores, kept.scores, ulps=1024)
+            close(other.segments.sort(0).values, kept.segments.sort(0).values, ulps=8192)
 
 
 def test_files_hold_the_outputs_of_the_backbone_padding_included(case):

@@ -1,13 +1,12 @@
 """Experiment 3-x by its commands: train from a pair, test every direction, and what is refused."""
 
 import json
-import os
-import subprocess
-import sys
 
 import numpy as np
 import pytest
 import torch
+from close import close
+from processes import run_processes
 
 from opentad_bi.cli import cache_predictions, train
 from opentad_bi.cli import test as test_command
@@ -157,19 +156,10 @@ def test_kept_predictions_are_not_overwritten_and_name_the_tool_where_they_lack(
         DATASETS.build({"type": "CachedPredictions", "folder": str(tmp_path / "nowhere")})
 
 
-def torchrun(processes, *words):
-    launcher = [sys.executable, "-m", "torch.distributed.run", "--nnodes=1", f"--nproc_per_node={processes}"]
-    command = [*launcher, "--rdzv_backend=c10d", "--rdzv_endpoint=localhost:0", *map(str, words)]
-    done = subprocess.run(
-        command, capture_output=True, text=True, timeout=180, check=False, env={**os.environ, "OMP_NUM_THREADS": "1"}
-    )
-    assert done.returncode == 0, done.stderr
-
-
 def test_two_processes_keep_what_one_keeps_and_train_a_fusion_on_it(root, pair, tmp_path):
     common = [f"{CONFIGS}3_3.py", "--for_resume", pair, "--back_resume", pair]
     kept = [*common, "--epochs", "2", *options(root)]
-    torchrun(2, "tools/cache_predictions.py", "--out", tmp_path / "two", *kept)
+    run_processes(2, cache_predictions.main, [str(word) for word in ["--out", tmp_path / "two", *kept]])
     assert cache_predictions.main([str(word) for word in ["--out", tmp_path / "one", *kept]]) == 0
     files = [sorted((tmp_path / folder).glob("epoch*.pt")) for folder in ("one", "two")]
     assert [path.name for path in files[0]] == [path.name for path in files[1]]
@@ -182,7 +172,8 @@ def test_two_processes_keep_what_one_keeps_and_train_a_fusion_on_it(root, pair, 
     assert one.keys() == two.keys() and len(one) == 4
     for key, raw in one.items():
         for direction in ("for", "back"):
-            torch.testing.assert_close(raw[direction], two[key][direction])
-    torchrun(2, "tools/train_exp_3.py", *common, "--work_dir", tmp_path / "run", *options(root))
+            close(raw[direction], two[key][direction])
+    words = [*common, "--work_dir", tmp_path / "run", *options(root)]
+    run_processes(2, train.main, [str(word) for word in words])
     best = torch.load(tmp_path / "run" / "gpu2_id0" / "checkpoint" / "best.pth", weights_only=True)
     assert any(name.startswith("fusion.") for name in best["state_dict_ema"])

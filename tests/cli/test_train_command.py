@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from close import close
 
 from opentad_bi.cli import test as test_command
 from opentad_bi.cli import train
@@ -44,6 +45,14 @@ def config(tmp_path):
     return path
 
 
+@pytest.fixture
+def toy_path(monkeypatch):
+    """The folder of the toy family on the Python path, for commands run in this process."""
+    monkeypatch.syspath_prepend(str(ROOT / "tests" / "engine"))
+    yield
+    torch.use_deterministic_algorithms(False)
+
+
 def environment(**more):
     path = os.pathsep.join([str(ROOT / "tests" / "engine"), os.environ.get("PYTHONPATH", "")])
     return {**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1", **more}
@@ -63,7 +72,7 @@ def torchrun(processes):
     )
 
 
-def test_train_then_test(config, tmp_path):
+def test_train_then_test(config, tmp_path, toy_path):
     done = run("tools/train.py", config, "--seed", "3")
     assert done.returncode == 0, done.stderr
     assert "no check for ToyData" in done.stderr
@@ -73,29 +82,27 @@ def test_train_then_test(config, tmp_path):
     }
     assert "[Train]: [002][00004/00004]" in (folder / "log.txt").read_text()
     out = tmp_path / "metrics.json"
-    done = run("tools/test.py", config, "--out", out)
-    assert done.returncode == 0, done.stderr
+    assert test_command.main([str(config), "--out", str(out)]) == 0
     best = load_checkpoint(folder / "checkpoint" / "best.pth")["score"]
     assert json.loads(out.read_text())["model"]["mean"] == pytest.approx(best, abs=1e-6)
 
 
-def test_two_processes_stay_equal_and_match_one(config, tmp_path):
+def test_two_processes_stay_equal_and_match_one(config, tmp_path, toy_path):
     """Under torchrun the ranks end with the same weights, and those of one process on the same global batch."""
     options = ["--skip_check", "--cfg-options", "model.dropout=0.0"]
     done = run("tools/train.py", config, *options, launcher=torchrun(2))
     assert done.returncode == 0, done.stderr
-    done = run("tools/train_exp_2.py", config, *options)
-    assert done.returncode == 0, done.stderr
+    assert train.main([str(config), *options]) == 0
     two = load_checkpoint(tmp_path / "exps" / "gpu2_id0" / "checkpoint" / "epoch_2.pth")
     one = load_checkpoint(tmp_path / "exps" / "gpu1_id0" / "checkpoint" / "epoch_2.pth")
     assert len(two["random"]) == 2
     for name in one["state_dict"]:
-        torch.testing.assert_close(two["state_dict"][name], one["state_dict"][name], atol=1e-6, rtol=1e-5)
+        close(two["state_dict"][name], one["state_dict"][name])
     assert two["best"] == pytest.approx(one["best"], abs=1e-6)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_saves_and_resume_auto_goes_on(config, tmp_path, number):
+def test_a_signal_saves_and_resume_auto_goes_on(config, tmp_path, toy_path, number):
     """The signal goes to the whole process group, loader workers too, as a terminal and job schedulers send it."""
     options = ["--cfg-options", "workflow.end_epoch=5", "length=400000", "solver.train.num_workers=1"]
     words = [sys.executable, "tools/train.py", str(config), "--skip_check", *options]
@@ -112,11 +119,8 @@ def test_a_signal_saves_and_resume_auto_goes_on(config, tmp_path, number):
     state = load_checkpoint(log.parent / "checkpoint" / "interrupt.pth")
     assert state["iteration"] > 0
     assert f"stopped by a signal in epoch {state['epoch'] + 1}" in log.read_text()
-    done = run(
-        *("tools/train.py", config, "--skip_check", "--resume", "auto", "--cfg-options"),
-        *("workflow.end_epoch=1", f"length={4 * (state['iteration'] + 3)}"),
-    )
-    assert done.returncode == 0, done.stderr
+    words = ["--skip_check", "--resume", "auto", "--cfg-options", "workflow.end_epoch=1"]
+    assert train.main([str(config), *words, f"length={4 * (state['iteration'] + 3)}"]) == 0
     assert "resumed" in log.read_text()
     assert load_checkpoint(log.parent / "checkpoint" / "epoch_0.pth")["iteration"] == 0
 
@@ -178,14 +182,6 @@ def test_a_former_run_is_not_overwritten(config, tmp_path, capsys):
 def test_joined_flags_get_the_corrected_command(joint, capsys):
     words = f"cfg.py --for_resume A.pth{joint} B.pth".split(" ")
     assert "cfg.py --for_resume A.pth --back_resume B.pth\n" in fail(capsys, *words)
-
-
-@pytest.fixture
-def toy_path(monkeypatch):
-    """The folder of the toy family on the Python path, for commands run in this process."""
-    monkeypatch.syspath_prepend(str(ROOT / "tests" / "engine"))
-    yield
-    torch.use_deterministic_algorithms(False)
 
 
 def test_the_given_config_is_kept_and_the_resolved_one_can_go_on(config, tmp_path, toy_path):

@@ -2,16 +2,17 @@
 
 import json
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import torch
+from close import close
 from hypothesis import given
 from hypothesis import strategies as st
+from processes import run_processes
 from test_laws import assert_same, resume_everywhere, weights
 
+from opentad_bi.cli import train
 from opentad_bi.config import config_text
 from opentad_bi.engine.hooks import Hook
 from opentad_bi.engine.loaders import train_loader
@@ -77,7 +78,7 @@ def test_the_smaller_iteration_averages_over_what_it_has(config, make_runner):
     first.train_step([last])
     second.train_step([last, last])  # the mean of two equal gradients is that of one
     for a, b in zip(first.model.parameters(), second.model.parameters(), strict=True):
-        torch.testing.assert_close(a, b)
+        close(a, b)
     groups = []
     step, runner.end_epoch = runner.train_step, 1
     runner.train_step = lambda batches: (groups.append(len(batches)), step(batches))
@@ -130,16 +131,12 @@ def test_two_processes_train_as_one(config, make_runner, tmp_path):
     config.hooks = [{"type": "KeepOfRank"}, artifacts]
     config.custom_imports = {"imports": ["toy", "test_drop_last"], "allow_failed_imports": False}
     (tmp_path / "toy.py").write_text(config_text(config))
-    start = f"{sys.executable} -m torch.distributed.run --nnodes=1 --nproc_per_node=2 --rdzv_backend=c10d"
-    command = f"{start} --rdzv_endpoint=localhost:0 tools/train.py {tmp_path / 'toy.py'} --skip_check --device cpu"
-    env = {**os.environ, "PYTHONPATH": str(Path(__file__).parent), "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(command.split(), cwd=ROOT, env=env, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
+    run_processes(2, train.main, [str(tmp_path / "toy.py"), "--skip_check", "--device", "cpu"])
     first, second = (torch.load(tmp_path / "gpu2_id0" / f"rank{rank}.pt") for rank in (0, 1))
     parameters = dict(alone.model.named_parameters())
     for name in parameters:
         assert torch.equal(first["weights"][name], second["weights"][name])
-        torch.testing.assert_close(first["weights"][name], parameters[name].detach(), atol=1e-6, rtol=1e-5)
+        close(first["weights"][name], parameters[name].detach())
     assert first["lrs"] == second["lrs"] == alone.lrs
     for kind in ("losses", "watched"):
         assert first[kind] == second[kind] == pytest.approx(getattr(alone, kind), rel=1e-5)

@@ -3,6 +3,7 @@
 import pytest
 import tiny_detector as tiny
 import torch
+from close import close
 
 from opentad_bi.cli.cache_predictions import cache
 from opentad_bi.datasets.cached_predictions import write_record
@@ -174,8 +175,8 @@ def test_unfused_losses_are_those_of_the_pair(trained, make_runner):
     assert set(found) == {f"{direction}_{kind}" for direction in ("for", "back") for kind in kinds}
     for direction in ("for", "back"):
         for kind in ("cls_loss", "reg_loss"):
-            torch.testing.assert_close(found[f"{direction}_unfused_{kind}"], expected[f"{direction}_{kind}"] * 0.25)
-            torch.testing.assert_close(found[f"{direction}_{kind}"], pure[f"{direction}_{kind}"] * 0.75)
+            close(found[f"{direction}_unfused_{kind}"], expected[f"{direction}_{kind}"] * 0.25)
+            close(found[f"{direction}_{kind}"], pure[f"{direction}_{kind}"] * 0.75)
 
 
 def test_the_normaliser_counts_a_batch_once(trained, make_runner):
@@ -245,7 +246,7 @@ def test_training_from_cached_predictions_is_training_with_frozen_networks(train
         again = stored_samples.collate([stored_samples[k] for k in (2 * i, 2 * i + 1)])
         expected, found = live.model(batch), cached.model(again)
         for name, loss in expected.items():
-            torch.testing.assert_close(found[name], loss)
+            close(found[name], loss)
     cached.train()
     assert torch.isfinite(torch.tensor(list(cached.losses.values()))).all()
 

@@ -2,6 +2,7 @@ import copy
 
 import pytest
 import torch
+from close import close
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from small_detector import CLASSES, batch, config, detector
@@ -31,8 +32,8 @@ def test_padding_does_not_leak(valid, extra, window, positions):
             {key: torch.cat([batch([valid], length=30)[key], batch([30], seed=1)[key]]) for key in ("inputs", "masks")}
         )
     expected = valid_maps(alone, 0)
-    torch.testing.assert_close(valid_maps(padded, 0), expected, atol=1e-4, rtol=1e-4)
-    torch.testing.assert_close(valid_maps(accompanied, 0), expected, atol=1e-4, rtol=1e-4)
+    close(valid_maps(padded, 0), expected, ulps=1024)
+    close(valid_maps(accompanied, 0), expected, ulps=1024)
 
 
 @settings(max_examples=20)
@@ -45,7 +46,7 @@ def test_minimal_padding_changes_nothing_but_the_length(valid, window, positions
         expected, got = full.raw(sample), short.raw(sample)
     assert got.masks[0].shape[1] <= expected.masks[0].shape[1] == 64
     for i in range(2):
-        torch.testing.assert_close(valid_maps(got, i), valid_maps(expected, i), atol=1e-4, rtol=1e-4)
+        close(valid_maps(got, i), valid_maps(expected, i), ulps=1024)
     short.train()
     assert short.raw(sample).masks[0].shape[1] == 64
 
@@ -211,7 +212,7 @@ def test_the_device_says_the_same(window):
     here = model(sample)
     there = model.cuda()({k: v.cuda() if isinstance(v, torch.Tensor) else v for k, v in sample.items()})
     for name, value in here.items():
-        torch.testing.assert_close(there[name].cpu(), value, atol=1e-3, rtol=1e-3)
+        close(there[name].cpu(), value, ulps=8192)
 
 
 @pytest.mark.parametrize("seed", range(5))

@@ -3,6 +3,7 @@
 import pytest
 import small_detector as small
 import torch
+from close import close
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -59,11 +60,11 @@ def shake(module):
     return module
 
 
-def assert_same_where_valid(ours, expected, **tolerance):
+def assert_same_where_valid(ours, expected, ulps=256):
     for mask, *pairs in zip(ours.masks, ours.cls, expected.cls, ours.reg, expected.reg, strict=True):
         for a, b in (pairs[:2], pairs[2:]):
             keep = mask[:, None].expand_as(a)
-            torch.testing.assert_close(a[keep], b[keep], **tolerance)
+            close(a[keep], b[keep], ulps)
 
 
 @every_fusion
@@ -81,7 +82,7 @@ def test_it_starts_as_the_average_of_both_on_either_basis(cfg, shift, tied, vali
             masks=pair[own].masks,
             points=pair[own].points,
         )
-        assert_same_where_valid(fused[own], mean, atol=1e-5, rtol=0)
+        assert_same_where_valid(fused[own], mean)
 
 
 @every_fusion
@@ -95,7 +96,7 @@ def test_padding_reaches_no_valid_point(cfg, valid):
             level[:] = [x.masked_fill(~m[:, None], 1e9) for x, m in zip(level, prediction.masks, strict=True)]
     after = fusion(pair, lengths)
     for direction in pair:
-        assert_same_where_valid(after[direction], before[direction], rtol=0, atol=0)
+        assert_same_where_valid(after[direction], before[direction], ulps=0)
 
 
 @every_fusion
@@ -127,7 +128,7 @@ def test_a_gate_leans_to_the_better_direction_without_leaving_the_average():
     pair = both([WINDOW, 20])
     fused = fusion(pair, torch.tensor([WINDOW, 20]))["for"]
     for mask, ours, own in zip(fused.masks, fused.cls, pair["for"].cls, strict=True):
-        torch.testing.assert_close(ours * mask[:, None], own * mask[:, None])
+        close(ours * mask[:, None], own * mask[:, None])
 
 
 @pytest.mark.parametrize("mixer", ["TimeFC", "ClassConv3d"])
@@ -147,9 +148,9 @@ def test_flip_alignment_is_the_reversal_of_padded_arrays():
     pair, lengths = both([WINDOW, 20]), torch.tensor([WINDOW, 20])
     fused = build(FUSED["joint ClassMean"], alignment="flip")(pair, lengths)["for"]
     expected = (pair["for"].cls[1][0] + pair["back"].cls[1][0].flip(1)) / 2
-    torch.testing.assert_close(fused.cls[1][0], expected)
+    close(fused.cls[1][0], expected)
     padded = (pair["for"].cls[0][1] + pair["back"].cls[0][1].flip(1)) / 2  # brings the padding of the other in
-    torch.testing.assert_close(fused.cls[0][1][:, :20], padded[:, :20])
+    close(fused.cls[0][1][:, :20], padded[:, :20])
 
 
 def test_mixed_precision_around_it_changes_nothing():
@@ -158,7 +159,7 @@ def test_mixed_precision_around_it_changes_nothing():
     with torch.autocast("cpu", dtype=torch.bfloat16):
         inside = fusion(pair, lengths)
     for direction in pair:
-        assert_same_where_valid(inside[direction], plain[direction], rtol=0, atol=0)
+        assert_same_where_valid(inside[direction], plain[direction], ulps=0)
 
 
 def test_time_fc_names_the_window_it_was_built_for():
@@ -232,7 +233,7 @@ def test_fused_detections_are_told_on_both_bases_in_forward_time():
         own = pair.for_model.decode(fused["for"])[i]
         assert torch.equal(result.detections["fused_for"].segments, own.segments)
         back = pair.back_model.decode(fused["back"])[i]
-        torch.testing.assert_close(result.detections["fused_back"].segments, valid - 1 - back.segments.flip(1))
+        close(result.detections["fused_back"].segments, valid - 1 - back.segments.flip(1))
     pair.directions = ("fused",)
     assert [sorted(result.detections) for result in pair.predict(batch)] == [["fused_back", "fused_for"]] * 2
     pair.directions = ("for",)

@@ -4,6 +4,7 @@ import copy
 
 import pytest
 import torch
+from close import close
 from torch import nn
 
 from opentad_bi.models.anomaly.dense_map import DenseEncoder, value_path
@@ -21,7 +22,7 @@ def test_the_value_path_is_the_block_with_a_diagonal_mask(tiny_clip):
     nn.init.normal_(block.attn.out_proj.bias)
     x = torch.randn(2, 5, 64)
     mask = torch.full((5, 5), float("-inf")).fill_diagonal_(0)
-    torch.testing.assert_close(value_path(block, x), block(x, attn_mask=mask), rtol=0, atol=1e-6)
+    close(value_path(block, x), block(x, attn_mask=mask))
 
 
 @torch.no_grad()
@@ -30,7 +31,7 @@ def test_the_frame_is_read_as_clip_reads_it(tiny_clip, images, dense):
     encoder = DenseEncoder(tiny_clip.module, dense)
     features, tokens = encoder(images)
     assert encoder.grid == (2, 2) and tokens.shape == (3, 4, 64)
-    torch.testing.assert_close(features, tiny_clip.module.encode_image(images), rtol=0, atol=1e-6)
+    close(features, tiny_clip.module.encode_image(images))
     alone, nothing = encoder(images, dense=False)
     assert nothing is None and torch.equal(alone, features)
 
@@ -40,7 +41,7 @@ def test_full_are_the_tokens_of_the_model(tiny_clip, images):
     visual = copy.deepcopy(tiny_clip.module.visual)
     visual.output_tokens = True
     _, tokens = DenseEncoder(tiny_clip.module, "full")(images)
-    torch.testing.assert_close(tokens, visual(images)[1], rtol=0, atol=1e-6)
+    close(tokens, visual(images)[1])
 
 
 @torch.no_grad()
@@ -58,7 +59,7 @@ def test_value_is_from_the_input_of_the_last_block_alone(tiny_clip, images):
 def test_a_mean_of_tokens_may_be_projected_after(tiny_clip, images):
     encoder = DenseEncoder(tiny_clip.module)
     _, tokens = encoder(images)
-    torch.testing.assert_close(encoder.project(tokens).mean(1), encoder.project(tokens.mean(1)), rtol=0, atol=1e-5)
+    close(encoder.project(tokens).mean(1), encoder.project(tokens.mean(1)))
 
 
 def test_checkpointing_changes_no_gradient(tiny_clip, images):

@@ -6,6 +6,7 @@ import math
 import numpy as np
 import pytest
 import torch
+from close import close
 from region_batches import CLASSES, build, make_batch
 from torch.nn import functional as F
 
@@ -101,7 +102,7 @@ def test_captions_of_regions_are_told_from_what_is_nearly_right(tiny_json):
         logits = scale * found["regions"][row] @ torch.cat([found["region_captions"][row : row + 1], wrong]).T
         rows.append(F.cross_entropy(logits[None], torch.tensor([0])))
     losses = model(batch)
-    torch.testing.assert_close(losses["hard_loss"], 0.5 * sum(rows) / 2, rtol=1e-4, atol=1e-5)
+    close(losses["hard_loss"], 0.5 * sum(rows) / 2, ulps=1024)
     plain = build(tiny_json, context_length=248)(batch)
     assert set(plain) == {"global_loss", "region_loss"}
     assert plain["region_loss"].item() == losses["region_loss"].item() and model.watched["hard_regions"] == 2
@@ -158,12 +159,12 @@ def test_predictions_of_captioned_videos_are_their_features(tiny_json):
         batch["region_captions"][:1], [], batch["region_captions"][1:3], batch["region_captions"][3:]
     ]  # fmt: skip
     for name, rows in (("videos", [r.video for r in results]), ("captions", [r.text for r in results])):
-        torch.testing.assert_close(torch.from_numpy(np.stack(rows)), found[name].detach())
+        close(torch.from_numpy(np.stack(rows)), found[name].detach())
     for name, rows in (
         ("regions", [r.regions for r in results]),
         ("region_captions", [r.region_texts for r in results]),
     ):
-        torch.testing.assert_close(torch.from_numpy(np.concatenate(rows)), found[name].detach())
+        close(torch.from_numpy(np.concatenate(rows)), found[name].detach())
 
 
 def test_a_region_has_the_class_of_its_own_video(tiny_json):
@@ -177,16 +178,14 @@ def test_a_region_has_the_class_of_its_own_video(tiny_json):
     own = torch.arange(3)
     wanted = F.cross_entropy(others, own) + F.cross_entropy(scale * found["region_captions"] @ found["regions"].T, own)
     model(batch)
-    torch.testing.assert_close(model.watched["region_contrast"], wanted.detach() / 2, rtol=1e-4, atol=1e-5)
+    close(model.watched["region_contrast"], wanted.detach() / 2, ulps=1024)
 
 
 def test_the_number_of_frames_reaches_a_pooling_that_needs_it(tiny_json):
     batch = make_batch()
     model = build(tiny_json, frames=5, global_feature={"type": "TransformerPooling"})
     assert len(model.vision.pooling.positions) == 5
-    torch.testing.assert_close(
-        model.features(batch)["videos"], build(tiny_json).features(batch)["videos"], rtol=1e-4, atol=1e-5
-    )
+    close(model.features(batch)["videos"], build(tiny_json).features(batch)["videos"], ulps=1024)
     own = {"type": "TransformerPooling", "frames": 4}
     assert len(build(tiny_json, frames=5, global_feature=own).vision.pooling.positions) == 4
 
@@ -306,7 +305,7 @@ def test_frames_are_scored_by_the_texts_of_the_classes(tiny_json):
     features = model.vision.frames(batch["inputs"][0])[0]
     cosines = F.normalize(features, dim=1) @ model.texts(model.text).T
     wanted = (model.vision.logit_scale.exp() * cosines).softmax(1)
-    np.testing.assert_allclose(found[0].probabilities, wanted, rtol=1e-4, atol=1e-6)
+    close(found[0].probabilities, wanted, ulps=1024)
 
 
 @torch.no_grad()
@@ -317,16 +316,16 @@ def test_regions_take_their_share_of_the_score(tiny_json):
     cells = model.vision.frames(frames, cells=True)[1]
     each = (model.vision.region_scale.exp() * F.normalize(cells, dim=2) @ model.texts(model.text).T).softmax(2)
     regions = torch.stack([p[p[:, 0].argsort()[:2]].mean(0) for p in each])  # the two least normal patches
-    torch.testing.assert_close(model.probabilities(frames), regions, rtol=1e-4, atol=1e-6)
+    close(model.probabilities(frames), regions, ulps=1024)
     model.vision.logit_scale.fill_(0)  # of whole frames alone
-    torch.testing.assert_close(model.probabilities(frames), regions, rtol=1e-4, atol=1e-6)
+    close(model.probabilities(frames), regions, ulps=1024)
     model.vision.region_scale.fill_(math.log(100))
     highest = model.probabilities(frames)
     model.vision.region_scale.fill_(9)
-    torch.testing.assert_close(model.probabilities(frames), highest)
+    close(model.probabilities(frames), highest)
     mixed = build(tiny_json, region_score=0.25, top=2).probabilities(frames)
-    torch.testing.assert_close(mixed, 0.75 * whole + 0.25 * regions, rtol=1e-4, atol=1e-6)
-    torch.testing.assert_close(mixed.sum(1), torch.ones(3))
+    close(mixed, 0.75 * whole + 0.25 * regions, ulps=1024)
+    close(mixed.sum(1), torch.ones(3))
     assert build(tiny_json, region_score=1.0, top=99).probabilities(frames).shape == (3, 3)
 
 
@@ -336,7 +335,7 @@ def test_a_heat_map_is_the_cosine_of_each_patch(tiny_json):
     found = model.heat_map(frames, "road_accident")
     cells = model.vision.frames(frames, cells=True)[1]
     wanted = F.cosine_similarity(cells, model.texts(model.text)[2], dim=2)
-    torch.testing.assert_close(found, wanted.unflatten(1, (2, 2)), rtol=1e-4, atol=1e-6)
+    close(found, wanted.unflatten(1, (2, 2)), ulps=1024)
     with pytest.raises(KeyError, match="no class is called 'Fires'; did you mean 'Fire'"):
         model.heat_map(frames, "Fires")
 

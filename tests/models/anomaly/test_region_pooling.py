@@ -1,6 +1,7 @@
 """Pooling by weights is RoIAlign with one output cell, and the mean over the frames that show the region."""
 
 import torch
+from close import close
 from hypothesis import given
 from hypothesis import strategies as st
 from region_batches import some_boxes
@@ -28,7 +29,7 @@ def pooled(dense, boxes):
 def test_it_is_roi_align(grid, seed):
     g = torch.Generator().manual_seed(seed)
     boxes, dense = some_boxes(40, generator=g), torch.randn(40, 3, *grid, generator=g)
-    torch.testing.assert_close(pooled(dense, boxes), aligned(dense, boxes), rtol=0, atol=1e-5)
+    close(pooled(dense, boxes), aligned(dense, boxes))
 
 
 @given(grid=GRIDS, corners=st.lists(NUMBERS, min_size=4, max_size=4))
@@ -36,19 +37,19 @@ def test_every_box_is_roi_align_however_small_or_close_to_the_edge(grid, corners
     (left, right), (top, bottom) = sorted(corners[:2]), sorted(corners[2:])
     boxes = torch.tensor([[left, top, right, bottom]])
     dense = torch.randn(1, 2, *grid, generator=torch.Generator().manual_seed(0))
-    torch.testing.assert_close(pooled(dense, boxes), aligned(dense, boxes), rtol=0, atol=1e-5)
+    close(pooled(dense, boxes), aligned(dense, boxes))
 
 
 @given(grid=GRIDS, seed=st.integers(0, 99))
 def test_weights_are_a_mean(grid, seed):
     weights = box_weights(some_boxes(20, generator=torch.Generator().manual_seed(seed)), grid)
     assert (weights >= 0).all()
-    torch.testing.assert_close(weights.sum(-1), torch.ones(20), rtol=0, atol=1e-5)
+    close(weights.sum(-1), torch.ones(20))
 
 
 def test_the_whole_frame_is_the_mean_and_an_empty_box_zero():
     weights = box_weights(torch.tensor([[0.0, 0, 1, 1], [0, 0, 0, 0], [0.5, 0.2, 0.5, 0.9]]), (7, 7))
-    torch.testing.assert_close(weights[0], torch.full((49,), 1 / 49), rtol=0, atol=1e-7)
+    close(weights[0], torch.full((49,), 1 / 49))
     assert weights[1:].abs().max() == 0
 
 
@@ -65,7 +66,7 @@ def test_frames_are_averaged_where_the_region_is_seen(seed, frames):
     found = region_weights(torch.where(mask[..., None], boxes, 7.0), mask, (3, 4))  # hidden boxes say nothing
     for k in range(6):
         wanted = box_weights(boxes[k, mask[k]], (3, 4)) / mask[k].sum()
-        torch.testing.assert_close(found[k, mask[k]], wanted)
+        close(found[k, mask[k]], wanted)
         assert found[k, ~mask[k]].abs().sum() == 0
 
 
@@ -79,4 +80,4 @@ def test_regions_find_their_places_again(owners):
     most = int(owners.bincount().max()) if len(owners) else 0
     padded = by_video(values, owners, 4, most)
     assert torch.equal(padded[owners, slots(owners, 4)], values)
-    torch.testing.assert_close(padded.sum((0, 1)), values.sum(0))
+    close(padded.sum((0, 1)), values.sum(0))

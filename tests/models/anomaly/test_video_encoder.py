@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from close import close
 from region_batches import build, make_batch
 
 from opentad_bi.models.anomaly.region_pooling import box_weights
@@ -24,11 +25,11 @@ def test_what_the_features_are(tiny_json, dense):
     videos, regions = encode(encoder, batch)
     for b in range(4):
         features, patches = encoder.frames(batch["inputs"][b], cells=True)  # (T, E), (T, P, E)
-        torch.testing.assert_close(videos[b], features[batch["valid"][b]].mean(0), rtol=1e-4, atol=1e-5)
+        close(videos[b], features[batch["valid"][b]].mean(0), ulps=1024)
         for k in (batch["region_video"] == b).nonzero()[:, 0]:
             weights = box_weights(batch["boxes"][k], (2, 2))
             each = torch.einsum("tp,tpe->te", weights, patches)[batch["box_mask"][k]]
-            torch.testing.assert_close(regions[k], each.mean(0), rtol=1e-4, atol=1e-5)
+            close(regions[k], each.mean(0), ulps=1024)
 
 
 @torch.no_grad()
@@ -39,7 +40,7 @@ def test_frames_that_fill_up_are_not_seen(tiny_json):
     before = encode(encoder, batch)
     batch["inputs"][:, 2] = 0
     for one, two in zip(before, encode(encoder, batch), strict=True):
-        torch.testing.assert_close(one, two, rtol=1e-5, atol=1e-6)
+        close(one, two)
 
 
 @torch.no_grad()
@@ -72,9 +73,9 @@ def test_pieces_change_no_gradient(tiny_json, way):
     losses, wanted = gradients(tiny_json, {}, batch)
     found, grads = gradients(tiny_json, way, batch)
     for name in losses:
-        torch.testing.assert_close(found[name], losses[name], rtol=1e-5, atol=1e-6)
+        close(found[name], losses[name])
     for name, grad in wanted.items():
-        torch.testing.assert_close(grads[name], grad, rtol=1e-3, atol=1e-5, msg=name)
+        close(grads[name], grad, ulps=8192, msg=name)
 
 
 def kept_bytes(path, videos, **way):

@@ -1,9 +1,4 @@
-"""One of two processes that train on their shares of the batches, see test_fg_clip_processes.py.
-
-Arguments: rank, file where the processes meet, configuration of the model, file for the result.
-"""
-
-import sys
+"""One of two processes that train on their shares of the batches, see test_fg_clip_processes.py."""
 
 import torch
 import torch.distributed as dist
@@ -47,15 +42,10 @@ def train(model, wrapped, rank=None):
     return seen
 
 
-def main(rank, meeting, configuration, result):
-    """Train and write {"losses", "state"}."""
-    torch.set_num_threads(1)
-    dist.init_process_group("gloo", init_method=f"file://{meeting}", rank=int(rank), world_size=2)
-    model = build(configuration, **OPTIONS)
-    losses = train(model, DistributedDataParallel(model), int(rank))
-    torch.save({"losses": losses, "state": model.state_dict()}, result)
+def train_a_share(configuration, folder):
+    """Train the model of `configuration` on the share of this process and write {"losses", "state"}, RANK.pth."""
+    dist.init_process_group("gloo")
+    model, rank = build(configuration, **OPTIONS), dist.get_rank()
+    losses = train(model, DistributedDataParallel(model), rank)
+    torch.save({"losses": losses, "state": model.state_dict()}, folder / f"{rank}.pth")
     dist.destroy_process_group()
-
-
-if __name__ == "__main__":
-    main(*sys.argv[1:])

@@ -5,6 +5,7 @@ import math
 import pytest
 import torch
 import torch.nn.functional as F
+from close import close
 
 from opentad_bi.engine.continuing import continue_from
 from opentad_bi.engine.weights import load_weights
@@ -62,11 +63,11 @@ def test_neutral_prompts_give_the_logits_of_open_clip(kind, factor, prompt, weig
         found = model._logits(features, model.text_features())
     assert model.logit_scale.exp().item() == pytest.approx(factor, rel=1e-6) and not model.logit_scale.requires_grad
     # the towers run in other steps: some units in the last place of cosines of size 1
-    torch.testing.assert_close(found, expected, rtol=0, atol=32 * torch.finfo(torch.float32).eps * factor)
+    close(found, expected, ulps=32, scale=factor)
     probabilities = torch.stack([torch.from_numpy(row.probabilities) for row in model.predict(batch)])
-    torch.testing.assert_close(probabilities, found.softmax(1), rtol=0, atol=1e-6)
+    close(probabilities, found.softmax(1))
     loss = model.train()(batch)["cls_loss"]
-    torch.testing.assert_close(loss, F.cross_entropy(found, batch["labels"]), rtol=1e-5, atol=1e-5)
+    close(loss, F.cross_entropy(found, batch["labels"]))
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 import torch.nn.functional as F
+from close import close
 from test_video_clip import (  # noqa: F401 - build is a fixture
     ATTENTION,
     CLASSES,
@@ -16,7 +17,6 @@ from test_video_clip import (  # noqa: F401 - build is a fixture
     SHALLOW,
     batch_of,
     build,
-    close,
     kept_by_the_graph,
 )
 
@@ -89,7 +89,7 @@ def test_frames_are_normalised_in_full_precision(build):  # noqa: F811
             model(batch_of())
     assert [x.dtype for x in seen] == [torch.float32, torch.bfloat16]  # the tower gives low precision
     lengths = seen[0].norm(dim=-1)
-    torch.testing.assert_close(lengths, torch.ones_like(lengths), rtol=0, atol=1e-6)
+    close(lengths, torch.ones_like(lengths))
 
 
 @pytest.mark.parametrize("prompt", [FIXED, METHODS["video_coop"]["prompt"]], ids=["fixed", "learned"])

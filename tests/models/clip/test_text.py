@@ -4,6 +4,7 @@ import copy
 
 import pytest
 import torch
+from close import close
 
 from opentad_bi.models.clip.text import TextEncoder
 from opentad_bi.models.clip.tokens import Tokens
@@ -28,7 +29,7 @@ def test_a_causal_tower_is_cut_behind_the_last_end_of_text_and_another_is_not(cl
     tower, ids = TextEncoder(clip.module), clip.tokenizer(TEXTS)
     last = int(ids.argmax(1).max())
     assert tower.length(last) == (last + 1 if tower.causal else 77)
-    torch.testing.assert_close(tower.encode_tokens(ids), clip.module.encode_text(ids), rtol=0, atol=1e-5)
+    close(tower.encode_tokens(ids), clip.module.encode_text(ids))
     assert tower.causal == (clip.module.__class__.__name__ == "CLIP")
 
 
@@ -49,7 +50,7 @@ def test_features_of_a_text_do_not_depend_on_the_others(clip):
     tower, ids = TextEncoder(clip.module), clip.tokenizer(TEXTS)
     together = tower(tower.token_embedding(ids), ids.argmax(1))
     alone = tower(tower.token_embedding(ids[1:2]), ids[1:2].argmax(1))
-    torch.testing.assert_close(together[1:2], alone, rtol=0, atol=1e-5)
+    close(together[1:2], alone)
     assert (together[0] - together[1]).abs().max() > 1e-3
 
 
@@ -66,7 +67,7 @@ def test_the_mean_ignores_what_comes_after_the_end(tiny_clip):
     x = embeddings + plain.positional_embedding
     x = plain.ln_final(plain.transformer(x, attn_mask=plain.attn_mask))
     means = torch.stack([x[row, : end + 1].mean(0) for row, end in enumerate(eot.tolist())])
-    torch.testing.assert_close(tower(embeddings, eot), means @ plain.text_projection, rtol=0, atol=1e-5)
+    close(tower(embeddings, eot), means @ plain.text_projection)
 
 
 @torch.no_grad()
@@ -75,7 +76,7 @@ def test_every_kind_of_readout_is_that_of_the_model(tiny_custom_clip, pool_type)
     module = copy.deepcopy(tiny_custom_clip.module)
     module.text.pool_type, module.text.eos_id = pool_type, 49407
     ids = tiny_custom_clip.tokenizer(TEXTS)
-    torch.testing.assert_close(TextEncoder(module).encode_tokens(ids), module.encode_text(ids), rtol=0, atol=1e-6)
+    close(TextEncoder(module).encode_tokens(ids), module.encode_text(ids))
 
 
 def test_a_linear_projection_and_none(tiny_custom_clip):

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from close import close
 
 from opentad_bi.models.clip.text import TextEncoder
 
@@ -50,7 +51,7 @@ def test_no_deep_prompts_change_no_bit(clip, deep):
 )
 def test_it_is_the_tower_run_with_the_vectors_in_the_sequence(clip, deep, pooling):
     tower, x, eot = embedded(clip, pooling)
-    torch.testing.assert_close(tower(x, eot, deep), by_hand(tower, x, eot, deep, pooling), rtol=0, atol=1e-5)
+    close(tower(x, eot, deep), by_hand(tower, x, eot, deep, pooling))
 
 
 def by_hand(tower, x, eot, deep, pooling="eot"):
@@ -91,14 +92,14 @@ def test_prompts_may_reach_beyond_the_length_of_the_tower(clip):
     x, eot = tower.token_embedding(ids), torch.tensor([76])
     assert x.shape[1] == tower.context_length == 77
     deep = {0: vectors(8), 1: vectors(2)}
-    torch.testing.assert_close(tower(x, eot, deep), by_hand(tower, x, eot, deep), rtol=0, atol=1e-5)
+    close(tower(x, eot, deep), by_hand(tower, x, eot, deep))
 
 
 def test_every_text_is_the_same_alone(clip):
     tower, x, eot = embedded(clip)
     deep = {0: vectors(3, 2), 1: vectors(3, 3)}
     alone = [tower(x[i : i + 1], eot[i : i + 1], {k: v[i : i + 1] for k, v in deep.items()}) for i in range(3)]
-    torch.testing.assert_close(tower(x, eot, deep), torch.cat(alone), rtol=0, atol=1e-5)
+    close(tower(x, eot, deep), torch.cat(alone))
 
 
 def test_checkpoints_give_the_same_gradients_and_keep_less(tiny_clip):

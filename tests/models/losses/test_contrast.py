@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+from close import close
 from hypothesis import given
 from hypothesis import strategies as st
 from torch.nn import functional as F
@@ -32,7 +33,7 @@ def test_where_all_differ_it_is_plain(duplicates, count, seed):
     logits, goal = 10 * first @ second.T, torch.arange(count)
     wanted = (F.cross_entropy(logits, goal) + F.cross_entropy(logits.T, goal)) / 2
     found = contrast(first, second, list(range(count)), duplicates)
-    torch.testing.assert_close(found.loss, wanted)
+    close(found.loss, wanted)
     assert found.chance.item() == pytest.approx(math.log(count), abs=1e-6)
     top1 = ((logits.argmax(1) == goal).float().mean() + (logits.argmax(0) == goal).float().mean()) / 2
     assert found.top1.item() == pytest.approx(top1.item())
@@ -64,7 +65,7 @@ def test_order_and_direction_do_not_matter(duplicates, keys, seed, data):
     turned = contrast(second, first, keys, duplicates)
     for other in (moved, turned):
         for one, two in zip(found, other, strict=True):
-            torch.testing.assert_close(one, two, rtol=1e-4, atol=1e-5)
+            close(one, two, ulps=1024)
     assert found.loss > -1e-5
 
 
@@ -96,7 +97,7 @@ def test_more_columns_are_more_negatives(duplicates, keys, seed, extra, data):
     plain = contrast(first, second, keys, duplicates)
     none = Columns(more, torch.zeros(len(keys), extra, dtype=torch.bool))
     same = contrast(first, second, keys, duplicates, more_second=[none], more_first=[none])
-    torch.testing.assert_close(same.loss, plain.loss)
+    close(same.loss, plain.loss)
     assert same.chance == plain.chance
     every = Columns(more, torch.ones(len(keys), extra, dtype=torch.bool))
     assert contrast(first, second, keys, duplicates, more_second=[every]).loss > plain.loss - 1e-6
@@ -130,7 +131,7 @@ def test_hard_negatives_are_told_from_the_own_text(count, owners, seed):
     for i, row in enumerate(rows):
         texts = torch.cat([second[i : i + 1], wrong[[j for j, owner in enumerate(owners) if owner == i]]])
         logits = 10 * first[i : i + 1] @ texts.T
-        torch.testing.assert_close(row, F.cross_entropy(logits, torch.tensor([0])), rtol=1e-4, atol=1e-5)
+        close(row, F.cross_entropy(logits, torch.tensor([0])), scale=10)
 
 
 def test_hard_negatives_pass_the_gradient_to_all_three():
@@ -141,9 +142,9 @@ def test_hard_negatives_pass_the_gradient_to_all_three():
     wanted = sum(F.cross_entropy(row[None], torch.tensor([0])) for row in logits)
     with torch.autocast("cpu", torch.bfloat16):
         found = hard_contrast(first, second, wrong, owner, scale).sum()
-    torch.testing.assert_close(found, wanted, rtol=1e-5, atol=1e-6)
+    close(found, wanted)
     for one, two in zip(torch.autograd.grad(found, parts), torch.autograd.grad(wanted, parts), strict=True):
-        torch.testing.assert_close(one, two, rtol=1e-4, atol=1e-5)
+        close(one, two, ulps=1024)
 
 
 def test_hard_negatives_do_not_overflow_and_none_are_an_exact_zero():

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from close import close
 
 from opentad_bi.ops.sample import UnitMeta
 from opentad_bi.registry import MODELS
@@ -125,11 +126,11 @@ def test_a_score_depends_on_its_own_video_and_class_alone(build, method):
     model, batch = build(method), make_batch(3)
     together = probabilities(model, batch)
     for i in range(3):
-        torch.testing.assert_close(probabilities(model, part(batch, [i])), together[[i]], rtol=0, atol=1e-5)
+        close(probabilities(model, part(batch, [i])), together[[i]])
     few = build(method, classes=[CLASSES[2], CLASSES[0]])  # its texts are cut to another length
     few.load_state_dict(few.adapt_state_dict(model.state_dict()))
     asked = together[:, [2, 0]] / together[:, [2, 0]].sum(1, keepdim=True)
-    torch.testing.assert_close(probabilities(few, batch), asked, rtol=0, atol=1e-5)
+    close(probabilities(few, batch), asked)
 
 
 @torch.no_grad()
@@ -154,7 +155,7 @@ def test_the_texts_of_stt_follow_the_video_and_those_of_vita_do_not(build):
         rows = first.view(BATCH, -1, first.shape[-1]) if moves else first
         assert len(first) == len(CLASSES) * (BATCH * VIEWS if moves else 1)
         if moves:  # every video takes its texts along to its new place
-            torch.testing.assert_close(second.view_as(rows), rows.flip(0), rtol=0, atol=1e-5)
+            close(second.view_as(rows), rows.flip(0))
             assert (rows[0] - rows[1]).abs().max() > 1e-4
         else:
             assert torch.equal(first, second)
@@ -166,10 +167,10 @@ def test_less_memory_gives_the_same_gradient(build, method, options):
     batch = make_batch()
     loss, grads = gradients(build(method), batch)
     again, others = gradients(build(method, **options), batch)
-    torch.testing.assert_close(again, loss, rtol=0, atol=1e-5)
+    close(again, loss)
     assert grads.keys() == others.keys()
     for name, grad in grads.items():
-        torch.testing.assert_close(others[name], grad, rtol=1e-3, atol=1e-5, msg=lambda m, name=name: f"{name}: {m}")
+        close(others[name], grad, ulps=8192, msg=name)
 
 
 def test_a_coupling_without_what_it_needs_is_refused(build):

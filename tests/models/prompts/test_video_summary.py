@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from close import close
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -40,7 +41,7 @@ def test_permuting_frames_permutes_the_summaries(seed, order):
     part, x = build(seed, time=False, local=False), tokens_of_frames()
     _, summary = part.beside(1, part.enter(x))
     _, permuted = part.beside(1, part.enter(x[:, order]))
-    torch.testing.assert_close(permuted, summary[:, order], rtol=0, atol=1e-6)
+    close(permuted, summary[:, order])
 
 
 @torch.no_grad()
@@ -49,7 +50,7 @@ def test_the_embedding_of_time_tells_frames_apart_once_it_is_learned():
     assert torch.equal(part.enter(x), x)  # frames enter as the tower knows them
     part.time.normal_()
     entered = part.enter(x)
-    torch.testing.assert_close(entered - x, part.time.expand(FRAMES, 5, WIDTH).expand_as(x))
+    close(entered - x, part.time.expand(FRAMES, 5, WIDTH).expand_as(x))
     order = [2, 0, 1]
     _, summary = part.beside(0, entered)
     _, permuted = part.beside(0, part.enter(x[:, order]))
@@ -66,10 +67,10 @@ def test_tokens_are_those_of_the_formula():
     for view in range(VIEWS):
         normed = layer.norm(c[view])
         expected = c[view] + layer.attention(normed, normed, normed)[0]
-        torch.testing.assert_close(summary[view], expected, rtol=0, atol=1e-6)
+        close(summary[view], expected)
         for frame in range(FRAMES):
             wanted = torch.cat([layer.global_tokens, layer.local_tokens + c[view], summary[view, frame, None]])
-            torch.testing.assert_close(tokens[view, frame], wanted, rtol=0, atol=1e-6)
+            close(tokens[view, frame], wanted)
 
 
 def test_learned_tokens_start_within_the_bound_and_fill_it():
