@@ -54,7 +54,7 @@ def measure_config(path, count, device):
     cfg = load_config(path)
     model = MODELS.build(cfg.model).to(device)
     branches = [Branch(n, module, cfg.branches[n], iters_per_epoch=100) for n, module in model.branches().items()]
-    ema = ExponentialMovingAverage(model)
+    ema = ExponentialMovingAverage(model, warm_up=False)  # as the published schedules have it
     dtype = precision(cfg.solver.amp)
     scaler = torch.amp.GradScaler("cuda", enabled=dtype is torch.float16)
     batch = random_batch(cfg.dataset.test.window_size, 160, count, device)

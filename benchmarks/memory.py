@@ -25,7 +25,7 @@ def mebibytes(path):
         model = MODELS.build(cfg.model)
     for name, module in model.branches().items():
         Branch(name, module, cfg.branches[name])
-    ema = ExponentialMovingAverage(model)
+    ema = ExponentialMovingAverage(model, warm_up=False)  # as the published schedules have it
     own = {id(p) for p in model.parameters()}
     weights = sum(p.numel() for p in model.parameters())
     copies = sum(p.numel() for p in ema.module.parameters() if id(p) not in own)

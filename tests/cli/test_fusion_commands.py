@@ -177,3 +177,27 @@ def test_two_processes_keep_what_one_keeps_and_train_a_fusion_on_it(root, pair, 
     run_processes(2, train.main, [str(word) for word in words])
     best = torch.load(tmp_path / "run" / "gpu2_id0" / "checkpoint" / "best.pth", weights_only=True)
     assert any(name.startswith("fusion.") for name in best["state_dict_ema"])
+
+
+@pytest.mark.parametrize(
+    ("video", "command"), [("v2", "test"), ("v0", "cache")], ids=["evaluation", "cached predictions"]
+)
+def test_features_that_are_not_finite_end_a_command_with_the_name_of_the_video(
+    root, pair, tmp_path, capsys, video, command
+):
+    for folder in ("for", "back"):
+        (tmp_path / folder).mkdir()
+        for path in (root / folder).glob("*.npy"):
+            feats = np.load(path)
+            feats[5, 3] = np.nan if path.stem == video else feats[5, 3]
+            np.save(tmp_path / folder / path.name, feats)
+    own = options(root, data_path=tmp_path / "for", back_data_path=tmp_path / "back")
+    words = [f"{CONFIGS}1.py", "--checkpoint", pair]
+    if command == "test":
+        err = refused(capsys, *words, "--save_dir", tmp_path, *own)
+    else:
+        words += ["--out", tmp_path / "kept", "--epochs", 1, *own]
+        assert cache_predictions.main([str(word) for word in words]) == 1
+        err = capsys.readouterr().err
+        assert not list((tmp_path / "kept").glob("*.pt"))
+    assert f"{video}.npy" in err and "1 NaN or infinite number" in err
