@@ -1,7 +1,6 @@
 """Trainings and evaluations that are parts of a greater command: each is the command `train` or `test` itself."""
 
 import os
-from fnmatch import fnmatch
 from pathlib import Path
 
 from ..config import load_config, parse_overrides, raw_config
@@ -13,12 +12,11 @@ from ..ops.directions import SINGLE
 from ..registry import nearest
 from ..utils.files import read_json
 from ..utils.folders import list_folder, match_files
+from ..utils.logging import LOGGER
+from ..utils.wording import some
 from . import test, train
+from ._made_of import RECORD, changes_since, flat, made_of, other_config, record_of
 from .common import overriding, train_words
-
-# keys that change no number
-UNCOMPARED = ("*.num_workers", "*.cache", "work_dir", "workflow.logging_interval", "workflow.tensorboard")
-UNCOMPARED += ("workflow.wandb", "workflow.wandb.*", "hooks.*.root")
 
 
 class Run:
@@ -49,17 +47,39 @@ class Run:
         """ValueError if its folder holds a run of another config, or that of its artifacts what another run left."""
         cfg = self.config()
         for path in match_files(self.folder, f"gpu*_id0/{train.RESOLVED}"):
-            here, there = _flat(cfg.to_dict()), _flat(raw_config(path).to_dict())
-            differ = [key for key in sorted({*here, *there}) if not _same(here.get(key), there.get(key))]
-            key = next((key for key in differ if not any(fnmatch(key, free) for free in UNCOMPARED)), None)
+            here, there = flat(cfg.to_dict()), flat(raw_config(path).to_dict())
+            key = other_config(there, here)
             if key:
                 raise ValueError(
                     f"{path.parent} holds a run of another config: {key} was {there.get(key)!r}, and is "
                     f"{here.get(key)!r} now; choose another --work_dir, or move the folder away"
                 )
+            self._refuse_other_sources(cfg, path.with_name(RECORD))
         for hook in cfg.get("hooks", []):
             if hook.type == ArtifactsHook.__name__ and not self.numbers.is_file():
                 self._refuse_artifacts(Path(hook.get("root", ROOT)), hook)
+
+    def _refuse_other_sources(self, cfg, path):
+        """ValueError if a training that began, or ended, was of other videos, labels or weights; see `_made_of`."""
+        changes = changes_since(path, made_of(cfg, [split for split in ("train", "val") if split in cfg.dataset]))
+        if changes is None:
+            LOGGER.warning("%s: nothing tells which videos and weights it was trained on", path.parent)
+        elif changes:
+            raise ValueError(
+                f"{path.parent} holds a run of other data or weights: {some(changes)}; choose another --work_dir, or "
+                "move the folder away"
+            )
+
+    def outdated(self):
+        """What its numbers were made of that has changed since, as lines of text; [] if they are there and stand."""
+        if not self.numbers.is_file():
+            return ["there are no numbers"]
+        kept = [path / "checkpoint" for path in list_folder(self.folder, "gpu*_id0", absent=True)]
+        best = next((path / "best.pth" for path in kept if (path / "best.pth").is_file()), None)
+        changes = changes_since(record_of(self.numbers), made_of(self.config(), ["test"], best))
+        if changes is None and not best:
+            LOGGER.warning("%s: nothing tells what these numbers were made of, nor is there a checkpoint", self.numbers)
+        return (["nothing tells what they were made of"] if best else []) if changes is None else changes
 
     def _refuse_artifacts(self, root, hook):
         """As the hook does before it trains, but told before the trainings that come first."""
@@ -120,18 +140,3 @@ def refuse_many_processes(instead):
     """ValueError under `torchrun`, whose processes meet once, and not once for every run; `instead` says what to do."""
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         raise ValueError(f"this command runs several trainings or evaluations, in one process each; {instead}")
-
-
-def _same(one, other):
-    """Are two values of a config equal, or two spellings of one path?"""
-    texts = isinstance(one, str) and isinstance(other, str)
-    return one == other or (texts and os.path.realpath(one) == os.path.realpath(other))
-
-
-def _flat(tree, prefix=""):
-    """{"a.b.0": value}"""
-    several = isinstance(tree, (list, tuple))
-    pairs = tree.items() if isinstance(tree, dict) else enumerate(tree) if several else None
-    if not pairs:
-        return {prefix.removesuffix("."): tree}
-    return {key: value for name, inner in pairs for key, value in _flat(inner, f"{prefix}{name}.").items()}

@@ -1,7 +1,8 @@
 """Train with K videos per class, for several K and several draws of them, and tell mean and spread on the test set.
 
 Every pair (K, seed) is a run of its own below WORK_DIR/few_shot; typed again, the command leaves out what is finished
-and goes on with what is not. The tables few_shot.txt, few_shot.csv and few_shot.json lie there too.
+and goes on with what is not. A run of other data or weights is refused, numbers of another test set are made anew. The
+tables few_shot.txt, few_shot.csv and few_shot.json lie there too.
 """
 
 from pathlib import Path
@@ -12,6 +13,7 @@ from ..config import load_config, parse_overrides
 from ..evaluation.tables import numbers_table
 from ..utils.files import atomic, write_json, write_text
 from ..utils.logging import LOGGER
+from ..utils.wording import some
 from ._trained_runs import Run, needs_keys, read_numbers, refuse_many_processes, run_name
 from .common import Parser, add_config_arguments, add_device_argument, command, make_writable
 
@@ -45,9 +47,13 @@ def run(args):
         for split in ("train", "val"):
             planned.dataset(split)
     for (shots, seed), planned in runs.items():
-        if planned.numbers.is_file():
+        changes = planned.outdated()
+        if not changes:
             LOGGER.info("K=%d, seed %d: finished, %s", shots, seed, planned.numbers)
-        elif code := planned.train() or planned.test():
+            continue
+        if planned.numbers.is_file():
+            LOGGER.warning("K=%d, seed %d: %s is made anew: %s", shots, seed, planned.numbers, some(changes))
+        if code := planned.train() or planned.test():
             return code
     write_tables(folder, args.config, runs)
     return 0

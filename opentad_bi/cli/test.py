@@ -1,5 +1,6 @@
 """Evaluate a checkpoint: the numbers of the config's metric, and its results as files."""
 
+import copy
 from pathlib import Path
 
 from ..config import dataset_config
@@ -14,6 +15,7 @@ from ..utils.distributed import close_distributed, is_main, setup_distributed, w
 from ..utils.files import write_json
 from ..utils.logging import LOGGER, setup_logging
 from ..utils.wording import some
+from ._made_of import made_of, record_of, write_record
 from .common import (
     Parser,
     add_run_arguments,
@@ -57,6 +59,7 @@ def run(args):
     """Evaluate; returns 0."""
     refuse_contradictions(args)
     cfg = config_of(args)
+    asked = copy.deepcopy(cfg)
     check_direction(args, cfg)
     check_outputs(args)
     if args.predictions:
@@ -78,11 +81,13 @@ def run(args):
         runner = Runner(cfg, work_dir=folder, device=device, seed=args.seed, training=False, split=args.split)
         metric = Unscored(runner.build_metric(scored=False)) if args.not_eval else runner.build_metric()
         runner.check_metric(metric)
-        load_model(runner, args, folder, getattr(metric, "classes", None))
+        spec = load_model(runner, args, folder, getattr(metric, "classes", None))
         metrics = runner.evaluate(metric=metric)
         if is_main():
             if not args.not_eval:
                 show(metric, select(metrics, args.direction), args)
+                if args.out:
+                    write_record(record_of(args.out), made_of(asked, runner.datasets, spec))
             metric.save(Path(args.save_dir or folder))
         return 0
     finally:
@@ -168,11 +173,13 @@ def load_model(runner, args, folder, classes=None):
         classes: names by label that the weights must be of, where they tell theirs.
     Raises:
         ValueError: a network that is needed has no weights, or they are of other classes.
+    Returns:
+        the checkpoint of the whole model, or None.
     """
     known = {"evaluation": classes}
     if args.checkpoint is None and (args.for_resume or args.back_resume):
         fill_branches(needed_branches(runner, getattr(args, "direction", MERGED)), known)
-        return
+        return None
     spec = args.checkpoint or find_checkpoint(folder)
     content = fill(runner.model, spec, name="evaluated")
     check_same_classes({**known, str(spec): file_classes(content, runner.model)})
@@ -181,6 +188,7 @@ def load_model(runner, args, folder, classes=None):
         LOGGER.warning(
             "%s was learned on %d classes; evaluated are %d: %s", spec, len(learned), len(classes), some(list(classes))
         )
+    return spec
 
 
 def needed_branches(runner, direction):

@@ -13,7 +13,9 @@ from ..engine.checkpoint import checkpoint_files, load_latest
 from ..utils.distributed import barrier, close_distributed, gather_objects, is_main, setup_distributed, world_size
 from ..utils.files import write_text
 from ..utils.logging import LOGGER, setup_logging
-from ..utils.strictness import is_strict
+from ..utils.strictness import is_strict, warn
+from ..utils.wording import some
+from ._made_of import RECORD, changes_since, made_of, write_record
 from .common import (
     Parser,
     add_run_arguments,
@@ -61,6 +63,8 @@ def run(args):
                 check_data(cfg)
         resume = gather_objects(resume)[0]  # what rank 0 found: another could see the folder a moment later
         runner = Runner(cfg, work_dir=folder, device=device, seed=args.seed, fresh=resume is None)
+        if is_main():
+            keep_record(folder / RECORD, made_of(cfg, runner.datasets, with_config=False), resume)
         runner.train(resume=resume)
         if runner.stop == "a signal":
             LOGGER.warning("stopped by a signal before the end; --resume auto goes on from the last checkpoint")
@@ -132,6 +136,19 @@ def keep_configs(folder, path, cfg):
     if not (own.exists() and own.samefile(path)):
         write_text(own, path.read_text(encoding="utf-8"))
     write_text(folder / RESOLVED, config_text(cfg))
+
+
+def keep_record(path, record, resume):
+    """Say in the work folder what the run is made of; one that goes on with something else is warned of.
+
+    The record of how it began stays.
+    """
+    changes = changes_since(path, record) if resume else None
+    if changes:
+        began = "the run began with other data or weights, and its epochs so far are of those"
+        warn(f"{path.parent}: {began}: {some(changes)}")
+    if changes is None:
+        write_record(path, record)
 
 
 def check_data(cfg):

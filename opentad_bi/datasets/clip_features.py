@@ -108,6 +108,15 @@ def replaced_sources(features, sources=None):
     return changed_files(stamps, sources)
 
 
+def refuse_replaced(folder, features, sources=None):
+    """ValueError if features in `folder` are of videos that were replaced since; arguments: see `replaced_sources`."""
+    if replaced := replaced_sources(features, sources):
+        raise ValueError(
+            f"{len(replaced)} of {len(features)} files of features in {folder} are of videos that were replaced since: "
+            f"{named(replaced)}; the same extraction again makes those anew (tools/extract_clip_features.py)"
+        )
+
+
 class ClipFeatures:
     """Features of the frames of some videos.
 
@@ -141,11 +150,7 @@ class ClipFeatures:
                 f"{len(missing)} of {len(videos)} videos have no features in {self.folder}: {some(missing)}; {CURE}"
                 f"{self._damaged(missing)}"
             )
-        if replaced := replaced_sources(features, videos):
-            raise ValueError(
-                f"{len(replaced)} of {len(videos)} videos were replaced since their features in {self.folder} were "
-                f"made: {named(replaced)}; the same extraction again makes those anew ({CURE})"
-            )
+        refuse_replaced(self.folder, features, videos)
 
     def _damaged(self, missing):
         """What else helps if some of the missing videos could not be read, in words."""

@@ -17,6 +17,7 @@ from ..registry import DATASETS
 from ..utils.arguments import check_choice, check_count, check_number, check_share
 from ..utils.records import read_feature_record
 from .class_weights import balance, class_weights
+from .clip_features import refuse_replaced
 from .feature_annotations import check_events, read_event_tables
 from .feature_batch import FeatureBatch, FeatureSample, collate
 from .feature_index import (
@@ -135,6 +136,7 @@ class VideoFeatureDataset(Dataset):
         lists = list_files(folders, crop_separator)
         chosen = choose(lists, self.classes, max_files_per_class=max_files_per_class, shots=shots, seed=seed)
         self.files = read_files(chosen)
+        refuse_replaced(self.feature_dir, self.sources())
         if forbid_list:
             refuse_forbidden(self.files, forbid_list)
         check_crop(self.files, self.crop)
@@ -202,6 +204,10 @@ class VideoFeatureDataset(Dataset):
         weights = class_weights(weights, self.classes, counts)
         self.class_weights = None if weights is None else torch.from_numpy(weights)
         self.sample_weights = balance(counts)[self.labels] if balanced else None
+
+    def sources(self):
+        """{path below the folder of features: path} of the files that samples come from."""
+        return {file.path.relative_to(self.feature_dir).as_posix(): file.path for file in self.files}
 
     def __len__(self):
         return len(self._start)

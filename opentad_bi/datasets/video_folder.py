@@ -13,7 +13,7 @@ from torch.utils.data import Dataset
 from ..ops.sample import UnitMeta
 from ..registry import DATASETS, TRANSFORMS
 from .clip_batch import collate
-from .clip_features import ClipFeatures
+from .clip_features import ClipFeatures, feature_path
 from .readers import VideoError
 from .transforms.compose import Compose
 from .video_selection import select_videos, video_names
@@ -140,6 +140,12 @@ class VideoFolder(Dataset):
     def files(self):
         """{name: path} of the videos."""
         return {name: self.root / video.path for name, video in zip(self.videos, self.listed.videos, strict=True)}
+
+    def sources(self):
+        """{name: path} of the files that samples come from: videos, or features of their frames."""
+        if self._features is None:
+            return self.files()
+        return {name: feature_path(self._features.folder, name) for name in self.videos}
 
     def clip(self, index, rng):
         """What the pipeline makes of a video, with the draws of `rng`, not mixed; VideoError if it is damaged."""

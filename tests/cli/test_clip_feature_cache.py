@@ -202,7 +202,7 @@ def swapped(data_root, features, tmp_path):
 
 def test_training_on_features_of_a_replaced_video_is_refused(swapped):
     cfg = config(swapped / "set", feature_dir=str(swapped / "features"), K_train=3, K_val=0)
-    with pytest.raises(ValueError, match=r"1 of 12 videos were replaced since .*Open_001 has \d+ bytes and had \d+"):
+    with pytest.raises(ValueError, match=r"1 of 12 files of features in .*Open_001 has \d+ bytes and had \d+"):
         build_dataset(cfg.dataset, "train")
 
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 
 import numpy as np
 import pandas as pd
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 
 from opentad_bi.cli import _trained_runs, few_shot, train
 from opentad_bi.cli import test as test_command
+from opentad_bi.cli.make_demo_features import write_tower
 from opentad_bi.config import raw_config
 from opentad_bi.engine.checkpoint import load_checkpoint
 
@@ -227,3 +229,86 @@ def test_summaries_are_numpys(one, other):
     np.testing.assert_allclose(summary["top1_std"][1], np.std(other, ddof=1), atol=1e-9)
     assert np.isnan(summary["top1_std"][0]) == (len(one) == 1)
     assert ("+-" in few_shot.table(summary).splitlines()[2]) == (len(one) > 1)
+
+
+@pytest.fixture
+def study(runs, tmp_path, monkeypatch):
+    """A copy of the set and of a finished command of one pair: (folder of the set, words, options)."""
+    monkeypatch.chdir(tmp_path)
+    data = tmp_path / "set"
+    shutil.copytree(runs[0], data)
+    words = [str(CONFIG), "--shots", "1", "--seeds", "0", "--work_dir", "out", "--device", "cpu", "--cfg-options"]
+    words += tiny(data)
+    assert few_shot.main(words) == 0
+    return data, words, tmp_path / "out" / "few_shot" / "K1_seed0"
+
+
+def test_numbers_of_another_test_set_are_made_anew(study, capfd):
+    data, words, run = study
+    listed = data / "annotations" / "test.txt"
+    listed.write_text("".join(listed.read_text().splitlines(keepends=True)[:6]))
+    capfd.readouterr()
+    assert few_shot.main(words) == 0
+    text = capfd.readouterr().err
+    assert f"{run.relative_to(run.parents[2])}/test.json is made anew: test.videos was 8 and is 6" in text
+    assert len(json.loads((run / "test" / "class_scores.json").read_text())) == 6
+    assert few_shot.main(words) == 0
+    assert "K=1, seed 0: finished" in capfd.readouterr().err
+
+
+def test_numbers_of_a_replaced_test_video_are_made_anew(study, capfd):
+    data, words, run = study
+    numbers = json.loads((run / "test.json").read_text())
+    one, other = sorted((data / "videos" / "Open").iterdir())[-1], sorted((data / "videos" / "Flash").iterdir())[-1]
+    one.write_bytes(other.read_bytes())
+    capfd.readouterr()
+    assert few_shot.main(words) == 0
+    assert f"is made anew: test.sources.Open/{one.stem} is another file" in capfd.readouterr().err
+    assert json.loads((run / "test.json").read_text())["model"]["loss"] != numbers["model"]["loss"]
+
+
+@pytest.mark.parametrize("what", ["tower", "video"])
+def test_a_run_of_another_tower_or_other_videos_is_refused(study, capsys, what):
+    data, words, run = study
+    before = (run / "test.json").read_bytes()
+    if what == "tower":
+        write_tower(data / "tower.json", data / "tower.safetensors", 1, layers=2, patch_size=16)
+    else:
+        clips = sorted((data / "videos" / "Open").iterdir())
+        for clip in clips[:4]:
+            clip.write_bytes(clips[-1].read_bytes())
+    assert few_shot.main(words) == 1
+    text = capsys.readouterr().err
+    names = {"tower": "clip.pretrained is another file", "video": "train.sources.Open/Open_00"}
+    assert "gpu1_id0 holds a run of other data or weights: " in text and names[what] in text
+    assert (run / "test.json").read_bytes() == before
+
+
+def test_a_copy_of_the_set_with_other_dates_is_the_same(study, capfd):
+    data, words, _ = study
+    for path in data.rglob("*"):
+        os.utime(path)
+    capfd.readouterr()
+    assert few_shot.main(words) == 0
+    assert "K=1, seed 0: finished" in capfd.readouterr().err
+
+
+def test_numbers_of_an_older_version_are_made_anew_or_kept_with_a_warning(study, capfd):
+    _, words, run = study
+    records = [run / "test.made_of.json", run / "gpu1_id0" / "made_of.json"]
+    for path in records:
+        path.unlink()
+    capfd.readouterr()
+    assert few_shot.main(words) == 0
+    text = capfd.readouterr().err
+    assert "nothing tells which videos and weights it was trained on" in text
+    assert "is made anew: nothing tells what they were made of" in text and records[0].is_file()
+
+
+def test_a_run_that_goes_on_with_other_weights_is_warned_of(study, capfd):
+    data, words, run = study
+    write_tower(data / "tower.json", data / "tower.safetensors", 1, layers=2, patch_size=16)
+    args = [str(CONFIG), "--work_dir", str(run), "--device", "cpu", "--resume", "auto", "--skip_check"]
+    capfd.readouterr()
+    train.main([*args, *words[words.index("--cfg-options") :], "K_train=1", "end_epoch=2"])
+    assert "the run began with other data or weights" in capfd.readouterr().err
