@@ -7,7 +7,8 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from ..prepare.reverse_folder import VIDEO_SUFFIXES, Job, plan, reverse_folder
+from ..prepare.reverse_folder import UNRECORDED, VIDEO_SUFFIXES, Job, plan, reverse_folder
+from ..utils.wording import some
 from .common import Parser, command
 
 PRESETS = ("ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow")
@@ -77,12 +78,14 @@ def main(argv=None):
 
 
 def summary(outcomes):
-    """Format the outcomes as a table of counts, followed by the failed videos and why."""
+    """Format the outcomes as a table of counts, then what failed and what was made anew, and why."""
     counts = Counter(o.status for o in outcomes)
     rows = [f"{'status':<10}{'videos':>8}{'frames':>12}{'worker sec':>12}"]
     for status in ("reversed", "finished", "failed"):
         own = [o for o in outcomes if o.status == status]
         frames, spent = sum(o.frames for o in own), sum(o.seconds_spent for o in own)
         rows.append(f"{status:<10}{counts[status]:>8}{frames:>12}{spent:>12.1f}")
-    rows += [f"  {o.src}: {o.note}" for o in outcomes if o.status == "failed"]
+    rows += [f"  {o.src}: {o.note}" for o in outcomes if o.note and o.note != UNRECORDED]
+    if old := [o.src for o in outcomes if o.note == UNRECORDED]:
+        rows.append(f"  {len(old)} finished: the result {UNRECORDED}: {some(old)}")
     return "\n".join(rows)

@@ -136,7 +136,6 @@ class VideoFeatureDataset(Dataset):
         lists = list_files(folders, crop_separator)
         chosen = choose(lists, self.classes, max_files_per_class=max_files_per_class, shots=shots, seed=seed)
         self.files = read_files(chosen)
-        refuse_replaced(self.feature_dir, self.sources())
         if forbid_list:
             refuse_forbidden(self.files, forbid_list)
         check_crop(self.files, self.crop)
@@ -167,7 +166,8 @@ class VideoFeatureDataset(Dataset):
         return events
 
     def _index(self):
-        """Lay out the samples, in two arrays of four bytes a sample."""
+        """Lay out the samples, in two arrays of four bytes a sample; features of replaced videos are refused."""
+        refuse_replaced(self.feature_dir, self.sources())
         self._tables = FeatureTables(self.files, self.crop)
         self.feature_dim = self._tables.width
         self._file_labels = np.array([file.label for file in self.files])

@@ -41,6 +41,7 @@ class H264Writer:
         preset="veryfast",
         threads=0,
         like=None,
+        comment="",
     ):
         import av
 
@@ -52,6 +53,8 @@ class H264Writer:
             log.info("%s: pixels are converted from %s to %s, which H.264 can hold", path, pix_fmt, self.pix_fmt)
         flags = {} if Path(path).suffix.lower() == ".mkv" else {"movflags": "+faststart"}
         self.container = av.open(str(path), "w", container_options=flags)
+        if comment:
+            self.container.metadata["comment"] = comment
         self.stream = self.container.add_stream("libx264", rate=rate)
         self.stream.width, self.stream.height = size
         self.stream.pix_fmt = self.pix_fmt

@@ -11,15 +11,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..utils.folders import list_folder, walk_files
+from ..utils.provenance import file_change
 from .frame_index import count_frames, index_frames
 from .h264 import CONTAINERS
-from .reverse_video import reverse_video
+from .reverse_video import made_of, reverse_video
 from .verify import verify_reversed
 
 log = logging.getLogger(__name__)
 
 VIDEO_SUFFIXES = (".mp4", ".mkv", ".mov", ".m4v", ".avi", ".webm", ".mpg", ".mpeg", ".ts", ".wmv", ".flv")
 STALE_SEC = 60
+UNRECORDED = "does not say what it was made of, as an older version made it; only its frames are counted"
 
 
 @dataclass(frozen=True)
@@ -34,7 +36,10 @@ class Job:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a job: `status` is reversed, finished (found complete) or failed; `note` says why."""
+    """What became of a job: `status` is reversed, finished (found to be what would be made) or failed.
+
+    `note` says why it failed, or why a result that was there is made anew or could not be compared.
+    """
 
     src: Path
     status: str
@@ -100,20 +105,36 @@ def run_job(job):
     """Do one job; every error becomes a failed Outcome."""
     begin = time.perf_counter()
     try:
-        status, frames = _reverse_or_skip(job)
+        status, frames, note = _reverse_or_skip(job)
         if job.verify:
             found = verify_reversed(job.src, job.dst, lossless=job.options.get("lossless", False))
             if not found.ok:
                 raise ValueError(f"{job.dst} is not {job.src} reversed: {'; '.join(found.problems)}")
     except Exception as error:
         return Outcome(job.src, "failed", seconds_spent=time.perf_counter() - begin, note=str(error) or repr(error))
-    return Outcome(job.src, status, frames, time.perf_counter() - begin)
+    return Outcome(job.src, status, frames, time.perf_counter() - begin, note)
 
 
 def _reverse_or_skip(job):
+    """(status, frames, note): a result that is there stays if it is what would be made."""
+    note = ""
     if job.dst.exists() and not job.options.get("overwrite", False):
-        return "finished", _check_finished(job)
-    return "reversed", reverse_video(job.src, job.dst, **job.options).frames
+        kept = made_of(job.dst)
+        note = UNRECORDED if kept is None else _changes(job, kept)
+        if kept is None or not note:
+            return "finished", _check_finished(job), note
+    options = job.options | ({"overwrite": True} if note else {})
+    return "reversed", reverse_video(job.src, job.dst, **options).frames, note
+
+
+def _changes(job, kept):
+    """How a result differs from what would be made now, in words, or ""; `kept` is what it was made of."""
+    changes = [f"its source {change}"] if (change := file_change(kept["source"], job.src)) else []
+    for name, value in kept["settings"].items():
+        asked = job.options.get(name, value)
+        if asked != value and not (name == "crf" and job.options.get("lossless")):
+            changes.append(f"{name} was {value} and is {asked}")
+    return f"{job.dst} is made anew: {', '.join(changes)}" if changes else ""
 
 
 def _check_finished(job):

@@ -1,5 +1,6 @@
 """Play a video backwards: the same frames, each shown for as long as before, in the opposite order."""
 
+import json
 import logging
 import tempfile
 from dataclasses import dataclass
@@ -7,6 +8,7 @@ from fractions import Fraction
 from pathlib import Path
 
 from ..utils.files import atomic
+from ..utils.provenance import source_stamp
 from .frame_index import DamagedVideoError, index_frames, open_video
 from .frame_ranges import FrameRanges, UnindexedFrameError
 from .h264 import H264Writer, check_container
@@ -14,6 +16,7 @@ from .rotation import display_matrix, write_display_matrix
 
 log = logging.getLogger(__name__)
 
+REVERSED = "opentad_bi.reversed"  # key of the record in the comment of a reversed video
 CHUNK_BYTES = 256 << 20  # decoded frames held at once, whatever `chunk` says
 
 
@@ -46,7 +49,7 @@ def reverse_video(
     in [E-b, E-a). Number of frames, frame rate (constant or not) and duration stay; pixels stay in the video's own YUV
     format, and bit by bit if `lossless`. A rotation flag is kept. Audio is left out, which the log says.
     At most `chunk` decoded frames are in memory (fewer for large pictures), never the video.
-    `dst` appears only when it is complete.
+    `dst` appears only when it is complete, and its comment holds the stamp of `src` and the settings, see `made_of`.
 
     Args:
         src, dst: files; `dst` ends in .mp4, .mov, .m4v or .mkv.
@@ -66,6 +69,8 @@ def reverse_video(
     if not 0 <= crf <= 51:
         raise ValueError(f"crf {crf} is not a quality of H.264: 0 (largest file) to 51")
     writing = {"crf": crf, "lossless": lossless, "gop": gop, "preset": preset, "threads": threads}
+    settings = {name: value for name, value in writing.items() if name != "threads"} | {"keep_damaged": keep_damaged}
+    writing["comment"] = json.dumps({REVERSED: {"source": source_stamp(src), "settings": settings}})
     index = index_frames(src, keep_damaged=keep_damaged)
     if index is not None:
         try:
@@ -73,6 +78,17 @@ def reverse_video(
         except UnindexedFrameError as error:
             log.info("%s is not where the packets say; taking the video through a plain copy", error)
     return _reverse_by_copy(src, dst, chunk=chunk, keep_damaged=keep_damaged, **writing)
+
+
+def made_of(dst):
+    """What a reversed video says that it was made of: {"source": stamp, "settings": dict}, or None if it does not."""
+    container, _ = open_video(dst)
+    with container:
+        tags = {name.lower(): text for name, text in container.metadata.items()}
+    try:
+        return json.loads(tags.get("comment", ""))[REVERSED]
+    except (ValueError, KeyError, TypeError):  # a comment of somebody else
+        return None
 
 
 def _reverse(src, dst, index, *, chunk, keep_damaged, threads, **writing):

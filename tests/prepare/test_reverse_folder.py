@@ -10,8 +10,11 @@ import pytest
 from tiny_clips import decode, write_clip
 
 from opentad_bi.cli.reverse_videos import main
+from opentad_bi.prepare import reverse_video as reverse_video_module
 from opentad_bi.prepare.frame_index import index_frames
 from opentad_bi.prepare.reverse_folder import plan
+from opentad_bi.prepare.reverse_video import made_of, reverse_video
+from opentad_bi.utils.provenance import source_stamp
 
 TOOLS = Path(__file__).resolve().parents[2] / "tools"
 
@@ -91,3 +94,40 @@ def test_killed_midway_leaves_no_result_and_a_rerun_finishes(tmp_path):
     assert not (tmp_path / "dst/long.mp4").exists()
     assert main([str(tmp_path / "src"), str(tmp_path / "dst"), "--preset", "ultrafast", "--workers", "1"]) == 0
     assert len(index_frames(tmp_path / "dst/long.mp4")) == 4000
+
+
+def test_a_replaced_source_or_other_settings_are_reversed_anew(folder, capsys):
+    args = [str(folder / "src"), str(folder / "dst"), "--workers", "1"]
+    assert main(args) == 0
+    write_clip(folder / "src/a.mp4", 12, options={"crf": "35"})
+    (folder / "src/deep/b.mp4").touch()
+    assert main([*args, "--verify"]) == 0
+    text = capsys.readouterr().out
+    assert text.count("is made anew") == 1 and f"{folder / 'dst/a.mp4'} is made anew: its source has" in text
+    assert main([*args, "--lossless"]) == 0
+    text = capsys.readouterr().out
+    assert text.count("is made anew: lossless was False and is True") == 3
+    assert np.array_equal(decode(folder / "dst/a.mp4")[0], decode(folder / "src/a.mp4")[0][::-1])
+    assert main([*args, "--lossless"]) == 0
+    assert capsys.readouterr().out.split("finished")[1].split()[0] == "3"
+
+
+def test_results_of_an_older_version_stay_and_it_is_said(folder, capsys, monkeypatch):
+    args = [str(folder / "src"), str(folder / "dst"), "--workers", "1"]
+    with monkeypatch.context() as patch:
+        patch.setattr(reverse_video_module, "REVERSED", "of somebody else")
+        assert main(args) == 0
+    capsys.readouterr()
+    assert main(args) == 0
+    text = capsys.readouterr().out
+    assert (
+        text.split("finished")[1].split()[0] == "3" and "3 finished: the result does not say what it was made" in text
+    )
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv", ".mov"])
+def test_every_container_keeps_what_it_was_made_of(tmp_path, suffix):
+    src = write_clip(tmp_path / f"a{suffix}", 5)
+    reverse_video(src, tmp_path / f"b{suffix}", crf=20)
+    kept = made_of(tmp_path / f"b{suffix}")
+    assert kept["source"] == source_stamp(src) and kept["settings"]["crf"] == 20 and made_of(src) is None
