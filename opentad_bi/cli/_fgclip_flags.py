@@ -22,7 +22,7 @@ OPENAI = {
     "ViT-L/14": "ViT-L-14-quickgelu",
     "ViT-L/14@336px": "ViT-L-14-336-quickgelu",
 }
-REGION_WEIGHT = 0.1
+REGION_WEIGHT, HARD_WEIGHT = 0.1, 0.5
 PER_DEVICE, ACCUMULATED = "per_device_train_batch_size", "gradient_accumulation_steps"
 SHAPES = {"cosine": "cosine", "linear": "linear", "constant": "constant", "constant_with_warmup": "constant"}
 READING = ("classes", "normal_class", "frame_base", "on_bad_box", "on_bad_entry", "caption_map", "on_chinese",
@@ -119,6 +119,13 @@ def _openai(value, typed, base):
 def _boxes(value, typed, base):
     """The weight of the config, unless that is none."""
     return {"region_weight": (base.region_weight or REGION_WEIGHT) if value else 0.0}
+
+
+def _hard_negatives(value, typed, base):
+    """The weight of the config, or FG-CLIP's where that is none; the model logs what the annotation has for it."""
+    if value and typed.get("add_box_loss") is False:
+        raise ValueError("--use_hard_neg True needs regions, which --add_box_loss False leaves out")
+    return {"hard_weight": (base.hard_weight or HARD_WEIGHT) if value else 0.0}
 
 
 def batch_size(typed):
@@ -222,7 +229,7 @@ FLAGS = (
     Flag("image_folder", str, "video_root", "folder of the videos"),
     Flag("num_frames", int, "num_frames", "frames of a video"),
     Flag("add_box_loss", bool, _boxes, "learn from regions too"),
-    Flag("use_hard_neg", bool, "bank", "texts of other classes are negatives as well"),
+    Flag("use_hard_neg", bool, _hard_negatives, "tell captions of regions from the wrong texts of the annotation"),
     Flag("base_model", str, _model, "a model's name, OpenAI's or open_clip's, or its JSON file"),
     Flag("model_name_or_path", str, _model, "the same, which counts more, or a file of weights for it"),
     Flag("from_openai", bool, _openai, "start from OpenAI's weights; False: random ones"),

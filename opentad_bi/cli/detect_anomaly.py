@@ -5,6 +5,7 @@ from pathlib import Path
 from ..apis import detect_anomaly, heat_frames, init_anomaly_detector, localise
 from ..config import parse_overrides
 from ..datasets.caption_files import read_captions
+from ..datasets.frame_counts import fit_to_files
 from ..evaluation.heat_frames import draw_heat_frame
 from ..evaluation.localisation import over_videos
 from ..evaluation.page import write_page
@@ -65,7 +66,7 @@ def run(args):
     options = parse_overrides(args.cfg_options)
     model = init_anomaly_detector(args.config, args.checkpoint, args.device, options=options)
     check_heat_class(args, model)
-    boxes = read_boxes(args.boxes, model)
+    boxes = read_boxes(args.boxes, model, videos)
     check_boxes(args.boxes, boxes, videos)
 
     def found_in(video, progress):
@@ -108,10 +109,11 @@ def check_heat_class(args, model):
         )
 
 
-def read_boxes(path, model):
+def read_boxes(path, model, videos=()):
     """{video: arguments of `localise`} of the caption file `path`, read as the config reads those of the training.
 
-    The class is that of the video where the model has it.
+    The class is that of the video where the model has it. Frames of those of `videos` (paths) that the file counts at
+    another rate are mapped by time; other frames than a video has are a ValueError.
     """
     if path is None:
         return {}
@@ -119,7 +121,10 @@ def read_boxes(path, model):
     options = {key: train[key] for key in ("frame_base", "on_bad_box") if key in train}
     mode = {key: train[key] for key in ("enabled_mode", "open_end") if key in train}
     found = {}
-    for record in read_captions(path, **options)[0]:
+    records, report = read_captions(path, **options)
+    files = {video.stem: video for video in videos}
+    records, _ = fit_to_files(records, [files.get(bare_name(record.path)) for record in records], report)
+    for record in records:
         label = normal_label(record.category or "", model.model.classes, needed=False)
         name = None if label is None else model.model.classes[label]
         own = found.setdefault(bare_name(record.path), {"regions": [], "name": name, **mode})

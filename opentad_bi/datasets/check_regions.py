@@ -10,6 +10,7 @@ from itertools import repeat
 from ..utils.verdicts import ERROR, WARNING, Verdict, attempt, judge
 from ..utils.wording import some
 from .captioned_videos import bad_windows, captioned_videos, categories, label_videos
+from .frame_counts import fit_frames, told_factors
 from .lifespans import Lifespan
 from .readers import open_video
 from .split_guard import guard
@@ -45,6 +46,9 @@ def region_verdicts(build, arguments, *, full=True, workers=4):
         found.append(_leak(records, options))
     paths, missing = _find(records, options)
     found += [_files(records, missing, options["tolerate"]), _labels(records, options), _kinds(report)]
+    fit = fit_frames(records, paths, workers=workers)
+    found.append(_counts(records, fit, options["on_bad_entry"] == "skip"))
+    records = fit.records
     if any(record.window for record in records):
         found.append(attempt("windows", lambda: _windows(records, paths, options, workers)))
     if full and not missing:
@@ -136,6 +140,18 @@ def _files(records, missing, tolerate):
     text = f"{told}; there is none of {some(list(missing))}; {next(iter(missing.values()))}"
     fatal = len(missing) > tolerate * len(records) or len(missing) == len(records)
     return Verdict("files", ERROR if fatal else WARNING, text, cure)
+
+
+def _counts(records, fit, skip):
+    """Are the frames of the captions those of the files?"""
+    said = sum(bool(record.frames or record.fps) for record in records)
+    told = f"{fit.compared} of {len(records)} videos compared, {said} say their frames or frames per second"
+    if fit.factors:
+        told += f"; {told_factors(records, fit)}"
+    bad = some(list(fit.problems.values()))
+    kinds = {"warning" if skip else "error": f"{len(fit.problems)} do not fit: {bad}" if bad else ""}
+    cure = "get the videos that were annotated; on_bad_entry='skip' leaves such entries out"
+    return judge("frame counts", told, cure=cure, **kinds)
 
 
 def _windows(records, paths, options, workers):

@@ -20,6 +20,7 @@ from .balanced_order import BALANCES, balanced_order
 from .caption_texts import ON_CHINESE, ON_EMPTY
 from .captioned_videos import captioned_videos, categories, drop_bad_windows, find_files, label_videos, record_window
 from .check_regions import region_verdicts
+from .frame_counts import fit_to_files
 from .lifespans import ENABLED_MODES, OPEN_ENDS, Lifespan
 from .region_batch import COUNTED, collate
 from .region_sampling import POLICIES, sample_regions
@@ -57,7 +58,8 @@ class RegionVideoDataset(Dataset):
         max_regions: of a video that has more, a draw in training and the first so many in test mode.
         enabled_mode, open_end: how long boxes live, see `Lifespan`.
         frame_base: number of a video's first frame in the caption files, 0 or 1.
-        on_bad_box, on_bad_entry: see `read_captions`; "skip" leaves out what has a window beyond its file too.
+        on_bad_box, on_bad_entry: see `read_captions`; "skip" leaves out what has a window beyond its file, or other
+            frames than it, too.
         normal_region: "full_frame": regions with a caption but no box are the whole picture in normal videos.
         caption_map: JSON file of {caption: what stands in its place}, such as translations.
         on_chinese: "warn", "skip" or "error", see `settle_chinese`.
@@ -121,7 +123,9 @@ class RegionVideoDataset(Dataset):
             drop_forbidden=self.drop_forbidden,
         )
         self.records, self.paths = find_files(records, self.root, self.layouts, self.tolerate, self.report)
-        if self.on_bad_entry == "skip":
+        skip = self.on_bad_entry == "skip"
+        self.records, self.paths = fit_to_files(self.records, self.paths, self.report, skip=skip)
+        if skip:
             self.records, self.paths = drop_bad_windows(self.records, self.paths, self._pixels.about, self.report)
         self.classes = self.classes or categories(self.records, self.normal_class)
         self.labels = label_videos(self.records, self.classes, self.normal_class)

@@ -250,12 +250,30 @@ class FGCLIP(nn.Module):
         return {"vision": self.vision, "text": self.text}
 
     def check_dataset(self, dataset):
-        """Raise a ValueError if the frames of `dataset` are not of the size that the tower takes."""
+        """Raise a ValueError if the frames of `dataset` are not of the size that the tower takes.
+
+        Logs whether wrong texts of its regions are learned from.
+        """
         size, own = getattr(dataset, "size", None), self.vision.prepare.size
         if size is not None and (size, size) != own:
             raise ValueError(
                 f"the frames of the dataset have {size} x {size} pixels, but {self.clip_name} takes {own[0]} x {own[1]}"
             )
+        wrong = getattr(getattr(dataset, "report", None), "region_negatives", None)
+        if wrong is not None:
+            self._log_hard(wrong)
+
+    def _log_hard(self, wrong):
+        """Log what becomes of the `wrong` texts (their number) that regions of the annotation have."""
+        if wrong and self.hard_weight:
+            LOGGER.info("hard loss: %d wrong texts of regions, hard_weight=%g", wrong, self.hard_weight)
+        elif wrong:
+            LOGGER.info("hard loss: off; the %d wrong texts of regions are not used (hard_weight=0)", wrong)
+        elif self.hard_weight:
+            LOGGER.warning(
+                "hard loss: 0 at hard_weight=%g, as no region has wrong texts (`short_expr_negs` or `negatives`); "
+                "bank=True takes the texts of other classes", self.hard_weight,
+            )  # fmt: skip
 
     @classmethod
     def verdicts(cls, arguments, *, batch_size):
