@@ -84,8 +84,8 @@ class ExponentialMovingAverage:
             kept.copy_(shadow if plain is None else plain[name])
             if plain is None:
                 shadow.copy_(live)
-        for name, kept in (plain or {}).items():
-            if not self._plain:
+        if plain is not None and not self._plain:  # this run has no warm-up
+            for name, kept in plain.items():
                 self._pairs[name][0].copy_(kept)
         self._end_warm_up()
 

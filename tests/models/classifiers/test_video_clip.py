@@ -392,16 +392,3 @@ def test_texts_of_several_sentences(build, tiny_clip):
     best = torch.stack([logits[:, 0], logits[:, 1:3].amax(1), logits[:, 3]], dim=1)
     close(probabilities(model, single), best.softmax(1))
     assert model.open_vocabulary and not build({**LEARNER, "csc": True}).open_vocabulary
-
-
-def test_numbers_that_are_not_finite_name_the_video_and_the_tensor(build):
-    model, batch = build(), batch_of()
-    model.predict(batch)
-    with torch.no_grad():
-        model.logit_scale.fill_(float("nan"))
-    with pytest.raises(ValueError, match=r"^videos 'v0', 'v1': logits are not finite.*weights are not: logit_scale$"):
-        model.predict(batch)
-    features = {**batch, "inputs": torch.randn(2, 2, 2, 32), "masks": torch.ones(2, 2, 2, dtype=torch.bool)}
-    features["inputs"][1, 0, 1] = float("nan")
-    with pytest.raises(ValueError, match=r"^video 'v1': inputs are not finite"):
-        build().predict(features)

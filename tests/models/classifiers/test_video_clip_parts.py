@@ -122,3 +122,16 @@ def test_frames_of_another_size_are_refused_before_training(build):  # noqa: F81
     model.check_dataset(SimpleNamespace(frames=2, image_size=32))
     with pytest.raises(ValueError, match=r"224 x 224 pixels, but .*tiny.json takes 32 x 32; give image_size=32"):
         model.check_dataset(SimpleNamespace(frames=2, image_size=224))
+
+
+def test_numbers_that_are_not_finite_name_the_video_and_the_tensor(build):
+    model, batch = build(), batch_of()
+    model.predict(batch)
+    with torch.no_grad():
+        model.logit_scale.fill_(float("nan"))
+    with pytest.raises(ValueError, match=r"^videos 'v0', 'v1': logits are not finite.*weights are not: logit_scale$"):
+        model.predict(batch)
+    features = {**batch, "inputs": torch.randn(2, 2, 2, 32), "masks": torch.ones(2, 2, 2, dtype=torch.bool)}
+    features["inputs"][1, 0, 1] = float("nan")
+    with pytest.raises(ValueError, match=r"^video 'v1': inputs are not finite"):
+        build().predict(features)
