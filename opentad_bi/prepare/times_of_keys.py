@@ -14,7 +14,8 @@ _FRAMES = {"frame", "frames", "keyframe", "keyframes", "f"}
 _TIMES = {"time", "times", "timestamp", "timestamps", "segment", "segments", "sec", "secs", "second", "seconds",
           "ms", "t", "interval", "intervals", "span", "spans", "moment", "moments", "shot", "shots"}  # fmt: skip
 # of a length, a rate, a number of things or an identity, which are the same played backwards
-_INVARIANT = {"duration", "fps", "rate", "num", "number", "count", "counts", "length", "total", "n", "rfps"}
+_INVARIANT = {"duration", "fps", "rate", "num", "number", "count", "counts", "length", "total", "n", "rfps",
+              "size", "shape", "width", "height", "resolution"}  # fmt: skip
 _IDENTITY = {"id", "ids", "label", "labels", "name", "names", "score", "scores"}
 _COUNTS_OF_VIDEO = {"frame", "frames", "feature_frame", "featureFrame"}
 _TIME_TEXT = re.compile(r"\s*[\d:.,]*\d[\d:.,]*\s*[a-z]{0,3}\s*")
@@ -93,7 +94,7 @@ class Times:
     def _whole(self, names, times):
         """The length of the video in the unit of `times`, seconds or frames, or None where that is not known."""
         frames = self.fps and self.duration * self.fps
-        if self._near(times, 1, 0.5) and not _FRAMES & set(names):
+        if self._near(times, 1, 0.05) and not _FRAMES & set(names):
             return self.duration
         if self.fps and (self._near(times, self.fps, 1.5) or _FRAMES & set(names)):
             return frames

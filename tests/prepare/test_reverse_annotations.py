@@ -129,7 +129,8 @@ def test_times_that_cannot_be_mirrored_are_dropped_with_a_warning(key, value, ca
 
 
 def test_what_holds_no_time_is_kept(caplog):
-    keys = {"label_id": 5, "segment_id": 7, "duration": 3.0, "num_frames": 90, "score": 0.5, "box": [1, 2, 3, 4],
+    keys = {"label_id": 5, "segment_id": 7, "duration": 3.0, "num_frames": 90, "score": 0.5,
+            "frame_size": [320, 240], "box": [1, 2, 3, 4],
             "note": "ends at 4", "verb": "open", "to": "the shelf 3"}  # fmt: skip
     assert reversed_action(caplog, **keys) == keys
     assert not caplog.records
