@@ -1,11 +1,13 @@
 """Keep what a trained pair says of its training windows, so that a fusion can train without the detectors."""
 
+import contextlib
 from pathlib import Path
 
 import torch
 from tqdm import tqdm
 
 from ..datasets.cached_predictions import write_cached, write_record
+from ..datasets.readers import find_video
 from ..engine import Runner
 from ..engine.loaders import to_device, train_loader
 from ..engine.state import class_names
@@ -13,6 +15,8 @@ from ..ops.directions import FORWARD
 from ..utils.distributed import close_distributed, gather_objects, is_main, rank, setup_distributed, world_size
 from ..utils.folders import list_folder
 from ..utils.logging import LOGGER, setup_logging
+from ..utils.provenance import source_stamp
+from ._made_of import flat
 from .common import (
     Parser,
     add_config_arguments,
@@ -62,7 +66,8 @@ def run(args):
         counts = gather_objects(count)
         if is_main():
             weights = args.checkpoint or [args.for_resume, args.back_resume]
-            made = {"config": args.config, "weights": weights, "epochs": args.epochs, "seed": args.seed}
+            sources = {"networks": runner.model.network_digests(), "sources": sources_of(cfg, runner.dataset("train"))}
+            made = sources | {"config": args.config, "weights": weights, "epochs": args.epochs, "seed": args.seed}
             write_record(out, windows=sum(counts), classes=classes, **made)
         LOGGER.info("%s: %d windows written by this process", out, count)
         return 0
@@ -73,6 +78,21 @@ def run(args):
 def main(argv=None):
     """Run the command; returns its exit code."""
     return command(parser(), run, argv)
+
+
+def sources_of(cfg, dataset):
+    """{name: stamp} of the annotation and of the files of all videos of the training set."""
+    inner, texts = getattr(dataset, "dataset", dataset), flat(cfg.dataset.train.to_dict()).values()
+    found = {str(text): text for text in texts if isinstance(text, str) and Path(text).is_file()}
+    places = [getattr(inner, "data_path", None), getattr(dataset, "back_data_path", None)]
+    places = [[place] if isinstance(place, (str, Path)) else place or [] for place in places]
+    for folder in [folder for own in places for folder in own]:
+        for name in [video.name for video in inner.videos]:
+            features = Path(folder, f"{name}.npy")
+            with contextlib.suppress(FileNotFoundError):  # of another form: not compared
+                path = features if features.is_file() else find_video(folder, name, inner.file_format)
+                found[str(path)] = path
+    return {name: source_stamp(path) for name, path in found.items()}
 
 
 @torch.no_grad()

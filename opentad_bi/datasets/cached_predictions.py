@@ -14,6 +14,8 @@ from ..ops.sample import SampleMeta
 from ..registry import DATASETS
 from ..utils.files import atomic, read_json, write_json
 from ..utils.folders import list_folder
+from ..utils.logging import LOGGER
+from ..utils.provenance import changed_files, named
 from ..utils.weight_files import load_checkpoint
 from .collate import collate
 
@@ -30,12 +32,15 @@ class CachedPredictions(Dataset):
     A sample has `raw` {"for": (K + 2, P) float32, "back": ...}, `masks` (T,) bool, `gt_segments`, `gt_labels` and
     `meta`, in forward time. The draws were made when the files were: a sample does not depend on the seed.
 
+    Attributes: `classes`, and `networks`, {direction: digest of the weights that made the maps} (None: not known).
+
     Args:
         folder: where the files lie.
     Raises:
         FileNotFoundError: no files there.
-        ValueError: not as many files as were to be written, or their record is damaged. A damaged file, or one of
-            something else, is one when it is read, as every file is compared with its checksum.
+        ValueError: not as many files as were to be written, their record is damaged, or a file that they were made of
+            was replaced. A damaged file, or one of something else, is one when it is read, as every file is compared
+            with its checksum.
     """
 
     collate = staticmethod(collate)
@@ -52,7 +57,14 @@ class CachedPredictions(Dataset):
                 f"{folder} holds {len(self.files)} cached predictions, but {record['windows']} were to be written; "
                 f"{_AGAIN}"
             )
-        self.classes = record["classes"]
+        self.classes, self.networks = record["classes"], record.get("networks")
+        if self.networks is None:
+            LOGGER.warning("%s does not say which networks made it, as an older version made it", folder / RECORD)
+        if changes := changed_files(record.get("sources") or {}):
+            raise ValueError(
+                f"the predictions in {folder} are of {len(changes)} files that were replaced since: {named(changes)}; "
+                f"{_AGAIN}, into another folder"
+            )
 
     def __len__(self):
         return len(self.files)

@@ -5,6 +5,7 @@ V views, T frames of a view, E width
 
 import inspect
 import json
+import os
 from pathlib import Path, PurePosixPath
 from random import Random
 
@@ -91,7 +92,7 @@ def replaced_sources(features, sources=None):
     """
     stamps, unknown = {}, []
     for name, path in features.items():
-        record = source_record(path)
+        record = source_record(os.path.realpath(path))  # of a link to features, it lies beside those
         stamp = read_json(record, "record of features").get("source") if record.is_file() else None
         if stamp:
             stamps[name] = stamp

@@ -88,6 +88,8 @@ class Runner:
         if resume:
             restore_run(self, load_checkpoint(resume), resume)
             LOGGER.info("resumed %s: epoch %d, iteration %d", resume, self.epoch, self.iteration)
+        if hasattr(self.model, "check_weights"):
+            self.model.check_weights(self.datasets["train"])
         try:
             self.call("before_train")
             while self.epoch < self.end_epoch and not self.stop:

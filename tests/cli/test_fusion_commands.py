@@ -1,6 +1,7 @@
 """Experiment 3-x by its commands: train from a pair, test every direction, and what is refused."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -154,6 +155,34 @@ def test_kept_predictions_are_not_overwritten_and_name_the_tool_where_they_lack(
 
     with pytest.raises(FileNotFoundError, match=r"make them with tools/cache_predictions\.py"):
         DATASETS.build({"type": "CachedPredictions", "folder": str(tmp_path / "nowhere")})
+
+
+def test_kept_predictions_of_other_weights_or_replaced_features_are_refused(root, pair, tmp_path, capsys):
+    cached, work = tmp_path / "cached", ["--work_dir", str(tmp_path / "run"), "--skip_check"]
+    data = tmp_path / "set"
+    shutil.copytree(root, data, ignore=shutil.ignore_patterns("exp*", "long", "other"))
+    words = [f"{CONFIGS}3_3.py", "--for_resume", pair, "--back_resume", pair, "--out", cached, "--epochs", "1"]
+    assert cache_predictions.main([str(word) for word in [*words, *options(data)]]) == 0
+    state = torch.load(pair, weights_only=True)
+    name = next(name for name in state["state_dict_ema"] if name.startswith("back_model.") and name.endswith("weight"))
+    state["state_dict_ema"][name] += 1
+    torch.save(state, tmp_path / "other.pth")
+    config = tmp_path / "cached.py"
+    config.write_text(
+        f'_base_ = ["{train.Path.cwd()}/{CONFIGS}3_3.py"]\n'
+        f'dataset = dict(train=dict(_delete_=True, type="CachedPredictions", folder="{cached}"))\n'
+        "branch = dict(trainable=[])\nmodel = dict(unfused_share=0.0)\n"
+    )
+
+    def words_from(back):
+        return [str(word) for word in [config, "--for_resume", pair, "--back_resume", back, *work, *options(data)]]
+
+    assert train.main(words_from(tmp_path / "other.pth")) == 1
+    assert "were made by other weights than those of back here" in capsys.readouterr().err
+    assert train.main(words_from(pair)) == 0
+    np.save(data / "back" / "v0.npy", np.load(data / "back" / "v1.npy"))
+    assert train.main([*words_from(pair), "--id", "1"]) == 1
+    assert "are of 1 files that were replaced since" in capsys.readouterr().err
 
 
 def test_two_processes_keep_what_one_keeps_and_train_a_fusion_on_it(root, pair, tmp_path):

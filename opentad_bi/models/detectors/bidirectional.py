@@ -3,6 +3,7 @@
 import torch
 from torch import nn
 
+from ...ops.digest import weights_digest
 from ...ops.directions import FORWARD, FUSED, FUSED_PAIR, PAIR, SINGLE
 from ...ops.prediction import Detections, Result
 from ...ops.reverse import mirror_segments, reverse_batch
@@ -93,6 +94,22 @@ class BiDirectional(nn.Module):
             direction: torch.cat([torch.cat(maps.cls, dim=2), torch.cat(maps.reg, dim=2)], dim=1).float()
             for direction, maps in raw.items()
         }
+
+    def network_digests(self):
+        """{direction: SHA-256 of the parameters of its detector}."""
+        return {direction: weights_digest(dict(self._network(direction).named_parameters())) for direction in PAIR}
+
+    def check_weights(self, dataset):
+        """ValueError if `dataset` holds maps that detectors with other weights made, as its `networks` say."""
+        made = getattr(getattr(dataset, "dataset", dataset), "networks", None)
+        if not made:
+            return
+        own = self.network_digests()
+        if other := [direction for direction in PAIR if made.get(direction, own[direction]) != own[direction]]:
+            raise ValueError(
+                f"the cached predictions were made by other weights than those of {' and '.join(other)} here; start "
+                "from the checkpoint that made them, or make them again with tools/cache_predictions.py"
+            )
 
     def adapt_state_dict(self, state):
         """`state` as it is; ValueError if this pair has a fusion and `state` holds a pair without one."""
