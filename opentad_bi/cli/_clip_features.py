@@ -169,6 +169,7 @@ def run_config(args):
         def work(todo, cast):
             encode = FrameEncoder(clip, device, cast, normalised=False)
             save = save_into(out, settings["dtype"], lambda name: video_of(todo[name]))
+            encode.prepare.check_resizing(next(iter(datasets.values())).resizing, clip.name)
             return extract(encode, Clips(todo), save, batch_size=args.batch_size, workers=args.num_workers)
 
         shared = {"clip": clip, "device": device, "overwrite": args.overwrite, "source_of": video_of}

@@ -16,6 +16,7 @@ from ..engine import Runner
 from ..engine.classes import check_same_classes, file_classes
 from ..engine.continuing import FILE
 from ..engine.hooks.artifacts import CONFIG
+from ..engine.videos import check_overlap
 from ..engine.weights import fill
 from ..evaluation.tables import numbers_table
 from ..registry import METRICS
@@ -142,6 +143,7 @@ def listen(member, args, device):
     runner = Runner(cfg, work_dir=Path(args.out), device=device, seed=args.seed, training=False, split=args.split)
     content, checkpoint = fill(runner.model, member.checkpoint), str(member.checkpoint)
     check_same_classes({"the config": runner.classes, checkpoint: file_classes(content, runner.model)})
+    check_overlap(content, checkpoint, runner.dataset(args.split), split=args.split)
     heard = Heard(cfg.evaluation, runner.classes)
     runner.evaluate(metric=heard)
     return heard

@@ -8,6 +8,7 @@ from ..engine import Runner
 from ..engine.branch import fill_branches
 from ..engine.checkpoint import checkpoint_files
 from ..engine.classes import check_same_classes, file_classes
+from ..engine.videos import check_overlap
 from ..engine.weights import fill
 from ..ops.directions import BACKWARD, FORWARD, FUSED, MERGED
 from ..registry import METRICS
@@ -47,6 +48,9 @@ def parser():
     cli.add_argument("--per_class", action="store_true", help="also print the numbers of every class")
     cli.add_argument("--out", metavar="JSON", help="write the numbers to this file")
     cli.add_argument("--save_dir", metavar="DIR", help="folder of the metric's files (default: the run's work folder)")
+    cli.add_argument(
+        "--allow_overlap", action="store_true", help="test all the same on videos that the weights were learned from"
+    )
     cli.add_argument("--not_eval", action="store_true", help="write the results only; needs no labels")
     cli.add_argument(
         "--predictions", metavar="JSON", help="evaluate these saved results, where the metric reads such files"
@@ -81,7 +85,10 @@ def run(args):
         runner = Runner(cfg, work_dir=folder, device=device, seed=args.seed, training=False, split=args.split)
         metric = Unscored(runner.build_metric(scored=False)) if args.not_eval else runner.build_metric()
         runner.check_metric(metric)
-        spec = load_model(runner, args, folder, getattr(metric, "classes", None))
+        spec, content = load_model(runner, args, folder, getattr(metric, "classes", None))
+        if content is not None:
+            dataset = runner.dataset(args.split)
+            check_overlap(content, spec, dataset, split=args.split, allow=args.allow_overlap)
         metrics = runner.evaluate(metric=metric)
         if is_main():
             if not args.not_eval:
@@ -171,15 +178,15 @@ def load_model(runner, args, folder, classes=None):
 
     Args:
         classes: names by label that the weights must be of, where they tell theirs.
+    Returns:
+        the file of the whole model and all that it holds; (None, None) where each network has its own.
     Raises:
         ValueError: a network that is needed has no weights, or they are of other classes.
-    Returns:
-        the checkpoint of the whole model, or None.
     """
     known = {"evaluation": classes}
     if args.checkpoint is None and (args.for_resume or args.back_resume):
         fill_branches(needed_branches(runner, getattr(args, "direction", MERGED)), known)
-        return None
+        return None, None
     spec = args.checkpoint or find_checkpoint(folder)
     content = fill(runner.model, spec, name="evaluated")
     check_same_classes({**known, str(spec): file_classes(content, runner.model)})
@@ -188,7 +195,7 @@ def load_model(runner, args, folder, classes=None):
         LOGGER.warning(
             "%s was learned on %d classes; evaluated are %d: %s", spec, len(learned), len(classes), some(list(classes))
         )
-    return spec
+    return spec, content
 
 
 def needed_branches(runner, direction):

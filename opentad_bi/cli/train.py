@@ -152,13 +152,15 @@ def keep_record(path, record, resume):
 
 
 def check_data(cfg):
-    """Log what the fast check finds in all sets; errors end the run before it starts."""
+    """Log what the fast check finds in all sets and between them; errors end the run before it starts."""
     from ..datasets.check import check_dataset, table, unchecked
+    from ..datasets.check_splits import check_splits
 
     splits = [split for split in ("train", "val", "test") if split != "val" or split in cfg.dataset]
     sets = [dataset_config(cfg.dataset, split) for split in splits]
     sets = {unchecked(data) or i: data for i, data in enumerate(sets)}  # that a type has no check is told once
     findings = [finding for data in sets.values() for finding in check_dataset(data, full=False)]
+    findings += check_splits(cfg.dataset)
     if findings:
         LOGGER.warning("dataset check\n%s", table(findings))
     if any(is_strict() or finding.level == "error" for finding in findings):

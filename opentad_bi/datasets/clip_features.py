@@ -139,7 +139,7 @@ class ClipFeatures:
             raise FileNotFoundError(f"folder of features {self.folder} has no {FEATURE_RECORD}; {CURE}")
         if "pipeline" not in self.source:
             raise ValueError(f"the features in {self.folder} are not those of clips; {CURE}")
-        if differ := difference(self.source["pipeline"], wanted):
+        if differ := difference(_filled(self.source["pipeline"]), wanted):
             raise ValueError(
                 f"the features in {self.folder} were made with {differ[0]}, but the pipeline has {differ[1]}; {CURE}, "
                 "in another folder"
@@ -168,6 +168,11 @@ class ClipFeatures:
                 f"features {path} are {array.dtype} {array.shape}; (views, frames, {self.width}) are expected"
             )
         return torch.from_numpy(float32_table(np.array(array), f"features {path}"))
+
+
+def _filled(settings):
+    """Settings of a former version with what it did not have yet: frames were resized by the short side alone."""
+    return [{"resize_mode": "shortest", **step} if step["type"] == "LoadClips" else step for step in settings]
 
 
 def difference(one, other):

@@ -4,6 +4,7 @@ import logging
 import re
 
 from ..ops.video_names import class_key
+from ..utils.strictness import warn
 from ..utils.wording import some
 
 logger = logging.getLogger(__name__)
@@ -30,7 +31,7 @@ def check_labels(videos, what: str) -> None:
     examples = [f"{video.path.as_posix()} under {names[video.label]!r}" for video, _ in wrong]
     text = f"{what}: {len(wrong)} of {len(told)} files stand under another class than their names say: {some(examples)}"
     if len(wrong) <= LIMIT * len(told):
-        logger.warning(text)
+        warn(text, logger=logger)
         return
     cure = (
         "the classes are in another order than the list's: give that of the list, or `reference`, a list whose names "

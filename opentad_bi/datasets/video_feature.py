@@ -13,6 +13,7 @@ from torch.utils.data import Dataset
 
 from ..ops.sample import UnitMetas
 from ..ops.video_names import normal_label
+from ..ops.video_sets import describe_set
 from ..registry import DATASETS
 from ..utils.arguments import check_choice, check_count, check_number, check_share
 from ..utils.records import read_feature_record
@@ -76,6 +77,7 @@ class VideoFeatureDataset(Dataset):
             compared with what tools/extract_clip_features.py wrote beside them, where that is there.
         row_seconds: seconds that a row stands for; times of events are counted in rows by it.
         allow_missing: a class in `classes` may have no folder.
+        allow_overlap: may videos to learn from be among those that are tested on?
         test_mode: every row is in a unit and none is filtered; a file shorter than a unit repeats its last row.
         verbose: log what `statistics` gives.
         seed: of the draw of `shots`.
@@ -109,6 +111,7 @@ class VideoFeatureDataset(Dataset):
         video_root=None,
         row_seconds=1.0,
         allow_missing=False,
+        allow_overlap=False,
         test_mode=False,
         verbose=False,
         seed=42,
@@ -123,6 +126,7 @@ class VideoFeatureDataset(Dataset):
         self.row_seconds = check_number("row_seconds", row_seconds, positive=True)
         self.feature_dir, self.test_mode, self.pooling = Path(feature_dir), test_mode, use_video_level_pooling
         self.unit, self.stride = unit_duration, unit_stride(unit_duration, overlap_ratio)
+        self.allow_overlap = allow_overlap
         self.strict_mode = strict_mode if strict_normal_sampling and not test_mode else "off"
         folders = class_folders(self.feature_dir, skip=annotation_dir)
         self.classes, folders = find_classes(
@@ -252,6 +256,11 @@ class VideoFeatureDataset(Dataset):
         if self.class_weights is not None:
             batch["weights"] = self.class_weights[batch["labels"]]
         return batch
+
+    def drawn(self):
+        """Which videos these are, by their names, see `ops.video_sets`."""
+        names = dict.fromkeys((file.video, self.classes[file.label]) for file in self.files)
+        return describe_set(self.feature_dir, [(f"{name}/{video}", name) for video, name in names], sized=False)
 
     def statistics(self):
         """What every class has.

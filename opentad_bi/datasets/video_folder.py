@@ -11,6 +11,7 @@ import torch
 from torch.utils.data import Dataset
 
 from ..ops.sample import UnitMeta
+from ..ops.video_sets import describe_set
 from ..registry import DATASETS, TRANSFORMS
 from .clip_batch import collate
 from .clip_features import ClipFeatures, feature_path
@@ -27,7 +28,7 @@ class VideoFolder(Dataset):
     a mix, "target" float32 (K,). A sample depends on (index, seed) alone; without a seed, the index is the seed.
     Attributes: `classes` (K names as prompts spell them), `videos` (N names: paths below `root` without suffix),
     `labels` int64 (N,), `listed` (VideoList), `frames` and `image_size` (T and S by the pipeline, None if no step says
-    them), `source` and `feature_dim` (of features: their record and E, else None).
+    them), `resizing` ((interpolation, resize_mode) of the pipeline, or None), `source` and `feature_dim` (of features: their record and E, else None).
 
     Args:
         videos: config of VIDEO_LISTS, or a VideoList.
@@ -53,6 +54,7 @@ class VideoFolder(Dataset):
         mix: config of a mix of two clips (`VideoMix`); the partner is drawn from the other samples. Not in test mode.
         features: folder of features of the frames, (V, T, E) float32 in place of frames; the pipeline is not run, but
             must be the one that made them.
+        allow_overlap: may videos to learn from be among those that are tested or validated on?
         test_mode: samples are not mixed.
     Raises:
         FileNotFoundError, KeyError, ValueError: naming the option, list, class or file, and the choices.
@@ -82,9 +84,10 @@ class VideoFolder(Dataset):
         block_list=None,
         mix=None,
         features=None,
+        allow_overlap=False,
         test_mode=False,
     ):
-        self.root, self.pipeline = Path(root), list(pipeline)
+        self.root, self.pipeline, self.allow_overlap = Path(root), list(pipeline), allow_overlap
         self.listed, self.classes = select_videos(
             videos,
             root,
@@ -108,6 +111,10 @@ class VideoFolder(Dataset):
         self._transforms = Compose(self.pipeline)
         self.frames = next((step["frames"] for step in self.pipeline if "frames" in step), None)
         self.image_size = next((step["size"] for step in reversed(self.pipeline) if "size" in step), None)
+        self.resizing = next(
+            ((step.interpolation, step.resize_mode) for step in self._transforms.steps if hasattr(step, "resize_mode")),
+            None,
+        )
         self.mix = None if mix is None or test_mode else self._build_mix(mix, features)
         self._features = None if features is None else ClipFeatures(features, self.pipeline, self.files())
         self.source = None if features is None else self._features.source
@@ -123,6 +130,11 @@ class VideoFolder(Dataset):
         if len(self) < 2:
             raise ValueError(f"mix {cfg['type']!r} needs a second video, but there is only {self.videos[0]!r}")
         return mix
+
+    def drawn(self):
+        """Which videos these are, see `ops.video_sets`."""
+        videos = [(video.path, self.classes[video.label]) for video in self.listed.videos]
+        return describe_set(self.root, videos, split=self.listed.split)
 
     def __len__(self):
         return len(self.videos)

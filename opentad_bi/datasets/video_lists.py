@@ -18,6 +18,7 @@ from .class_lists import read_class_index, read_classes, read_table
 logger = logging.getLogger(__name__)
 VIDEO_SUFFIXES = (".mp4", ".avi", ".mkv", ".mov", ".webm", ".mpg", ".mpeg", ".wmv", ".flv")
 HMDB51_PARTS = {"unused": "0", "train": "1", "test": "2"}
+_SPLIT = re.compile(r"(?:train|test|val)(?:list)?0?([1-3])(?![0-9])")  # in the name of a list
 _UCF101_LINE = re.compile(r"(.+?)(?:\s+(\d+))?")
 _KINETICS_COLUMNS = ("label", "youtube_id", "time_start", "time_end", "split")
 
@@ -32,10 +33,11 @@ class ListedVideo:
 
 @dataclass(frozen=True)
 class VideoList:
-    """Names of C classes by label, and videos of them in the order of their list."""
+    """Names of C classes by label, videos of them in the order of their list, and the number of its official split."""
 
     classes: tuple
     videos: tuple
+    split: int | None = None
 
     def counts(self):
         """How many videos each class has: list of C ints."""
@@ -105,7 +107,7 @@ def read_hmdb51(folder, split, part, *, classes=None):
         rows = list(_hmdb51_lines(folder / f"{name}{ending}", name, label))
         _listed(folder / f"{name}{ending}", classes, [row[:3] for row in rows])
         videos += [ListedVideo(path, label) for _, path, label, flag in rows if flag == HMDB51_PARTS[part]]
-    return VideoList(classes, tuple(videos))
+    return VideoList(classes, tuple(videos), int(split))
 
 
 def _hmdb51_lines(file, name, label):
@@ -335,4 +337,5 @@ def _listed(file, classes, rows):
             raise ValueError(
                 f"video list {file}, line {line}: {path.as_posix()!r} stands in line {lines[path]} already"
             )
-    return VideoList(classes, tuple(ListedVideo(path, label) for _, path, label in rows))
+    split = _SPLIT.search(Path(file).stem)
+    return VideoList(classes, tuple(ListedVideo(path, label) for _, path, label in rows), split and int(split[1]))

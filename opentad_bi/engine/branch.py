@@ -149,12 +149,16 @@ def fill_branches(branches, known):
     Args:
         branches: iterable of `Branch`.
         known: {source: names of the classes by label, or None} of what else has to have them.
+    Returns:
+        list of all that the files hold.
     Raises:
         ValueError: weights that are required lack or do not fit; the classes differ.
     """
-    names = dict(known)
+    names, contents = dict(known), []
     for branch in branches:
         content = branch.load_initial_weights()
+        contents.append(content)
         source = branch.cfg.get("load_from") or branch.cfg.get("continue_from")
         names[str(source)] = None if hasattr(branch.module, "partial_state") else file_classes(content, branch.module)
     check_same_classes(names)
+    return contents

@@ -26,6 +26,7 @@ from .loaders import build_dataset, sample_names, to_device, train_loader
 from .means import EpochMeans
 from .precision import autocast, precision
 from .state import class_names, restore_run
+from .videos import trained_sets, video_record
 
 SOLVER_KEYS = ("train", "val", "test", "amp", "accumulate", "ema", "static_graph", "fp16_compress")
 TRAIN_KEYS = ("batch_size", "num_workers", "drop_last")
@@ -72,10 +73,12 @@ class Runner:
         self.model = MODELS.build(cfg.model, **self._context(MODELS, cfg.model)).to(device)
         for split, dataset in self.datasets.items():
             self._match(split, dataset)
+        self.former = []  # sets of videos that the initial weights were learned from
         self.branches = self._build_branches(self.iters_per_epoch if training else None)
         self._set_precision()
         if training and fresh:
-            fill_branches(self.branches.values(), {"dataset.train": self.classes})
+            contents = fill_branches(self.branches.values(), {"dataset.train": self.classes})
+            self.former = [own for content in contents for own in trained_sets(content)]
         self.ema = EMAS.build(self.solver.get("ema", {"type": "ExponentialMovingAverage"}), model=self.model)
         self.ddp = self._wrap() if training else self.model
         self.hooks = build_hooks(cfg) if training else []
@@ -188,6 +191,11 @@ class Runner:
     def config_text(self):
         """The config as Python source, for checkpoints."""
         return config_text(self.cfg)
+
+    @cached_property
+    def video_record(self):
+        """Which videos the sets built so far have, for checkpoints, see `videos.video_record`."""
+        return video_record(self.datasets, self.former)
 
     def build_metric(self, **options):
         """A fresh metric, as `evaluation` describes it; `options` are given where its constructor takes them."""

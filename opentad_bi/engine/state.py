@@ -9,6 +9,7 @@ from ..utils.distributed import gather_objects, rank, world_size
 from ..utils.logging import LOGGER
 from ..utils.weight_files import check_dense
 from .ema import progress_of
+from .videos import FORMER, read_record
 from .weights import load_weights
 
 _PARTS = {  # of a checkpoint that a run resumes from
@@ -32,7 +33,7 @@ def run_state(runner):
     `epoch` is the last finished epoch, counted from 0, as in OpenTAD's files; `iteration` counts the iterations
     done since; `means` and `lrs` are of the epoch so far, or of the finished one. By `iters_per_epoch`, iterations of
     an epoch, another run can tell epochs from the schedules. `classes` are the names that the training set gives its
-    labels, where it does.
+    labels, where it does; `videos` tell which they were, see `videos.video_record`.
     """
     random_states = gather_objects(_random_state(runner.device))
     return {
@@ -53,6 +54,7 @@ def run_state(runner):
         "lrs": runner.lrs,
         "config": runner.config_text,
         **class_names(runner.dataset("train")),
+        **runner.video_record,
     }
 
 
@@ -92,6 +94,7 @@ def restore_run(runner, state, path):
         for kind, means in state.get("means", {}).items():
             runner.means[kind].load_state_dict(means)
     runner.lrs = state.get("lrs", {})
+    runner.former = read_record(state).get(FORMER, [])
     _compare_configs(runner, state, path)
     if state["seed"] != runner.seed:
         LOGGER.warning("the run was started with seed %d; it goes on with that, not %d", state["seed"], runner.seed)

@@ -67,6 +67,20 @@ def test_only_what_changes_frames_counts(root, features):
     assert len(VideoFolder(toy_list(), root, same, features=features)) == 60
 
 
+def test_records_of_a_former_version_do_not_tell_how_frames_were_resized(root, features):
+    record = json.loads((features / "features.json").read_text())
+    assert record["pipeline"][0].pop("resize_mode") == "shortest"
+    record["pipeline"][0]["interpolation"] = "bilinear"
+    (features / "features.json").write_text(json.dumps(record))
+    assert len(VideoFolder(toy_list(), root, change(0, interpolation="bilinear"), features=features)) == 60
+    with pytest.raises(ValueError, match=r"LoadClips\.interpolation='bilinear', but the pipeline has"):
+        VideoFolder(toy_list(), root, STEPS, features=features)
+    with pytest.raises(
+        ValueError, match=r"resize_mode='shortest', but the pipeline has LoadClips\.resize_mode='squash'"
+    ):
+        VideoFolder(toy_list(), root, change(0, interpolation="bilinear", resize_mode="squash"), features=features)
+
+
 @pytest.mark.parametrize(
     ("pipeline", "message"),
     [

@@ -60,7 +60,15 @@ def test_the_split_into_views_is_not_part_of_the_frames(tmp_path, video):
 
 
 @pytest.mark.parametrize(
-    "change", [{"frames": 3}, {"views": 1}, {"size": 20}, {"trim_black": True}, {"interpolation": "bicubic"}]
+    "change",
+    [
+        {"frames": 3},
+        {"views": 1},
+        {"size": 20},
+        {"trim_black": True},
+        {"interpolation": "bilinear"},
+        {"resize_mode": "squash"},
+    ],
 )
 def test_other_settings_are_other_frames(tmp_path, video, change):
     load(video, cache=tmp_path)

@@ -27,6 +27,7 @@ class_names = [
     "Vandalism",
 ]
 allow_missing = False  # may a class have no folder?
+allow_overlap = False  # True: test all the same on videos that were learned from
 crop_separator = None  # "__" or "_" where files are crops of a video: NAME__0.npy to NAME__9.npy
 crop = None  # of files (rows, crops, width): which crop is taken; None: their mean
 video_root = None  # folder of the videos, whose lengths the rows are compared with; None: there is none
@@ -39,6 +40,7 @@ feature_set = dict(
     normal_class="${normal_class}",
     unit_duration="${unit_duration}",
     allow_missing="${allow_missing}",
+    allow_overlap="${allow_overlap}",
     crop_separator="${crop_separator}",
     crop="${crop}",
     video_root="${video_root}",

@@ -4,6 +4,8 @@ num_frames = 8  # of a view
 temporal_views = 4  # a video is cut into so many runs of frames
 spatial_views = 3  # 1: the centre; 3: start, centre and end of the longer side
 image_size = 224
+interpolation = "bicubic"  # as CLIP's towers were trained; the original: "bilinear"
+resize_mode = "shortest"  # then the crops; "squash", "longest": as open_clip says of a tower
 trim_black = False  # cut off black strips at top and bottom
 frame_cache = None  # folder that keeps the resized frames
 feature_dir = None  # folder of tools/extract_clip_features.py --config; only where nothing visual is learned
@@ -15,6 +17,7 @@ protocol_seed = 0  # of the last
 class_names = None  # {class: how a prompt says it}; None: by its capitals and '_'
 reference = None  # a list, or several, whose classes are right where those of numbered lists are in another order
 tolerate = 0.0  # share of the listed files that may be missing
+allow_overlap = False  # True: test all the same on videos that were learned from
 block_list = None  # names of videos, or a file of them, that are left out: damaged ones
 augmentations = [
     dict(type="Flip", flip_ratio=0.5),
@@ -26,6 +29,8 @@ load = dict(
     frames="${num_frames}",
     views="${temporal_views}",
     size="${image_size}",
+    interpolation="${interpolation}",
+    resize_mode="${resize_mode}",
     trim_black="${trim_black}",
     cache="${frame_cache}",
 )
@@ -43,6 +48,7 @@ clips = dict(
     tolerate="${tolerate}",
     block_list="${block_list}",
     features="${feature_dir}",
+    allow_overlap="${allow_overlap}",
 )
 draw = dict(
     videos="${train_videos}",

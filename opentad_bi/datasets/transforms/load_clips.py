@@ -17,6 +17,7 @@ from ..readers import open_video
 from .trim_black import picture_rows
 
 INTERPOLATIONS = {"bilinear": InterpolationMode.BILINEAR, "bicubic": InterpolationMode.BICUBIC}
+RESIZE_MODES = ("shortest", "squash", "longest")
 
 
 @TRANSFORMS.register_module()
@@ -28,9 +29,12 @@ class LoadClips:
     Args:
         frames: T.
         views: V_t.
-        size: pixels that the short side is resized to, with antialiasing; the long side keeps the ratio, rounded down.
+        size: pixels that a side is resized to, with antialiasing.
         trim_black: first cut off black strips at the top and at the bottom, see `picture_rows`.
-        interpolation: "bilinear" or "bicubic".
+        interpolation: "bicubic", as CLIP's towers were trained with, or "bilinear".
+        resize_mode: "shortest": the short side gets the size, the long one keeps the ratio, rounded down (what is too
+            much is cut off by `SpatialViews`); "squash": both sides get it; "longest": the long side gets it, and black
+            fills the frame up to a square. These are open_clip's words for what a tower was trained with.
         cache: folder in which the resized frames are kept, or None.
         reader: name of the video reader.
         num_threads: its decoding threads.
@@ -47,7 +51,8 @@ class LoadClips:
         size=224,
         *,
         trim_black=False,
-        interpolation="bilinear",
+        interpolation="bicubic",
+        resize_mode="shortest",
         cache=None,
         reader="pyav",
         num_threads=1,
@@ -57,6 +62,7 @@ class LoadClips:
         self.size = check_count("LoadClips size", size)
         self.trim_black = trim_black
         self.interpolation = check_choice("LoadClips interpolation", interpolation, INTERPOLATIONS)
+        self.resize_mode = check_choice("LoadClips resize_mode", resize_mode, RESIZE_MODES)
         self.cache = None if cache is None else FrameCache(cache)
         self.reader = reader
         self.num_threads = num_threads
@@ -85,8 +91,21 @@ class LoadClips:
             top, bottom = picture_rows(imgs)
             imgs = imgs[:, top:bottom]
         images = torch.from_numpy(imgs).permute(0, 3, 1, 2)
-        images = F.resize(images, [self.size], INTERPOLATIONS[self.interpolation], antialias=True)
+        size = self._resized(*images.shape[-2:])
+        images = F.resize(images, size, INTERPOLATIONS[self.interpolation], antialias=True)
+        if self.resize_mode == "longest":
+            missing = [self.size - side for side in images.shape[-2:]]
+            (top, left), (bottom, right) = ([(n + more) // 2 for n in missing] for more in (0, 1))
+            images = F.pad(images, [left, top, right, bottom])
         return np.ascontiguousarray(images.permute(0, 2, 3, 1).numpy())
+
+    def _resized(self, height, width):
+        """What torchvision resizes frames of that size to."""
+        if self.resize_mode == "shortest":
+            return [self.size]
+        longest = max(height, width)
+        squash = self.resize_mode == "squash"
+        return [self.size if squash else max(1, round(self.size * side / longest)) for side in (height, width)]
 
     def _origin(self, path):
         """All that the frames depend on; how they are split into views is not part of it."""

@@ -99,6 +99,7 @@ class ArtifactsHook(Hook):
             "branches": {name: branch.state_dict() for name, branch in runner.branches.items()},
             "config": runner.config_text,
             **class_names(runner.dataset("train")),
+            **runner.video_record,
         }
         save_checkpoint(self.folder / FILE, state)
         if score is not None:

@@ -6,6 +6,7 @@ from ...utils.files import remove_temporaries
 from ...utils.logging import LOGGER
 from ..checkpoint import checkpoint_files, save_checkpoint
 from ..state import run_state
+from ..videos import write_videos
 from .base import Hook
 
 
@@ -14,7 +15,7 @@ class CheckpointHook(Hook):
     """Write `checkpoint/epoch_{k}.pth` (k counted from 0) every `interval` epochs and after the last one.
 
     An orderly stop (signal, loss not finite, early stop) writes what is not saved yet to `checkpoint/interrupt.pth`,
-    which `--resume auto` finds.
+    which `--resume auto` finds. `videos.json` lists the videos of the sets, where these can.
 
     Args:
         interval: epochs between checkpoints.
@@ -31,6 +32,7 @@ class CheckpointHook(Hook):
         self.saved = (runner.epoch, runner.iteration)
         if is_main():
             remove_temporaries(runner.work_dir / "checkpoint")
+            write_videos(runner.work_dir, runner.video_record)
 
     def after_epoch(self, runner):
         """Save if it is time."""

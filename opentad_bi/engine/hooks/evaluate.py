@@ -58,6 +58,7 @@ class EvaluateHook(Hook):
             "state_dict_ema": runner.ema.module.state_dict(),
             **progress_of(runner.ema),
             **class_names(runner.dataset("train")),
+            **runner.video_record,
         }
         save_checkpoint(runner.work_dir / "checkpoint" / "best.pth", state)
         runner.metric.save(runner.work_dir)

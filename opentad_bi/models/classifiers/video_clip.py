@@ -148,11 +148,11 @@ class VideoCLIP(CLIPClassifier):
         return features.unflatten(0, (len(videos), texts)) if self.per_video else features
 
     def check_dataset(self, dataset):
-        """Raise a ValueError if the model cannot take the videos of `dataset`.
+        """Raise a ValueError if the model cannot take the videos of `dataset`; warn of another resizing.
 
         Args:
-            dataset: may have `frames` and `image_size`, T and S of its views; with features of frames `feature_dim`
-                and `source`.
+            dataset: may have `frames` and `image_size`, T and S of its views, and `resizing`; with features of frames
+                `feature_dim` and `source`.
         """
         size = getattr(dataset, "image_size", None)
         if getattr(dataset, "feature_dim", None) is not None:
@@ -163,6 +163,7 @@ class VideoCLIP(CLIPClassifier):
                 f"the frames of the dataset have {size} x {size} pixels, but {self.clip_name} takes "
                 f"{' x '.join(map(str, self.prepare.size))}; give image_size={self.prepare.size[0]}"
             )
+        self.prepare.check_resizing(getattr(dataset, "resizing", None), self.clip_name)
         frames = getattr(dataset, "frames", None)
         if frames is not None and frames != self.frames and self._whole_clips:
             raise ValueError(

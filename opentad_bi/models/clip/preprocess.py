@@ -8,6 +8,8 @@ from torch import nn
 from torchvision.transforms.v2 import InterpolationMode
 from torchvision.transforms.v2 import functional as F
 
+from ...utils.strictness import warn
+
 MODES = ("shortest", "longest", "squash")
 INTERPOLATIONS = {"bicubic": InterpolationMode.BICUBIC, "bilinear": InterpolationMode.BILINEAR}
 
@@ -39,6 +41,21 @@ class FramePreprocess(nn.Module):
         self.interpolation = INTERPOLATIONS[interpolation]
         for name in ("mean", "std"):
             self.register_buffer(name, 255 * torch.tensor(cfg[name]).view(1, 3, 1, 1), persistent=False)
+
+    def check_resizing(self, resizing, name):
+        """Warn where frames come resized by others, in another way than the tower was trained with.
+
+        Args:
+            resizing: (interpolation, resize_mode) of the frames, or None where it is not known.
+            name: of the tower.
+        """
+        own = (self.interpolation.value, self.mode)
+        if resizing is not None and tuple(resizing) != own:
+            keys = [f"interpolation={own[0]!r}", f"resize_mode={own[1]!r}"]
+            warn(
+                f"frames are resized by {' and '.join(resizing)}, but those that {name} was trained on by "
+                f"{' and '.join(own)}; {' '.join(keys)} does as the tower says"
+            )
 
     def forward(self, frames):
         """uint8 (N, H, W, 3) RGB -> float32 (N, 3, S, T)"""

@@ -18,9 +18,11 @@ from test_video_clip import (  # noqa: F401 - build is a fixture
     batch_of,
     build,
     kept_by_the_graph,
+    probabilities,
 )
 
 from opentad_bi.models.classifiers.regulariser import TextRegulariser
+from opentad_bi.utils.strictness import strictly
 
 SENTENCES = {"Archery": ["a bow", "an arrow"], "Apply Eye Makeup": ["a brush", "a face"], "Walking With Dog": ["a dog"]}
 
@@ -135,3 +137,16 @@ def test_numbers_that_are_not_finite_name_the_video_and_the_tensor(build):
     features["inputs"][1, 0, 1] = float("nan")
     with pytest.raises(ValueError, match=r"^video 'v1': inputs are not finite"):
         build().predict(features)
+
+
+def test_frames_that_are_resized_in_another_way_are_told(build, caplog):  # noqa: F811
+    model = build()
+    model.check_dataset(SimpleNamespace(frames=2, image_size=32, resizing=("bicubic", "shortest")))
+    model.check_dataset(SimpleNamespace(frames=2, image_size=32, resizing=None))
+    assert not caplog.records
+    for other in (("bilinear", "shortest"), ("bicubic", "squash")):
+        model.check_dataset(SimpleNamespace(frames=2, image_size=32, resizing=other))
+        assert f"frames are resized by {other[0]} and {other[1]}, but" in caplog.text
+    assert "interpolation='bicubic' resize_mode='shortest' does as the tower says" in caplog.text
+    with strictly(), pytest.raises(ValueError, match="--strict"):
+        model.check_dataset(SimpleNamespace(frames=2, image_size=32, resizing=("bilinear", "shortest")))
