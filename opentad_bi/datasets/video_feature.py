@@ -129,13 +129,8 @@ class VideoFeatureDataset(Dataset):
         self.allow_overlap = allow_overlap
         self.strict_mode = strict_mode if strict_normal_sampling and not test_mode else "off"
         folders = class_folders(self.feature_dir, skip=annotation_dir)
-        self.classes, folders = find_classes(
-            folders,
-            classes=classes,
-            normal_class=normal_class,
-            class_order=class_order,
-            allow_missing=allow_missing,
-        )
+        named = {"classes": classes, "normal_class": normal_class, "class_order": class_order}
+        self.classes, folders = find_classes(folders, allow_missing=allow_missing, **named)
         self.normal_label = normal_label(normal_class, self.classes, needed=annotation_dir is not None)
         lists = list_files(folders, crop_separator)
         chosen = choose(lists, self.classes, max_files_per_class=max_files_per_class, shots=shots, seed=seed)

@@ -5,7 +5,7 @@ C classes
 
 import logging
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from ..ops.video_names import class_key
@@ -37,7 +37,7 @@ class VideoList:
 
     classes: tuple
     videos: tuple
-    split: int | None = None
+    split: int | None = field(default=None, compare=False)
 
     def counts(self):
         """How many videos each class has: list of C ints."""
