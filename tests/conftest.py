@@ -10,6 +10,22 @@ torch.set_num_threads(1)  # small tensors: threads only get in each other's way
 settings.register_profile("default", deadline=None, max_examples=30)
 settings.load_profile("default")
 
+# the files that take longest; begun first, so that at the end no process is left alone with one of them
+LONGEST = ["test_fusion_training.py", "test_configs.py", "test_train_command.py", "test_detector_laws.py",
+           "test_fusion_commands.py", "test_custom_prompt_training.py", "test_frame_anomaly.py"]  # fmt: skip
+
+
+def pytest_configure(config):
+    if hasattr(config.option, "loadscopereorder"):  # of pytest-xdist: by the number of tests of a file
+        config.option.loadscopereorder = False
+
+
+def pytest_collection_modifyitems(items):
+    """Tests of the longest files first; else the order stays."""
+    place = {name: number for number, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: place.get(item.path.name, len(LONGEST)))
+
+
 TINY = {
     "embed_dim": 32,
     "vision_cfg": {"image_size": 32, "layers": 2, "width": 64, "patch_size": 16, "head_width": 32},

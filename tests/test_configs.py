@@ -175,9 +175,24 @@ def tiny_overrides(path, root):
     return {key: value for key, value in values.items() if key.split(".")[0] in helpers}
 
 
+@pytest.fixture(scope="module")
+def drawn():
+    """Metrics that have drawn their pictures, which take longer than all the rest of a config."""
+    return set()
+
+
+def draw_once(evaluation, drawn):
+    """Leave the pictures of a metric to the first config that has it."""
+    for metric in evaluation.get("metrics", [evaluation]):
+        if metric.type in drawn:
+            metric.update({"Accuracy": {"plots": False}, "FrameAnomaly": {"curves": 0}}.get(metric.type, {}))
+        drawn.add(metric.type)
+
+
 @pytest.mark.parametrize("path", CONFIGS + FAULTS, ids=str)
-def test_config_builds_trains_a_step_and_predicts(path, tiny_set, tmp_path):
+def test_config_builds_trains_a_step_and_predicts(path, tiny_set, drawn, tmp_path):
     cfg = load_config(ROOT / path, tiny_overrides(path, tiny_set))
+    draw_once(cfg.evaluation, drawn)
     cfg.solver.amp = None
     cfg.solver.accumulate = min(cfg.solver.get("accumulate", 1), 2)  # the sets are tiny
     for branch in cfg.branches.values():
