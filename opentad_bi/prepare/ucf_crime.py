@@ -1,6 +1,7 @@
 """Bring features of UCF-Crime into class folders by its official lists, with the events of the test videos as CSV."""
 
 import os
+import re
 import shutil
 from collections import Counter
 from pathlib import Path
@@ -32,6 +33,7 @@ CLASSES = (
 )
 FPS = 30  # of all videos; the official annotation counts frames
 CROP_SEPARATOR = "__"
+_CROP = re.compile(r"(.+?)(?:_i3d)?__?(\d)")
 ANNOTATION = "Temporal_Anomaly_Annotation.txt"
 TEST_VIDEOS = "test_videos.txt"
 _NORMAL_FOLDER = "normalvideos"
@@ -84,7 +86,7 @@ def find_features(folder, videos, out):
     """All .npy files below `folder`, without those below `out`.
 
     Args:
-        videos: names; a file's name is one of them, alone or before the crop, as in `Abuse028_x264__3.npy`.
+        videos: names; a file's name is one of them, alone or before the crop, see `video_and_name`.
     Returns:
         {video: list of paths}, and the list of files that belong to none.
     Raises:
@@ -98,19 +100,35 @@ def find_features(folder, videos, out):
     for path in walk_files(folder, (".npy",)):
         if path.parent.resolve().is_relative_to(out):
             continue
-        video = path.stem if path.stem in videos else path.stem.rpartition(CROP_SEPARATOR)[0]
-        if video not in videos:
+        video, name = video_and_name(path.stem, videos)
+        if video is None:
             unknown.append(path)
             continue
-        if path.stem in seen:
-            if path.samefile(seen[path.stem]):  # below a link to a folder that was seen
+        if name in seen:
+            if path.samefile(seen[name]):  # below a link to a folder that was seen
                 continue
-            raise ValueError(f"two files of one name: {seen[path.stem]} and {path}; keep one of them in {folder}")
-        seen[path.stem] = path
+            raise ValueError(f"two files of one name: {seen[name]} and {path}; keep one of them in {folder}")
+        seen[name] = path
         found.setdefault(video, []).append(path)
     if not found:
         raise FileNotFoundError(f"no .npy file below {folder} has the name of a listed video, such as {min(videos)}")
     return found, unknown
+
+
+def video_and_name(stem, videos):
+    """The listed video that a feature file is of, and the name of the file in class folders; None twice for no video.
+
+    Crops are `Abuse028_x264__3`, or `Abuse028_x264_3` and `Abuse028_x264_i3d_3` as the lists of RTFM and UR-DMU have
+    them; all are laid out as the first.
+    """
+    bare = stem.removesuffix("_i3d")
+    if bare in videos:
+        return bare, bare
+    crop = _CROP.fullmatch(stem)
+    if crop and crop[1] in videos:
+        return crop[1], f"{crop[1]}{CROP_SEPARATOR}{crop[2]}"
+    before = stem.rpartition(CROP_SEPARATOR)[0]
+    return (before, stem) if before in videos else (None, None)
 
 
 def lay_out(out, *, features, train, test, events, copy=False):
@@ -134,7 +152,7 @@ def lay_out(out, *, features, train, test, events, copy=False):
     out, splits = Path(out), {"train": train, "test": test}
     found, unknown = find_features(features, train.keys() | test.keys(), out)
     jobs = [
-        (path, out / split / videos[video] / path.name)
+        (path, out / split / videos[video] / f"{video_and_name(path.stem, videos)[1]}.npy")
         for split, videos in splits.items()
         for video in videos
         for path in found.get(video, ())

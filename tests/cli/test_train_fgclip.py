@@ -66,6 +66,20 @@ def test_a_run_that_is_killed_goes_on_with_the_same_next_loss(region_set, tmp_pa
     assert rows["frames_per_row"] == 16 and all(8 < len(scores) < 11 for scores in rows["videos"].values())
 
 
+def test_wrong_texts_of_regions_train_the_hard_loss_where_asked_to(region_set, tmp_path, caplog, capsys):
+    entries = json.loads((region_set / "train.json").read_text())
+    for entry in entries:
+        for region in entry["bbox_info"]:
+            region["short_expr_negs"] = {"0": "a parked car", "1": "an empty street"}
+    (region_set / "wrong.json").write_text(json.dumps(entries))
+    words = ["--num_train_epochs", 1, "--evaluation_strategy", "no", "--skip_check", "--use_hard_neg", "True"]
+    assert train(region_set, tmp_path / "out", *words, "--data_path", region_set / "wrong.json") == 0
+    assert all(0 < row["loss/hard_loss"] < 20 for row in losses(tmp_path / "out").values())
+    assert "hard loss: 16 wrong texts of regions, hard_weight=0.5" in capsys.readouterr().err + caplog.text
+    assert train(region_set, tmp_path / "x", *words, "--add_box_loss", "False") == 1
+    assert "--use_hard_neg True needs regions" in capsys.readouterr().err
+
+
 def test_what_is_not_ready_is_not_trained_on(region_set, tmp_path, capsys):
     assert train(region_set, tmp_path / "out", "--gradient_accumulation_steps", 9) == 1
     text = capsys.readouterr().err

@@ -206,3 +206,24 @@ def test_real_features_are_laid_out_and_cut_into_seconds(tmp_path):
     assert np.allclose(batch["inputs"].norm(dim=-1), 1, atol=2e-3)
     covering = VideoFeatureDataset(tmp_path / "out" / "train", **options, test_mode=True)
     assert len(covering) == 265 + 5
+
+
+def test_crops_as_other_repositories_name_them_are_laid_out_alike(tmp_path):
+    stems = [
+        "Abuse001_x264_0",
+        "Abuse001_x264_i3d_1",
+        "Abuse001_x264__2",
+        "Abuse028_x264_i3d",
+        "Normal_Videos_003_x264_9",
+    ]
+    (tmp_path / "features").mkdir()
+    for stem in stems:
+        np.save(tmp_path / "features" / f"{stem}.npy", np.zeros((12, 10, 4), np.float16))
+    assert command((write_lists(tmp_path / "lists"), tmp_path / "features", tmp_path / "out")) == 0
+    assert {name for name in written(tmp_path / "out") if name.endswith(".npy")} == {
+        *(f"train/Abuse/Abuse001_x264__{crop}.npy" for crop in range(3)),
+        "test/Abuse/Abuse028_x264.npy",
+        "test/Normal/Normal_Videos_003_x264__9.npy",
+    }
+    data = VideoFeatureDataset(tmp_path / "out" / "test", crop_separator="__", test_mode=True)
+    assert data.videos == ["Normal_Videos_003_x264", "Abuse028_x264"] and data.feature_dim == 4

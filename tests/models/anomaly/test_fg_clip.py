@@ -2,6 +2,7 @@
 
 import logging
 import math
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -379,3 +380,17 @@ def test_numbers_that_are_not_finite_name_the_video_and_the_tensor(tiny_json):
     next(model.text.parameters()).fill_(math.nan)
     with pytest.raises(ValueError, match=r"^videos 'a', 'b', 'c', 'd': features of captions are not finite.*: text\."):
         model.predict(captioned)
+
+
+@pytest.mark.parametrize(("weight", "wrong", "words"), [
+    (0.5, 30, "hard loss: 30 wrong texts of regions, hard_weight=0.5"),
+    (0.0, 30, "hard loss: off; the 30 wrong texts of regions are not used"),
+    (0.5, 0, "hard loss: 0 at hard_weight=0.5, as no region has wrong texts"),
+    (0.0, 0, ""),
+])  # fmt: skip
+def test_the_log_says_what_becomes_of_wrong_texts(tiny_json, caplog, weight, wrong, words):
+    model = build(tiny_json, hard_weight=weight)
+    caplog.clear()
+    with caplog.at_level("INFO"):
+        model.check_dataset(SimpleNamespace(size=32, report=SimpleNamespace(region_negatives=wrong)))
+    assert words in caplog.text and ("hard loss" in caplog.text) == bool(words)
