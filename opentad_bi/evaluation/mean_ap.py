@@ -84,18 +84,13 @@ def check_videos(videos, truth):
     parts = [f"{len(names)} in subset {subset!r} ({some(names)})" for subset, names in elsewhere.items()]
     if unknown:
         parts.append(f"{len(unknown)} nowhere in the annotation ({some(unknown)}; {_likely_names(unknown, known)})")
-    none = len(outside) == len(predicted)
-    counts = (
-        f"none of the {len(predicted)} predicted videos is in"
-        if none
-        else (
-            f"{len(outside)} of {len(predicted)} predicted videos, all of whose predictions count as false, are not in"
-        )
+    where = f"subset {truth.subset!r}: {', '.join(parts)}"
+    if len(outside) == len(predicted):
+        raise ValueError(f"none of the {len(predicted)} predicted videos is in {where}")
+    warn(
+        f"{len(outside)} of {len(predicted)} predicted videos, whose predictions count as false, are not in {where}",
+        logger=logger,
     )
-    text = f"{counts} subset {truth.subset!r}: {', '.join(parts)}"
-    if none:
-        raise ValueError(text)
-    warn(text, logger=logger)
 
 
 def _likely_names(unknown, known):

@@ -125,7 +125,7 @@ def test_no_predicted_video_in_the_subset(rename, tmp_path, capsys):
 def test_some_predicted_videos_are_of_another_subset(tmp_path, caplog):
     found = {**FOUND, "t": FOUND["b"], "c": [], "v_b": FOUND["b"]}
     assert run_evaluate(tmp_path, found) == 0
-    text = "3 of 5 predicted videos, all of whose predictions count as false, are not in subset 'validation': "
+    text = "3 of 5 predicted videos, whose predictions count as false, are not in subset 'validation': "
     assert (
         text + "1 in subset 'training' (t), 2 nowhere in the annotation (c, v_b; 'v_b' is probably 'b')" in caplog.text
     )
@@ -157,7 +157,7 @@ CASE_ANSWERS = {
     "int_labels_both": (0, "model        100.00       100.00"),
     "anet_wrapper": (0, "model        100.00       100.00"),
     "label_trailing_space": (0, "labels that subset validation does not have are ignored: 'x '"),
-    "pred_of_training_videos_too": (0, "1 of 3 predicted videos, all of whose predictions count as false, are not in"),
+    "pred_of_training_videos_too": (0, "1 of 3 predicted videos, whose predictions count as false, are not in"),
     "reversed_pred_segment": (0, "model         62.50        62.50"),
     "null_duration": (1, "null_duration.gt.json: video 'a': duration None is not a positive number"),
     "text_duration": (1, "text_duration.gt.json: video 'a': duration 'unknown' is not a positive number"),
