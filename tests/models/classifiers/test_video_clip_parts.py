@@ -126,7 +126,7 @@ def test_frames_of_another_size_are_refused_before_training(build):  # noqa: F81
         model.check_dataset(SimpleNamespace(frames=2, image_size=224))
 
 
-def test_numbers_that_are_not_finite_name_the_video_and_the_tensor(build):
+def test_numbers_that_are_not_finite_name_the_video_and_the_tensor(build):  # noqa: F811
     model, batch = build(), batch_of()
     model.predict(batch)
     with torch.no_grad():
