@@ -1,9 +1,7 @@
 """Is all ready for a training?  Verdicts on the data, the schedule, the disk, and on a trial of the model itself."""
 
-import logging
 import math
 import shutil
-from contextlib import contextmanager
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -14,7 +12,7 @@ from torch import nn
 from ..config import dataset_config
 from ..datasets.caption_files import caption_files
 from ..datasets.caption_texts import count_truncated
-from ..datasets.check import check_dataset, own_verdicts, unwrap
+from ..datasets.check import NOT_CHECKED, check_dataset, own_verdicts, unwrap
 from ..engine.classes import asks_for_classes
 from ..engine.freeze import apply_trainable, train_mode
 from ..engine.loaders import build_dataset, to_device
@@ -23,8 +21,9 @@ from ..engine.state import class_names
 from ..models.anomaly.fg_clip import FGCLIP, GLOBAL
 from ..models.clip.tokens import Tokens
 from ..registry import MODELS, SCHEDULERS
-from ..utils.logging import LOGGER
+from ..utils.logging import quietly
 from ..utils.verdicts import ERROR, WARNING, Verdict, attempt, judge
+from ._data_check import reach_findings
 
 GIB = 2**30
 CAPTIONED = "RegionVideoDataset"
@@ -43,6 +42,9 @@ def readiness(cfg, device, *, full=True, workers=4):
         workers: files opened at the same time.
     """
     found = data_verdicts(cfg.dataset, full=full, workers=workers)
+    if not any(verdict.level == ERROR for verdict in found):
+        reach = attempt_all("reach", lambda: [_verdict(finding) for finding in reach_findings(cfg)])
+        found += [replace(verdict, name="train: reach") for verdict in reach]
     found += attempt_all("model", lambda: model_verdicts(cfg))
     train = {}
     if not any(verdict.level == ERROR for verdict in found):
@@ -76,10 +78,16 @@ def data_verdicts(splits, *, full=True, workers=4):
             own = own_verdicts(inner, full=full, workers=workers)
         if own is None:
             findings = check_dataset(dataset_config(splits, split), full=full, workers=workers)
-            own = [Verdict("data", finding.level, f"{finding.video} {finding.problem}".strip()) for finding in findings]
-            own = own or [judge("data", "nothing is wrong")]
+            own = [_verdict(finding) for finding in findings] or [judge("data", "nothing is wrong")]
         found += [replace(verdict, name=f"{split}: {verdict.name}") for verdict in own]
     return found
+
+
+def _verdict(finding):
+    """The verdict that a finding is; what nobody can check is a warning, as the trial step still looks at it."""
+    if finding.level == NOT_CHECKED:
+        return Verdict("data", WARNING, f"not checked: {finding.problem}")
+    return Verdict("data", finding.level, f"{finding.video} {finding.problem}".strip())
 
 
 def missing_captions(sources):
@@ -90,17 +98,6 @@ def missing_captions(sources):
         return str(error)
     expected = "videos with a caption each and regions with keyframed boxes, as JSON (docs/fgclip.md has the forms)"
     return f"caption file {absent[0]} does not exist; expected there: {expected}" if absent else ""
-
-
-@contextmanager
-def quietly():
-    """Without what is merely told: data are built several times, and the verdicts have it."""
-    level = LOGGER.level
-    LOGGER.setLevel(max(level, logging.WARNING))
-    try:
-        yield
-    finally:
-        LOGGER.setLevel(level)
 
 
 def model_verdicts(cfg):

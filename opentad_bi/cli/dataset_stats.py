@@ -9,10 +9,9 @@ import numpy as np
 from ..config import dataset_config, load_config, parse_overrides, raw_config
 from ..datasets.check import unwrap
 from ..datasets.proposal import propose
-from ..datasets.statistics import PERCENTILES, describe, level_shares, read_subset, share_inside
-from ..datasets.windows import OVERLAP
+from ..datasets.reach import pyramid, reached, window_settings
+from ..datasets.statistics import PERCENTILES, describe, read_subset, share_inside
 from ..evaluation.tables import aligned
-from ..registry import POINT_GENERATORS
 from ..utils.files import write_json
 from .common import Parser, add_config_arguments, command, make_writable
 
@@ -52,7 +51,7 @@ def run(args):
     splits = {name: unwrap(dataset_config(cfg["dataset"], name))[0] for name in names}
     subsets = {name: read_subset(split) for name, split in splits.items()}
     network = detector(cfg["model"])
-    windows = window_settings(splits, args)
+    windows = window_settings(splits, args.window, args.overlap)
     proposal = propose_for(subsets["train"], splits["train"], network, windows, args)
     report = {"config": args.config, **windows, "subsets": {}}
     for name, subset in subsets.items():
@@ -72,27 +71,10 @@ def main(argv=None):
 
 def detector(model):
     """Config of the (forward) detector; ValueError if it has no points."""
-    network = model.get("for_model", model)
-    if not isinstance(network, dict) or "prior_generator" not in network.get("rpn_head", {}):
+    network = pyramid(model)
+    if network is None:
         raise ValueError("the model has no rpn_head.prior_generator, so there is no pyramid to look at")
     return network
-
-
-def window_settings(splits, args):
-    """The windows: `window`, `overlap`, and `thresh`, the least share of an action in one that training asks for."""
-    train, test = splits["train"], splits.get("test", {})
-    cut = next((step for step in train["pipeline"] if step.get("trunc_len")), {})
-    if args.window is not None and args.window < 1:
-        raise ValueError(f"--window {args.window}: a positive number of grid positions is expected")
-    window = args.window or cut.get("trunc_len") or train.get("window_size") or test.get("window_size")
-    if not window:
-        raise ValueError(
-            "neither a trunc_len in the pipeline nor a window_size says how long a window is; give --window"
-        )
-    overlap = args.overlap
-    if overlap is None:
-        overlap = test.get("window_overlap_ratio", OVERLAP) if "window_size" in test else 0.5
-    return {"window": window, "overlap": overlap, "thresh": cut.get("trunc_thresh", train.get("ioa_thresh", 0.75))}
 
 
 def attention_window(network):
@@ -124,7 +106,7 @@ def reach(subset, network, windows):
     sizes = sorted({window // 4, window // 2, window, 2 * window} - {0})
     return {
         "inside": {str(size): share_inside(spans, positions, size, windows["overlap"]) for size in sizes},
-        "levels": shares(subset, network, network["rpn_head"]["prior_generator"], windows),
+        "levels": reached(subset, network, network["rpn_head"]["prior_generator"], windows),
     }
 
 
@@ -135,22 +117,7 @@ def proposed_reach(subset, network, windows, proposal):
     points = {"strides": proposal.strides, "regression_range": proposal.regression_range}
     points = {**network["rpn_head"]["prior_generator"], **points}
     held = share_inside(subset.spans(), subset.positions(), proposal.window_size, proposal.window_overlap_ratio)
-    return {"inside": held, "levels": shares(subset, network, points, windows)}
-
-
-def shares(subset, network, points, windows):
-    """`level_shares` of a subset, by the head's rules, with strides and ranges."""
-    head, generator = network["rpn_head"], POINT_GENERATORS.build(points)
-    radius = head.get("center_sample_radius", 1.5) if head.get("center_sample", "radius") == "radius" else None
-    found = level_shares(
-        subset.segments(),
-        subset.positions(),
-        generator,
-        radius=radius,
-        similar=head.get("filter_similar_gt", True),
-        **windows,
-    )
-    return {"strides": generator.strides, "ranges": generator.regression_range, **found}
+    return {"inside": held, "levels": reached(subset, network, points, windows)}
 
 
 def snippet(proposal, helpers, path, cfg, network):

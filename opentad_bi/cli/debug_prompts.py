@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from ..config import load_config, parse_overrides
+from ..config import dataset_config, load_config, parse_overrides
+from ..datasets.check import check_dataset
 from ..engine import Runner
 from ..engine.freeze import train_mode
 from ..engine.loaders import to_device
@@ -21,7 +22,7 @@ from ..models.classifiers.video_feature_clip import VideoFeatureCLIP
 from ..registry import MODELS
 from ..utils.distributed import setup_distributed
 from ..utils.files import write_json
-from ..utils.logging import LOGGER, setup_logging
+from ..utils.logging import LOGGER, quietly, setup_logging
 from .common import Parser, add_device_arguments, command, make_writable
 from .custom_prompt_training import RECIPE, add_recipe_arguments, recipe
 
@@ -60,7 +61,8 @@ def run(args):
     cfg.branches.model.scheduler = None  # a rate that warms up would hide whether the loss moves
     cfg.workflow.val_eval_interval = 0
     runner = Runner(cfg, work_dir=out, device=device, seed=args.seed)
-    lines = [*look_at_data(runner), *look_at_prompts(runner.model, out), *look_at_steps(runner, args.steps)]
+    lines = [*look_at_check(cfg), *look_at_data(runner), *look_at_prompts(runner.model, out)]
+    lines += look_at_steps(runner, args.steps)
     width = max(len(line.what) for line in lines)
     LOGGER.info("\n%s", "\n".join(f"{line.verdict:<5} {line.what:<{width}}  {line.found}" for line in lines))
     write_json(out / "debug_prompts.json", [line._asdict() for line in lines])
@@ -88,6 +90,17 @@ def config_of(args):
     keys = recipe(args)
     keys.setdefault("val_feature_dir", args.feature_dir)  # nothing is validated here
     return load_config(args.config, {**keys, **options})
+
+
+def look_at_check(cfg):
+    """What the check of the data says, as at the start of training."""
+    with quietly():
+        findings = check_dataset(dataset_config(cfg.dataset, "train"), full=False)
+    for finding in findings:
+        text = f"{finding.video} {finding.problem}".strip()
+        yield Line(FAIL if finding.level == "error" else WARN, "check of the data", text)
+    if not findings:
+        yield Line(OK, "check of the data", "nothing is wrong")
 
 
 def look_at_data(runner):

@@ -16,6 +16,7 @@ from ..utils.distributed import close_distributed, is_main, setup_distributed, w
 from ..utils.files import write_json
 from ..utils.logging import LOGGER, setup_logging
 from ..utils.wording import some
+from ._data_check import check_data
 from ._made_of import made_of, record_of, write_record
 from .common import (
     Parser,
@@ -55,6 +56,7 @@ def parser():
     cli.add_argument(
         "--predictions", metavar="JSON", help="evaluate these saved results, where the metric reads such files"
     )
+    cli.add_argument("--skip_check", action="store_true", help="do not check the dataset first")
     add_strict_argument(cli)
     return cli
 
@@ -81,6 +83,8 @@ def run(args):
         folder = run_folder(cfg, world_size(), args.id)
         make_writable(folder, "--work_dir")
         setup_logging(folder / "test_log.txt")
+        if is_main() and not args.skip_check:
+            check_data(cfg, [args.split])
         cfg.solver.ema = {"type": "NoAverage"}
         runner = Runner(cfg, work_dir=folder, device=device, seed=args.seed, training=False, split=args.split)
         metric = Unscored(runner.build_metric(scored=False)) if args.not_eval else runner.build_metric()

@@ -7,14 +7,15 @@ from pathlib import Path
 import torch
 import torch.utils.deterministic
 
-from ..config import config_text, dataset_config
+from ..config import config_text
 from ..engine import Runner
 from ..engine.checkpoint import checkpoint_files, load_latest
 from ..utils.distributed import barrier, close_distributed, gather_objects, is_main, setup_distributed, world_size
 from ..utils.files import write_text
 from ..utils.logging import LOGGER, setup_logging
-from ..utils.strictness import is_strict, warn
+from ..utils.strictness import warn
 from ..utils.wording import some
+from ._data_check import check_data
 from ._made_of import RECORD, changes_since, made_of, write_record
 from .common import (
     Parser,
@@ -149,19 +150,3 @@ def keep_record(path, record, resume):
         warn(f"{path.parent}: {began}: {some(changes)}")
     if changes is None:
         write_record(path, record)
-
-
-def check_data(cfg):
-    """Log what the fast check finds in all sets and between them; errors end the run before it starts."""
-    from ..datasets.check import check_dataset, table, unchecked
-    from ..datasets.check_splits import check_splits
-
-    splits = [split for split in ("train", "val", "test") if split != "val" or split in cfg.dataset]
-    sets = [dataset_config(cfg.dataset, split) for split in splits]
-    sets = {unchecked(data) or i: data for i, data in enumerate(sets)}  # that a type has no check is told once
-    findings = [finding for data in sets.values() for finding in check_dataset(data, full=False)]
-    findings += check_splits(cfg.dataset)
-    if findings:
-        LOGGER.warning("dataset check\n%s", table(findings))
-    if any(is_strict() or finding.level == "error" for finding in findings):
-        raise ValueError("the dataset has errors, listed above; mend them, or train all the same with --skip_check")

@@ -17,6 +17,7 @@ from ..utils.folders import list_folder
 from ..utils.logging import LOGGER
 from ..utils.provenance import changed_files, named
 from ..utils.weight_files import load_checkpoint
+from .check_sets import cache_verdicts
 from .collate import collate
 
 PATTERN = "epoch{epoch:03d}_{index:06d}.pt"
@@ -65,6 +66,11 @@ class CachedPredictions(Dataset):
                 f"the predictions in {folder} are of {len(changes)} files that were replaced since: {named(changes)}; "
                 f"{_AGAIN}, into another folder"
             )
+
+    @classmethod
+    def verdicts(cls, arguments, *, full=True, workers=4):
+        """What is wrong with such a set, as a list of `Verdict`; see `check_sets.cache_verdicts`."""
+        return cache_verdicts(cls, arguments, full=full, workers=workers)
 
     def __len__(self):
         return len(self.files)

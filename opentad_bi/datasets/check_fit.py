@@ -17,7 +17,6 @@ BY_CONTENT = (0.01, 1.1)  # where files were read as a whole
 SLACK = 8  # frames by which a video and its annotation always may differ: codecs hold back a frame, rates are rounded
 SNIPPET = 16  # frames of a snippet: features may end where the last whole one does
 WHOLE = 0.02  # share by which frames per row may differ from the whole number that they are taken for
-RATES = (23.976, 29.97, 59.94)  # common frame rates that are no whole numbers
 KINDS = {
     "rows": "the features of {} videos do not have the length that annotation, feature_stride and fps say",
     "frames": "{} videos do not have as many frames as the annotation says",
@@ -81,7 +80,12 @@ def feature_fit(video: str, path: object, shape: tuple[int, int], *, stride: int
     """The fit of features (T, C), of which a row stands for `stride` frames, to a video of `frames` frames."""
     text = f"features {path} stand for {shape[0] * stride} frames (stride {stride}), the annotation says {frames}"
     lengths = {"rows": shape[0], "width": shape[1], "stride": stride, "seconds": seconds}
-    return Fit("rows", video, text, shape[0] * stride, frames, SNIPPET + 2 * stride, **lengths)
+    return Fit("rows", video, text, shape[0] * stride, frames, _slack(stride, frames / seconds), **lengths)
+
+
+def _slack(stride, fps):
+    """Frames that features may lack or have too many: a snippet, which lasts no longer than a second, and two rows."""
+    return min(SNIPPET, fps) + 2 * stride
 
 
 def entry_fit(video: str, entry: dict) -> Fit | None:
@@ -107,10 +111,11 @@ def summary(fits: Sequence[Fit], limits: tuple[float, float], *, listed: bool = 
         bad = [fit for fit in own if fit.level(limits)]
         hint = "".join(f"; {text}" for text in hints(own, bad)) if bad else ""
         for level, far in (("error", f"by a factor of {limits[1]:g} or more"), ("warning", f"by over {limits[0]:.0%}")):
-            found = [fit.text for fit in bad if fit.level(limits) == level]
+            found = [fit for fit in bad if fit.level(limits) == level]
             if found and (listed or hint):
-                named = f": {some(found)}" if listed else ""
-                findings.append((level, "", f"{heading.format(f'{len(found)} of {len(own)}')}, {far}{named}{hint}"))
+                count = f"{len({fit.video for fit in found})} of {len({fit.video for fit in own})}"
+                named = f": {some([fit.text for fit in found])}" if listed else ""
+                findings.append((level, "", f"{heading.format(count)}, {far}{named}{hint}"))
     return findings
 
 
@@ -141,9 +146,9 @@ def _feature_hints(fits, bad):
     if abs(stride / whole - 1) <= 2 * WHOLE and _mostly(bad, lambda fit: _fits(fit, whole)):
         return [f"rows fit feature_stride={whole}"]
     fps = float(np.median([fit.rows * fit.stride / fit.seconds for fit in bad]))
-    rate = min((*RATES, max(1, round(fps))), key=lambda known: abs(known - fps))
+    rate = max(1, round(fps))
     if _mostly(bad, lambda fit: misfit(fit.found, fit.seconds * rate, fit.slack, (WHOLE, math.inf)) is None):
-        return [f"rows fit fps={rate:g}"]
+        return [f"rows fit fps={rate} of the dataset"]
     if len(fits) > 3 and len({fit.rows for fit in fits}) == 1 and len({fit.width for fit in fits}) > 1:
         return [f"all have {fits[0].rows} rows: they may be (channels, positions), and have to be transposed"]
     return []
@@ -152,7 +157,7 @@ def _feature_hints(fits, bad):
 def _fits(fit, stride, rows=None):
     """Do as many rows fit, each of so many frames?"""
     found = (fit.rows if rows is None else rows) * stride
-    return misfit(found, fit.expected, SNIPPET + 2 * stride, (WHOLE, math.inf)) is None
+    return misfit(found, fit.expected, _slack(stride, fit.expected / fit.seconds), (WHOLE, math.inf)) is None
 
 
 def _mostly(fits, test):

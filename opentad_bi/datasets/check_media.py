@@ -6,6 +6,7 @@ import numpy as np
 
 from ..utils.arrays import huge
 from .check_fit import BY_CONTENT, BY_HEADER, SLACK, Fit, feature_fit, nearest_length, summary
+from .check_sets import spread
 from .feature_files import feature_shape, read_features
 from .readers import find_video, open_video
 from .readers.header import read_header
@@ -57,8 +58,7 @@ class MediaCheck:
     def sample(self, names):
         """Those of the videos that `check_video` opens: all in the full check, else some, spread evenly."""
         most = len(names) if self.full else self._most()
-        chosen = np.linspace(0, len(names) - 1, min(most, len(names))).round().astype(int)
-        return {names[i] for i in chosen}
+        return {names[i] for i in spread(len(names), most)}
 
     def _most(self):
         if isinstance(self.step, LoadFeats):
@@ -82,8 +82,8 @@ class MediaCheck:
                 if opened:
                     for fit in self._look(paths, name, entry, lengths, findings):
                         fits.append(fit)
-            except (OSError, ValueError, ImportError) as error:
-                findings.append(("error", str(error)))
+            except Exception as error:  # a check goes on after whatever a damaged file causes
+                findings.append(("error", str(error) or type(error).__name__))
         if len(set(lengths)) > 1:
             findings.append(("error", f"forward and reversed file have {' and '.join(map(str, lengths))} positions"))
         if self.full:

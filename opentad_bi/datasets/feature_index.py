@@ -136,8 +136,10 @@ def read_files(lists):
     files = [describe_file(path, video, label) for label, own in enumerate(lists) for path, video in own]
     for file in files:
         if file.width != files[0].width:
+            turned = len({file.rows for file in files}) == 1 and len(files) > 3
+            hint = f"; all have {file.rows} rows: are they (width, rows) instead of (rows, width)?" if turned else ""
             raise ValueError(
-                f"features of different width: {files[0].path} has {files[0].width}, {file.path} has {file.width}"
+                f"features of different width: {files[0].path} has {files[0].width}, {file.path} has {file.width}{hint}"
             )
     return files
 

@@ -1,6 +1,6 @@
 """Frames and seconds of a video, from its file, for annotation that does not say them."""
 
-from .feature_files import read_features
+from .feature_files import feature_shape
 from .readers import find_video, open_video
 from .transforms.features import LoadFeats
 from .transforms.load_frames import LoadFrames
@@ -41,7 +41,7 @@ def _length(name, steps, data_path, file_format, feature_stride):
             with open_video(find_video(data_path, name, file_format), step.reader, step.num_threads) as reader:
                 return len(reader), reader.fps
         if isinstance(step, LoadFeats):
-            return max(len(read_features(path)) for path in step.paths(data_path, name)) * feature_stride, None
+            return max(feature_shape(path)[0] for path in step.paths(data_path, name)) * feature_stride, None
         if isinstance(step, LoadWindowFeats):
             file = open_windows(step.paths(data_path, name)[0])
             return max(s + v for s, v in zip(file.starts, file.valid, strict=True)) * feature_stride, None

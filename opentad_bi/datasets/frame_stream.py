@@ -21,6 +21,7 @@ from ..utils.folders import walk_files
 from ..utils.logging import LOGGER
 from ..utils.verdicts import WARNING, attempt, judge
 from ..utils.wording import some
+from .check_sets import unreadable
 from .squashed_frames import SquashedFrames
 from .video_lists import VIDEO_SUFFIXES
 from .video_paths import check_layouts, class_of_path, find_video_file
@@ -137,12 +138,14 @@ class FrameStreamDataset(Dataset):
 
     @classmethod
     def verdicts(cls, arguments, *, full=True, workers=4):
-        """Can scores of these videos be made?  A list of one `Verdict`; training goes on without them."""
+        """Can scores of these videos be made?  A list of one `Verdict`; training goes on without missing files."""
 
         def look():
             data = cls(**arguments)
             told = f"{len(data.files)} videos, {sum(file.rows for file in data.files)} frames to score"
-            return judge("videos to score", told)
+            problems = unreadable(data, workers) if full else []
+            bad = f"{len(problems)} runs of frames cannot be decoded: {some(problems)}" if problems else ""
+            return judge("videos to score", told, error=bad, cure="get these files again, or take them out")
 
         cure = "nothing is evaluated before these files are there; training does not need them"
         return [attempt("videos to score", look, cure=cure, level=WARNING)]

@@ -17,6 +17,7 @@ from ..ops.video_sets import describe_set
 from ..registry import DATASETS
 from ..utils.arguments import check_choice, check_count, check_number, check_share
 from ..utils.records import read_feature_record
+from .check_sets import unit_verdicts
 from .class_weights import balance, class_weights
 from .clip_features import refuse_replaced
 from .feature_annotations import check_events, read_event_tables
@@ -256,6 +257,11 @@ class VideoFeatureDataset(Dataset):
         """Which videos these are, by their names, see `ops.video_sets`."""
         names = dict.fromkeys((file.video, self.classes[file.label]) for file in self.files)
         return describe_set(self.feature_dir, [(f"{name}/{video}", name) for video, name in names], sized=False)
+
+    @classmethod
+    def verdicts(cls, arguments, *, full=True, workers=4):
+        """What is wrong with such a set, as a list of `Verdict`; see `check_sets.unit_verdicts`."""
+        return unit_verdicts(cls, arguments, full=full, workers=workers)
 
     def statistics(self):
         """What every class has.

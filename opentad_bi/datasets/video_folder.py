@@ -13,6 +13,7 @@ from torch.utils.data import Dataset
 from ..ops.sample import UnitMeta
 from ..ops.video_sets import describe_set
 from ..registry import DATASETS, TRANSFORMS
+from .check_sets import clip_verdicts
 from .clip_batch import collate
 from .clip_features import ClipFeatures, feature_path
 from .readers import VideoError
@@ -158,6 +159,11 @@ class VideoFolder(Dataset):
         if self._features is None:
             return self.files()
         return {name: feature_path(self._features.folder, name) for name in self.videos}
+
+    @classmethod
+    def verdicts(cls, arguments, *, full=True, workers=4):
+        """What is wrong with such a set, as a list of `Verdict`; see `check_sets.clip_verdicts`."""
+        return clip_verdicts(cls, arguments, full=full, workers=workers)
 
     def clip(self, index, rng):
         """What the pipeline makes of a video, with the draws of `rng`, not mixed; VideoError if it is damaged."""

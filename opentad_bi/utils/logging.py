@@ -1,7 +1,9 @@
 """The one logger of the package: console and a text file in the work folder, written by rank 0."""
 
+import contextlib
 import logging
 import sys
+from collections.abc import Iterator
 
 from tqdm import tqdm
 
@@ -15,6 +17,17 @@ class _Console(logging.Handler):
 
     def emit(self, record):
         tqdm.write(self.format(record), file=sys.stderr)
+
+
+@contextlib.contextmanager
+def quietly(level: int = logging.WARNING) -> Iterator[None]:
+    """Without messages below a level, such as those of data that are built to be looked at, and then once more."""
+    before = LOGGER.level
+    LOGGER.setLevel(max(before, level))
+    try:
+        yield
+    finally:
+        LOGGER.setLevel(before)
 
 
 def setup_logging(path=None):

@@ -140,7 +140,7 @@ def test_another_window_than_the_fusion_was_built_for_is_refused(root, fused, ca
             "BASE", str(train.Path.cwd() / f"{CONFIGS}3_3.py")
         )
     )
-    words = [config, "--work_dir", root / "long", "--checkpoint", checkpoint, *words[:-2]]
+    words = [config, "--work_dir", root / "long", "--checkpoint", checkpoint, "--skip_check", *words[:-2]]
     assert "TimeFC was built for windows of 64 positions" in refused(capsys, *words)
 
 

@@ -75,7 +75,7 @@ def torchrun(processes):
 def test_train_then_test(config, tmp_path, toy_path):
     done = run("tools/train.py", config, "--seed", "3")
     assert done.returncode == 0, done.stderr
-    assert "no check for ToyData" in done.stderr
+    assert "not checked: ToyData" in done.stderr
     folder = tmp_path / "exps" / "gpu1_id0"
     assert {"toy_config.py", "resolved_config.py", "log.txt", "log.jsonl", "checkpoint"} <= {
         p.name for p in folder.iterdir()

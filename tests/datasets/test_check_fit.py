@@ -7,6 +7,8 @@ import pytest
 import torch
 from dataset_files import FPS, FRAMES, feature_pipeline, frame_pipeline
 
+from opentad_bi.cli import test as evaluate
+from opentad_bi.cli import train
 from opentad_bi.datasets.check import check_dataset
 from opentad_bi.datasets.check_fit import BY_CONTENT, BY_HEADER, misfit
 from opentad_bi.datasets.readers.header import read_header
@@ -80,7 +82,7 @@ def test_another_frame_rate_is_a_warning_that_names_it(table):
         found = check_dataset(cfg(**arguments), full=False)
         (line,) = lines(found, "warning")
         assert lines(found) == []
-        assert "5 of 5 videos" in line and "by over 2%" in line and line.endswith("rows fit fps=25")
+        assert "5 of 5 videos" in line and "by over 2%" in line and line.endswith("rows fit fps=25 of the dataset")
         assert lines(check_dataset(cfg(**arguments)))  # the full check counts a tenth as an error
     assert check_dataset(cfg(fps=25), full=False) == []
 
@@ -183,3 +185,40 @@ def test_videos_against_durations_and_frames(make, database, videos, full):
 )
 def test_levels(found, expected, limits, level):
     assert misfit(found, expected, 8, limits) == level
+
+
+@pytest.fixture
+def config(table, tmp_path):
+    """`config(stride)` writes a config over features of stride 4; its model is unknown: a run ends behind the check."""
+
+    def write(stride, fps=-1):
+        data = table(CONVENTIONS["i3d"])(feature_stride=stride, fps=fps)
+        path = tmp_path / "config.py"
+        path.write_text(
+            f"dataset = dict(train={data!r}, test={data!r})\n"
+            "model = dict(type='Unknown')\nbranches = dict(model=dict())\n"
+            "solver = dict(train=dict(batch_size=1, num_workers=0))\nworkflow = dict(end_epoch=1)\n"
+            "evaluation = dict(type='mAP')\n"
+            f"work_dir = {str(tmp_path / 'exps')!r}\n"
+        )
+        return [str(path), "--device", "cpu"]
+
+    return write
+
+
+@pytest.mark.parametrize("command", [train, evaluate], ids=["train", "test"])
+def test_training_and_test_begin_with_the_check(config, capsys, command):
+    words = config(8)
+    assert command.main(words) == 1
+    text = capsys.readouterr().err
+    assert "rows fit feature_stride=4" in text and "error: the dataset has errors" in text
+    assert text.count("rows fit") == 1  # both splits are the same data
+    assert command.main([*words, "--skip_check"]) == 1
+    assert "'Unknown'" in (text := capsys.readouterr().err) and "feature_stride=4" not in text
+    words = config(4, fps=25)
+    assert command.main(words) == 1
+    assert "by over 2%" in (text := capsys.readouterr().err) and "'Unknown'" in text
+    assert command.main([*words, "--strict"]) == 1
+    assert "which --strict makes errors" in (text := capsys.readouterr().err) and "'Unknown'" not in text
+    assert command.main(config(4)) == 1
+    assert "do not have the length" not in capsys.readouterr().err

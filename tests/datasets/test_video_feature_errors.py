@@ -88,6 +88,14 @@ def test_a_file_that_is_no_table_of_the_common_width(folder, array, words):
         VideoFeatureDataset(folder)
 
 
+def test_turned_files_are_named_as_such(tmp_path):
+    (tmp_path / "Abuse").mkdir()
+    for rows in (7, 9, 11, 12):
+        np.save(tmp_path / "Abuse" / f"a{rows}.npy", np.zeros((4, rows), np.float16))
+    with pytest.raises(ValueError, match=r"different width: .* all have 4 rows: are they \(width, rows\) instead of"):
+        VideoFeatureDataset(tmp_path)
+
+
 @pytest.mark.parametrize("size", [0, 5, 60, 130])
 def test_a_cut_off_file_is_named(folder, size):
     path = folder / "Abuse" / "a1.npy"
