@@ -120,10 +120,10 @@ def test_rows_are_the_backbone_run_by_hand(prepare, tmp_path):
         with torch.no_grad():
             seen = model.backbone(frames[None])[0].T.numpy()
             reversed_ = model.backbone(frames.flip(1)[None])[0].T.numpy()
-        np.testing.assert_allclose(forward[first:stop], seen[first - start : stop - start], atol=1e-5)
+        close(forward[first:stop], seen[first - start : stop - start])
         for position in range(first, stop):
             row = backward[GRID["long"] - 1 - position]
-            np.testing.assert_allclose(row, reversed_[end - 1 - position], atol=1e-5)
+            close(row, reversed_[end - 1 - position])
     assert np.abs(forward - backward[::-1]).max() > 1e-3  # the network tells directions apart
 
 
@@ -137,7 +137,7 @@ def test_padding_of_a_short_video_follows_its_reversal(prepare, tmp_path):
     with torch.no_grad():
         expected = model.backbone(torch.stack([frames, turned]))[:, :, :valid].transpose(1, 2).numpy()
     for direction, rows in zip(("for", "back"), expected, strict=True):
-        np.testing.assert_allclose(load(tmp_path, direction, "short"), rows, atol=1e-5)
+        close(load(tmp_path, direction, "short"), rows)
     assert not (tmp_path / "out" / "for" / "other.npy").exists()
 
 
@@ -145,7 +145,7 @@ def test_a_pair_on_the_files_sees_both_directions_aligned(prepare, data, tmp_pat
     cfg, _, words = prepare(SYMMETRIC)
     assert main(words) == 0
     for name in FRAMES:
-        np.testing.assert_allclose(load(tmp_path, "back", name)[::-1], load(tmp_path, "for", name), atol=1e-6)
+        close(load(tmp_path, "back", name)[::-1], load(tmp_path, "for", name))
     cut = {
         "train": {"type": "RandomTrunc", "trunc_len": 16, "crop_ratio": [0.5, 1.0]},
         "test": {"type": "SlidingWindowTrunc"},
@@ -175,7 +175,7 @@ def test_a_pair_gives_each_direction_from_its_own_network(prepare, tmp_path):
         assert main([*words, *words_more, "--direction", "for", "--subset", "training"]) == 0
         with torch.no_grad():
             expected = network.backbone(frames)[0, :, :valid].T.numpy()
-        np.testing.assert_allclose(load(tmp_path, "for", "short"), expected, atol=1e-5)
+        close(load(tmp_path, "for", "short"), expected)
     assert not (tmp_path / "out" / "back").exists()
 
 

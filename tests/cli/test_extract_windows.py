@@ -187,7 +187,7 @@ def test_files_hold_the_outputs_of_the_backbone_padding_included(case):
             assert feats.dtype == np.float32 and length == valid
             with torch.no_grad():
                 rows = networks[direction].backbone(inputs[None])[0].T.numpy()
-            np.testing.assert_allclose(feats, rows, atol=1e-5)
+            close(feats, rows)
             assert np.abs(feats[length:]).min(initial=1) > 0
 
 

@@ -54,7 +54,7 @@ def test_focal_loss_without_focus_is_cross_entropy():
 def test_segment_losses_fall_to_zero_on_the_target(kind):
     loss, target = LOSSES.build({"type": kind}), torch.tensor([[2.0, 6.0]])
     values = [loss(torch.tensor([[2.0 - d, 6.0 + d]]), target).item() for d in (0, 1, 2, 4)]
-    assert values[0] == pytest.approx(0, abs=1e-6) and values == sorted(values)
+    assert abs(values[0]) < 1e-5 and values == sorted(values)
 
 
 def test_drop_path_keeps_the_mean_and_drops_whole_samples():
