@@ -72,7 +72,8 @@ def command(data, tmp_path, monkeypatch, capsys):
             "pipeline": [load, {"type": "DecodeFrames"}, {"type": "Collect"}],
         }
         test = {**videos, "subset_name": "validation", "test_mode": True}
-        cfg = tiny.run_config(tiny.detector(), {"model": tiny.branch()}, {"train": videos, "test": test})
+        branches = {"model": tiny.branch(load_from=None, continue_from=None)}
+        cfg = tiny.run_config(tiny.detector(), branches, {"train": videos, "test": test})
         cfg.solver.train.num_workers = 1
         cfg.work_dir = str(tmp_path / "exps")
         text = "\n".join(f"{key} = {value!r}" for key, value in cfg.to_dict().items())
@@ -183,3 +184,29 @@ def test_missing_packages_are_named_with_the_cure(command, tmp_path, monkeypatch
     code, errors = command("--skip_check", "--cfg-options", "workflow.tensorboard=True")
     assert code == 1
     assert last_line(errors) == "error: torch.utils.tensorboard is needed here: pip install tensorboard"
+
+
+@pytest.mark.parametrize(
+    ("name", "way", "message"),
+    [
+        ("bitflip_in_weight.pth", "load_from", "is damaged: 'archive/data/2' in it differs from its checksum (CRC-32)"),
+        (
+            "checkpoint.flip_UnicodeDecodeError_utils.weight_files.py_35.bin",
+            "load_from",
+            "is damaged or not a whole zip",
+        ),
+        (
+            "checkpoint.obj_RuntimeError_engine.weights.py_38.ckpt",
+            "load_from",
+            "holds weights that are no dense tensors",
+        ),
+        ("checkpoint.continue_from_RuntimeError_engine.continuing.py_66.pt", "continue_from", "no dense tensors"),
+    ],
+)
+def test_a_users_damaged_weights_are_one_error(command, name, way, message):
+    path = Path(os.environ.get("OPENTAD_SHARED", ROOT.parent / "shared")) / "cases" / "files" / name
+    if not path.is_file():
+        pytest.skip(f"{path} is not here; set OPENTAD_SHARED to the folder above cases/")
+    code, errors = command("--cfg-options", f"branches.model.{way}={path}")
+    assert code == 1 and "Traceback" not in errors
+    assert last_line(errors).startswith(f"error: {path}") and message in last_line(errors)
