@@ -11,6 +11,7 @@ from ..utils.folders import list_folder
 from .demo_scene import paint
 from .demo_story import DemoStyle, Story
 from .h264 import H264Writer
+from .layout import holds_generated
 
 RECORD = "demo.json"
 STYLE = DemoStyle(
@@ -41,8 +42,9 @@ def make_demo_clips(out, *, train=12, test=8, seed=0, overwrite=False):
     out = Path(out)
     if min(train, test) < 1:
         raise ValueError(f"both splits need a clip of each class: got train={train}, test={test}")
-    _start(out, overwrite)
-    write_json(out / RECORD, {"classes": list(CLASSES), "train": train, "test": test, "seed": seed})
+    record = {"classes": list(CLASSES), "train": train, "test": test, "seed": seed}
+    _start(out, record, overwrite)
+    write_json(out / RECORD, record)
     lines = {"train": [], "test": []}
     for label, name in enumerate(CLASSES):
         for number in tqdm(range(train + test), desc=name, unit="clip"):
@@ -54,13 +56,9 @@ def make_demo_clips(out, *, train=12, test=8, seed=0, overwrite=False):
     return {split: len(own) for split, own in lines.items()}
 
 
-def _start(out, overwrite):
+def _start(out, record, overwrite):
     """Make sure that `out` is new, or clear it of what was generated there."""
-    if out.is_dir() and list_folder(out):
-        if not (out / RECORD).is_file():
-            raise FileExistsError(f"{out} is not empty and holds no generated clips ({RECORD}); choose another")
-        if not overwrite:
-            raise FileExistsError(f"{out} holds generated clips already; say --overwrite to make them again")
+    if holds_generated(out, RECORD, record, "clips", overwrite=overwrite):
         for name in CLASSES:
             for path in list_folder(out / "videos" / name, f"{name}_*.mp4", absent=True):
                 path.unlink()

@@ -11,6 +11,7 @@ import numpy as np
 from ..ops.video_names import class_key
 from ..utils.files import atomic, write_json, write_text
 from ..utils.folders import list_folder, match_files
+from .layout import holds_generated
 from .ucf_crime import ANNOTATION, CLASSES, FPS, TEST_VIDEOS, write_event_tables
 
 RECORD = "demo.json"
@@ -61,9 +62,9 @@ def make_demo_features(
             f"seconds {seconds} must be two numbers from 12 on; dim {dim}, train_videos {train_videos} and test_videos "
             f"{test_videos} at least 1; noise {noise} at least 0"
         )
-    folder = _start(folder, overwrite)
     record = {"classes": list(classes), "dim": dim, "train_videos": train_videos, "test_videos": test_videos}
     record |= {"seconds": [shortest, longest], "seed": seed, "noise": noise}
+    folder = _start(Path(folder), record, overwrite)
     write_json(folder / RECORD, record)
     directions = [_direction(dim, seed, name) for name in (*classes, "")]
     begin = [0] * len(classes)
@@ -98,14 +99,9 @@ def _write_split(folder, split, record, directions, numbers):
     _write_events(folder, split, videos, events)
 
 
-def _start(folder, overwrite):
+def _start(folder, record, overwrite):
     """Make sure that `folder` is new, or clear it of what was generated there."""
-    folder = Path(folder)
-    if folder.is_dir() and list_folder(folder):
-        if not (folder / RECORD).is_file():
-            raise FileExistsError(f"{folder} is not empty and holds no generated features ({RECORD}); choose another")
-        if not overwrite:
-            raise FileExistsError(f"{folder} holds generated features already; say overwrite to make them again")
+    if holds_generated(folder, RECORD, record, "features", overwrite=overwrite):
         for split in SPLITS:
             for path in [*match_files(folder, f"{split}/*/*.npy"), *match_files(folder, f"annotations/{split}/*.csv")]:
                 path.unlink()

@@ -14,6 +14,7 @@ from .demo_surveillance_forms import FORMS, as_form
 from .demo_surveillance_scene import paint
 from .demo_surveillance_story import FPS, HEIGHT, SHAPES, WIDTH, invent
 from .h264 import H264Writer
+from .layout import holds_generated
 from .ucf_crime import ANNOTATION
 
 RECORD = "demo.json"
@@ -48,8 +49,9 @@ def make_demo_surveillance(out, *, train_videos=48, test_videos=12, seed=0, form
         raise ValueError(f"both splits need a video of each class: got {train_videos=}, {test_videos=}")
     if unknown := sorted(set(forms) - set(FORMS)):
         raise ValueError(f"forms of an annotation are {', '.join(FORMS)}; got {unknown[0]!r}")
-    _start(out, overwrite)
-    write_json(out / RECORD, {"classes": CLASSES, **counts, "seed": seed, "forms": list(forms)})
+    record = {"classes": CLASSES, **counts, "seed": seed, "forms": list(forms)}
+    _start(out, record, overwrite)
+    write_json(out / RECORD, record)
     paths = {"train": _paths("train", 1, train_videos), "test": _paths("test", train_videos + 1, test_videos)}
     for split in SPLITS:
         scenes = {}
@@ -64,13 +66,9 @@ def make_demo_surveillance(out, *, train_videos=48, test_videos=12, seed=0, form
     return {split: len(own) for split, own in paths.items()}
 
 
-def _start(out, overwrite):
+def _start(out, record, overwrite):
     """Make sure that `out` is new, or clear it of the videos and annotations that were generated there."""
-    if out.is_dir() and list_folder(out):
-        if not (out / RECORD).is_file():
-            raise FileExistsError(f"{out} is not empty and holds no generated videos ({RECORD}); choose another")
-        if not overwrite:
-            raise FileExistsError(f"{out} holds generated videos already; say --overwrite to make them again")
+    if holds_generated(out, RECORD, record, "videos", overwrite=overwrite):
         old = [out / f"{split}_{form}.json" for split in SPLITS for form in FORMS]
         for folder in (*SHAPES, *_NORMAL_FOLDERS.values()):
             old += list_folder(out / "Videos" / folder, "*_x264.mp4", absent=True)

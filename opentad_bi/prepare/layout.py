@@ -1,9 +1,11 @@
 """Write a set of untrimmed videos in the layout of THUMOS14: raw_data/, annotations/."""
 
+import json
 from pathlib import Path
 
-from ..utils.files import atomic, write_json
+from ..utils.files import atomic, read_json, write_json
 from ..utils.folders import list_folder
+from ..utils.provenance import differences
 
 SUBSETS = ("training", "validation")
 
@@ -24,6 +26,29 @@ def start_layout(root, *, overwrite=False):
         for video in list_folder(raw_data, "video_*.mp4"):
             video.unlink()
     return raw_data
+
+
+def holds_generated(out, name, record, what, *, overwrite):
+    """Does the folder `out` hold a generated set that is to be made again?
+
+    Args:
+        out: folder.
+        name: of the file in it that says what it was generated from.
+        record: what that file would hold now.
+        what: is generated, in words.
+        overwrite: make it again if there is one.
+    Raises:
+        FileExistsError: something else is there, or a set that is not to be made again; says how that differs.
+    """
+    if not out.is_dir() or not list_folder(out):
+        return False
+    if not (out / name).is_file():
+        raise FileExistsError(f"{out} is not empty and holds no generated {what} ({name}); choose another")
+    if not overwrite:
+        changes = differences(read_json(out / name, "record"), json.loads(json.dumps(record)))
+        made = f", of other settings ({', '.join(changes)})" if changes else ""
+        raise FileExistsError(f"{out} holds generated {what} already{made}; say --overwrite to make them again")
+    return True
 
 
 def finish_layout(root, database, classes):

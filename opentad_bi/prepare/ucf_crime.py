@@ -12,6 +12,7 @@ from ..ops.video_names import bare_name, class_key, list_fields
 from ..registry import nearest
 from ..utils.files import atomic, read_lines, read_text, write_text
 from ..utils.folders import walk_files
+from ..utils.provenance import source_stamp
 from ..utils.records import FEATURE_RECORD
 from ..utils.wording import some
 
@@ -146,7 +147,7 @@ def lay_out(out, *, features, train, test, events, copy=False):
     Returns:
         a table (DataFrame) of listed and found videos by class, and the list of files in no list.
     Raises:
-        FileExistsError: a file in `out` that was not made so.
+        FileExistsError: a file in `out` that was not made so, or that is in another split or class by the lists.
     """
     check_lists(train, test, events)
     out, splits = Path(out), {"train": train, "test": test}
@@ -159,6 +160,7 @@ def lay_out(out, *, features, train, test, events, copy=False):
     ]
     for source, target in jobs:
         _refuse_foreign(source, target)
+    _refuse_left_over(out, splits)
     for source, target in jobs:
         target.parent.mkdir(parents=True, exist_ok=True)
         place(source, target, copy=copy)
@@ -189,14 +191,29 @@ def place(source, target, *, copy=False):
 
 
 def _alike(source, target):
-    """Have both files the same size and time, as a copy or a hard link has?"""
-    one, other = source.stat(), target.stat()
-    return (one.st_size, one.st_mtime_ns) == (other.st_size, other.st_mtime_ns)
+    """Have both files the same size and content at both ends, as a copy or a hard link has?"""
+    one, other = source_stamp(source), source_stamp(target)
+    return (one["bytes"], one["edges"]) == (other["bytes"], other["edges"])
 
 
 def _refuse_foreign(source, target):
     if target.exists() and not target.is_symlink() and not _alike(source, target):
         raise FileExistsError(f"{target} exists and is neither a link nor a copy of {source}; remove it first")
+
+
+def _refuse_left_over(out, splits):
+    """FileExistsError for features in `out` that lie in a split or class which the lists do not give their video."""
+    there = [(split, path) for split in splits if (out / split).is_dir() for path in walk_files(out / split, (".npy",))]
+    left = []
+    for split, path in there:
+        video = path.stem if path.stem in splits[split] else path.stem.rpartition(CROP_SEPARATOR)[0]
+        if splits[split].get(video) != path.parent.name:
+            left.append(str(path))
+    if left:
+        raise FileExistsError(
+            f"{len(left)} files of {out}, of an earlier run, lie where these lists do not have them: {some(left)}; "
+            "remove them first, or choose another folder"
+        )
 
 
 def write_event_tables(folder, videos, events, normal=CLASSES[0]):

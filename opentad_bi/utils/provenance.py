@@ -8,11 +8,13 @@ import functools
 import hashlib
 import json
 import os
+import time
 from pathlib import Path
 
 from .wording import some
 
 EDGE = 1 << 16  # bytes at either end of a file that its stamp has a digest of
+FRESH_NS = 10**9  # times of a file that changed so lately may stay as they are when it changes again
 
 
 def digest(value) -> str:
@@ -28,9 +30,9 @@ def source_stamp(path) -> dict:
     """
     path = Path(path)
     stat = os.stat(path)
-    size, changed, status = stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns
-    edges = _edges(str(path), size, changed, status)
-    return {"path": str(path.resolve()), "bytes": size, "changed_ns": changed, "status_ns": status, "edges": edges}
+    status = None if _fresh(stat) else stat.st_ctime_ns  # None: compared by its content
+    times = {"changed_ns": stat.st_mtime_ns, "status_ns": status}
+    return {"path": str(path.resolve()), "bytes": stat.st_size, **times, "edges": _digest_of(path, stat)}
 
 
 def file_change(stamp: dict, path=None) -> str:
@@ -53,8 +55,7 @@ def file_change(stamp: dict, path=None) -> str:
         return f"has {stat.st_size} bytes and had {stamp['bytes']}"
     if (stat.st_mtime_ns, stat.st_ctime_ns) == (stamp["changed_ns"], stamp["status_ns"]):
         return ""
-    now = _edges(str(path), stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns)
-    return "" if now == stamp["edges"] else "has another content"
+    return "" if _digest_of(path, stat) == stamp["edges"] else "has another content"
 
 
 def changed_files(stamps: dict, paths: dict | None = None) -> dict:
@@ -100,6 +101,17 @@ def _short(value) -> str:
     """A value as an error shows it: of a digest, its beginning."""
     text = value if isinstance(value, str) else json.dumps(value, default=str)
     return text if len(text) <= 60 else f"{text[:12]}..."
+
+
+def _fresh(stat) -> bool:
+    """Did a file change a moment ago?"""
+    return time.time_ns() - stat.st_ctime_ns < FRESH_NS
+
+
+def _digest_of(path, stat):
+    """Digest of both ends of a file, read once as long as it does not change."""
+    edges = _edges.__wrapped__ if _fresh(stat) else _edges
+    return edges(str(path), stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns)
 
 
 @functools.lru_cache(maxsize=1 << 17)

@@ -227,3 +227,27 @@ def test_crops_as_other_repositories_name_them_are_laid_out_alike(tmp_path):
     }
     data = VideoFeatureDataset(tmp_path / "out" / "test", crop_separator="__", test_mode=True)
     assert data.videos == ["Normal_Videos_003_x264", "Abuse028_x264"] and data.feature_dim == 4
+
+
+def test_files_that_other_lists_laid_out_are_named(places, capsys):
+    assert command(places) == 0
+    before = written(places[2])
+    moved = "Abuse/Abuse028_x264.mp4"
+    write_lists(places[0], train=[*TRAIN, moved], test=TEST[1:], events=EVENTS[1:])
+    assert command(places) == 1
+    text = capsys.readouterr().err
+    assert "1 files of" in text and "test/Abuse/Abuse028_x264.npy; remove them first" in text
+    assert written(places[2]) == before
+
+
+def test_a_copy_is_known_by_its_content(places, capsys):
+    assert command(places, "--copy") == 0
+    one = places[2] / "test/Abuse/Abuse028_x264.npy"
+    (source,) = places[1].rglob(one.name)
+    os.utime(one, (1, 1))
+    assert command(places, "--copy") == 0 and one.stat().st_mtime == 1
+    np.save(source, np.load(source) + 1)
+    stat = source.stat()
+    os.utime(one, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+    assert command(places, "--copy") == 1
+    assert "is neither a link nor a copy of" in capsys.readouterr().err.replace("exists and is", "is")
