@@ -206,7 +206,7 @@ def _refuse_left_over(out, splits):
     there = [(split, path) for split in splits if (out / split).is_dir() for path in walk_files(out / split, (".npy",))]
     left = []
     for split, path in there:
-        video = path.stem if path.stem in splits[split] else path.stem.rpartition(CROP_SEPARATOR)[0]
+        video, _ = video_and_name(path.stem, splits[split])
         if splits[split].get(video) != path.parent.name:
             left.append(str(path))
     if left:
