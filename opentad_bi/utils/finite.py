@@ -88,6 +88,8 @@ def _finite(tensor, mask):
 def _sound(tensor, own):
     if not _has_fractions(tensor):
         return True
+    if own is not None and own.is_floating_point() and not tensor.is_complex():
+        tensor = tensor.to(own.dtype)  # as it will be held: a number of float64 may be too large for float32
     finite = _finite(tensor, None)
     if finite.all():
         return True

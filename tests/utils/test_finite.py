@@ -60,6 +60,13 @@ def test_weights_name_their_file_and_tensor():
         check_finite_weights(state | {"c": torch.tensor([INF]).half()}, "x.pth")
 
 
+def test_a_weight_that_is_too_large_for_the_network_is_named():
+    own = {"b": torch.ones(2), "c": torch.ones(2)}
+    check_finite_weights({"b": torch.tensor([1.0, 1e38], dtype=torch.float64)}, "x.pth", own)
+    with pytest.raises(ValueError, match=r"1 tensor holds .*: c;"):
+        check_finite_weights({"b": torch.ones(2), "c": torch.tensor([1.0, 1e300], dtype=torch.float64)}, "x.pth", own)
+
+
 def test_infinities_of_a_mask_belong_to_the_network():
     mask = torch.full((3, 3), -INF).triu(1)
     check_finite_weights({"mask": mask}, "x.pth", {"mask": mask.clone()})
