@@ -104,7 +104,8 @@ def _boxes(report):
     dropped = f"{report.dropped_boxes} keyframes are left out, as their box has no area" if report.dropped_boxes else ""
     lost = f"{report.skipped_regions} regions are left out: {some(report.region_problems)}"
     problems = "; ".join([dropped] * bool(dropped) + [lost] * bool(report.skipped_regions))
-    told = f"all others are in the picture, {report.clipped_boxes} after clipping what reached out by up to 2 %"
+    which = "all others" if problems else "all"
+    told = f"{which} are in the picture, {report.clipped_boxes} after clipping what reached out by up to 2 %"
     return judge("boxes", told, warning=problems, cure="on_bad_box='error' and on_bad_entry='error' name the first")
 
 

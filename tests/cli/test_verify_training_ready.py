@@ -14,7 +14,7 @@ from opentad_bi.datasets.check import check_dataset
 from opentad_bi.registry import MODELS
 from opentad_bi.utils.verdicts import attempt, judge, verdict_table
 
-FAST = {"captions", "duplicates", "regions", "boxes", "test videos", "files", "classes", "kinds"}
+FAST = {"captions", "duplicates", "regions", "boxes", "test videos", "files", "classes", "kinds", "frame counts"}
 FULL = FAST | {"frames", "hits"}
 
 
