@@ -130,4 +130,5 @@ def test_every_container_keeps_what_it_was_made_of(tmp_path, suffix):
     src = write_clip(tmp_path / f"a{suffix}", 5)
     reverse_video(src, tmp_path / f"b{suffix}", crf=20)
     kept = made_of(tmp_path / f"b{suffix}")
-    assert kept["source"]["edges"] == source_stamp(src)["edges"] and kept["settings"]["crf"] == 20 and made_of(src) is None
+    assert kept["source"]["edges"] == source_stamp(src)["edges"]
+    assert kept["settings"]["crf"] == 20 and made_of(src) is None
