@@ -96,10 +96,13 @@ def test_sound_data_trains(command, tmp_path):
 
 def test_a_video_cut_short_during_training_is_named(command, tmp_path, video):
     (tmp_path / "v2.mp4").write_bytes(video[: len(video) // 2])
-    code, errors = command()
+    code, errors = command("--skip_check")
     assert code == 1
     assert last_line(errors).startswith(f"error: video {tmp_path / 'v2.mp4'} is cut short: its last ")
     assert "Traceback" not in errors
+    code, errors = command()
+    assert code == 1 and last_line(errors).startswith("error: the dataset has errors")
+    assert f"video {tmp_path / 'v2.mp4'} is cut short: its last " in errors
 
 
 def test_a_video_missing_during_training_is_named(command, tmp_path):
