@@ -29,7 +29,8 @@ class VideoFolder(Dataset):
     a mix, "target" float32 (K,). A sample depends on (index, seed) alone; without a seed, the index is the seed.
     Attributes: `classes` (K names as prompts spell them), `videos` (N names: paths below `root` without suffix),
     `labels` int64 (N,), `listed` (VideoList), `frames` and `image_size` (T and S by the pipeline, None if no step says
-    them), `resizing` ((interpolation, resize_mode) of the pipeline, or None), `source` and `feature_dim` (of features: their record and E, else None).
+    them), `resizing` ((interpolation, resize_mode) of the pipeline, or None), `source` and `feature_dim` (of features:
+    their record and E, else None).
 
     Args:
         videos: config of VIDEO_LISTS, or a VideoList.
