@@ -16,7 +16,7 @@ $(VENV)/.installed: requirements.txt pyproject.toml
 test: install
 	$(RUN) -m pytest -n 2 --dist loadfile
 
-# the numeric part again and again, with the instructions of other x86-64 CPUs; half an hour
+# the numeric part once for each of eight settings: the instructions of other x86-64 CPUs
 test-isa: install
 	$(RUN) tests/isa.py
 

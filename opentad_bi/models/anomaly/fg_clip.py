@@ -226,7 +226,8 @@ class FGCLIP(nn.Module):
         if cells is not None:
             cells = self._softmax(cells, self.vision.region_scale)  # (T, P, C)
             count = min(self.top, cells.shape[1])
-            least = cells[..., self.normal].sort(dim=1, stable=True).indices[:, :count, None]  # topk: ties by the CPU
+            # a stable sort, as topk leaves the choice among equals to the device
+            least = cells[..., self.normal].sort(dim=1, stable=True).indices[:, :count, None]
             found = found + share * cells.gather(1, least.expand(-1, -1, cells.shape[2])).mean(1)
         return found
 
