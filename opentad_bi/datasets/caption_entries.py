@@ -16,7 +16,10 @@ from .video_paths import class_of_path, class_of_words
 
 _PATHS, _CAPTIONS = ("f_path", "video", "video_path"), ("global_caption", "caption", "Caption")
 _FORM = {"global", "region"}  # of a video in a dict
-_ABOUT = set("timestamps category dataset duration fps frames frames_count framesCount split id".split())
+_ABOUT = {
+    *("timestamps", "category", "dataset", "duration", "fps"),
+    *("frames", "frames_count", "framesCount", "split", "id"),
+}
 _IMAGES = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
 _CLASS = re.compile(r"[A-Z][A-Za-z]*([ _-][A-Za-z]+)*")
 _NO_CLASS = {"camera", "cam", "clip", "part", "scene", "segment", "video"}  # what numbered files are called anyway

@@ -211,7 +211,7 @@ def first_given(item, keys):
 
 
 def strange_regions(where, item, expected):
-    """ValueError for a list or object, not empty, whose key sounds like regions or boxes and is none of the expected."""
+    """ValueError for a list or object, not empty, under a key that sounds like regions or boxes and is not expected."""
     for key, value in item.items():
         named = "box" in key.lower() or "region" in key.lower()
         if named and key not in expected and value and isinstance(value, (list, dict)):  # a number of them is no loss
