@@ -11,7 +11,7 @@ from pathlib import Path
 from ..config import dataset_config
 from ..engine.loaders import build_dataset
 from ..utils.files import read_json, write_json
-from ..utils.provenance import differences, digest, source_stamp
+from ..utils.provenance import differences, digest, source_stamp, source_stamps
 from ..utils.weight_files import split_spec
 
 RECORD = "made_of.json"  # of a training, in its folder
@@ -86,7 +86,7 @@ def _data(dataset, cfg):
     if not hasattr(dataset, "sources"):
         return _files(cfg)
     named = [list(map(str, dataset.classes)), dataset.videos, [int(label) for label in dataset.labels]]
-    stamps = {name: source_stamp(path) for name, path in dataset.sources().items() if Path(path).is_file()}
+    stamps = source_stamps({name: path for name, path in dataset.sources().items() if Path(path).is_file()})
     return {"videos": len(dataset.videos), "names_and_labels": digest(named), "sources": stamps}
 
 
@@ -117,6 +117,12 @@ def _free(key):
 
 
 def _same(one, other):
-    """Are two values of a config equal, or two spellings of one path?"""
+    """Are two values of a config equal, two spellings of one path, or that of a folder or file that was moved?"""
     texts = isinstance(one, str) and isinstance(other, str)
-    return one == other or (texts and os.path.realpath(one) == os.path.realpath(other))
+    return one == other or (texts and (os.path.realpath(one) == os.path.realpath(other) or _moved(one, other)))
+
+
+def _moved(one, other):
+    """Is the absolute path `one` gone, and one of the same name there?  Other parts of a record tell of its content."""
+    gone = os.path.isabs(one) and not os.path.exists(one)
+    return gone and os.path.exists(other) and os.path.basename(one) == os.path.basename(os.path.realpath(other))

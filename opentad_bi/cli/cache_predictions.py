@@ -15,7 +15,7 @@ from ..ops.directions import FORWARD
 from ..utils.distributed import close_distributed, gather_objects, is_main, rank, setup_distributed, world_size
 from ..utils.folders import list_folder
 from ..utils.logging import LOGGER, setup_logging
-from ..utils.provenance import source_stamp
+from ..utils.provenance import source_stamps
 from ._made_of import flat
 from .common import (
     Parser,
@@ -92,7 +92,7 @@ def sources_of(cfg, dataset):
             with contextlib.suppress(FileNotFoundError):  # of another form: not compared
                 path = features if features.is_file() else find_video(folder, name, inner.file_format)
                 found[str(path)] = path
-    return {name: source_stamp(path) for name, path in found.items()}
+    return source_stamps(found)
 
 
 @torch.no_grad()

@@ -293,6 +293,22 @@ def test_a_copy_of_the_set_with_other_dates_is_the_same(study, capfd):
     assert "K=1, seed 0: finished" in capfd.readouterr().err
 
 
+def test_a_set_that_was_moved_is_the_same(study, tmp_path, capfd):
+    data, words, _ = study
+    (tmp_path / "disk").mkdir()
+    moved = shutil.move(data, tmp_path / "disk" / data.name)
+    here = [word.replace(f"data_root={str(data)!r}", f"data_root={str(moved)!r}") for word in words]
+    assert here != words
+    capfd.readouterr()
+    assert few_shot.main(here) == 0
+    text = capfd.readouterr().err
+    assert "K=1, seed 0: finished" in text and "WARNING" not in text
+    clip, other = (sorted((moved / "videos" / name).iterdir())[-1] for name in ("Open", "Flash"))
+    clip.write_bytes(other.read_bytes())
+    assert few_shot.main(here) == 0
+    assert f"is made anew: test.sources.Open/{clip.stem} is another file" in capfd.readouterr().err
+
+
 def test_numbers_of_an_older_version_are_made_anew_or_kept_with_a_warning(study, capfd):
     _, words, run = study
     records = [run / "test.made_of.json", run / "gpu1_id0" / "made_of.json"]

@@ -6,7 +6,15 @@ import shutil
 import pytest
 
 from opentad_bi.utils import provenance
-from opentad_bi.utils.provenance import EDGE, changed_files, differences, digest, file_change, source_stamp
+from opentad_bi.utils.provenance import (
+    EDGE,
+    changed_files,
+    differences,
+    digest,
+    file_change,
+    source_stamp,
+    source_stamps,
+)
 
 
 @pytest.fixture(params=[10, EDGE, 3 * EDGE])
@@ -46,6 +54,27 @@ def test_another_size(film):
     stamp, size = source_stamp(film), film.stat().st_size
     film.write_bytes(film.read_bytes() + b"x")
     assert file_change(stamp) == f"has {size + 1} bytes and had {size}"
+
+
+def test_a_file_in_the_folder_of_another_user_is_not_compared(film, monkeypatch):
+    stamp = source_stamp(film)
+
+    def refuse(path):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(provenance.os, "stat", refuse)  # root may enter every folder
+    assert file_change(stamp) == "" and changed_files({"film": stamp}) == {}
+    with pytest.raises(PermissionError, match="film"):
+        file_change(stamp, film)
+
+
+def test_stamps_of_many_files_are_those_of_each(tmp_path):
+    paths = {name: tmp_path / name for name in "abcdefgh"}
+    for name, path in paths.items():
+        path.write_text(name)
+    assert source_stamps(paths) == {name: source_stamp(path) for name, path in paths.items()}
+    paths["c"].write_text("x")
+    assert changed_files(source_stamps(paths)) == {}
 
 
 def test_nothing_is_read_where_size_and_times_are_the_same(film, monkeypatch):
