@@ -161,7 +161,8 @@ def _check_class(entry, normal_class):
     if normal_class is None or entry.label is None:
         return
     key = class_key(entry.label)
-    normal = key == class_key(normal_class) or key.startswith("normal")  # 'Normal' of the class 'Normal_Videos'
+    # 'Normal' of the class 'Normal_Videos', and UCF-Crime's folders 'Testing_Normal_Videos_Anomaly'
+    normal = key == class_key(normal_class) or key.startswith(("normal", "testingnormal", "trainingnormal"))
     if normal and entry.events:
         raise ValueError(f"a video of the class {entry.label!r} has events")
     if not normal and not entry.events:

@@ -4,11 +4,14 @@ A set is {"root": folder, "split": number of an official split or None, "videos"
 with paths relative to the folder; `bytes` is the size of the file, or None where content does not count (features).
 """
 
+import re
 from pathlib import Path, PurePosixPath
 
 from ..utils.provenance import source_stamp
 from ..utils.wording import some
 from .video_names import bare_name, class_key
+
+_NUMBERED = re.compile(r"(cam|camera|clip|file|sample|scene|segment|test|train|val|vid|video)?[\W_]*[\d\W_]+")
 
 
 def describe_set(root, videos, *, split=None, sized=True) -> dict:
@@ -32,7 +35,8 @@ def overlap(trained: dict, tested: dict) -> str:
     """What two sets have in common that they must not, in words; "" where that is nothing.
 
     That are videos of one name (folder of the class and file, or the file alone where a path has no folder), files of
-    the same size with the same first and last bytes, and lists of two splits of the same classes.
+    the same size with the same first and last bytes, and lists of two splits of the same classes. Names that are mere
+    numbers, as in train/open/001.mp4 and test/open/001.mp4, are not the same video unless the files are of one size.
     """
     named, copies = _same_videos(trained, tested)
     parts = []
@@ -48,9 +52,12 @@ def overlap(trained: dict, tested: dict) -> str:
 
 def _same_videos(trained, tested):
     """(paths of the tested that have a name of the trained, [(path, that of the trained with the same content)])."""
-    keys = {key for row in trained["videos"] for key in _keys(row["path"])}
-    names = [row for row in tested["videos"] if _keys(row["path"])[0] in keys or _alone(row["path"], keys)]
-    sizes = {}
+    owners, sizes = {}, {}
+    for row in trained["videos"]:
+        for key in _keys(row["path"]):
+            owners.setdefault(key, row)
+    pairs = [(row, own) for row in tested["videos"] if (own := _namesake(row["path"], owners))]
+    names = [row for row, own in pairs if not _numbered_anew((trained, own), (tested, row))]
     for row in trained["videos"]:
         if row["bytes"]:
             sizes.setdefault(row["bytes"], []).append(row["path"])
@@ -71,10 +78,19 @@ def _keys(path):
     return (folder, stem), (bool(folder), stem)
 
 
-def _alone(path, keys):
-    """Is a video the same by its file alone, as one of both paths has no folder?"""
+def _namesake(path, owners):
+    """The row of the name of a path, or None; by the file alone, where one of both paths has no folder."""
     (folder, stem), _ = _keys(path)
-    return (False, stem) in keys or (not folder and (True, stem) in keys)
+    keys = ((folder, stem), (False, stem), *([] if folder else [(True, stem)]))
+    return next((owners[key] for key in keys if key in owners), None)
+
+
+def _numbered_anew(*pairs):
+    """Is the name of two rows, each given with its set, a mere number in folders for each set, as `overlap` says?"""
+    names = [bare_name(row["path"]).casefold() for _, row in pairs]
+    folders = {Path(own["root"], PurePosixPath(row["path"]).parent.parent).name for own, row in pairs}
+    one, other = (row["bytes"] for _, row in pairs)
+    return all(map(_NUMBERED.fullmatch, names)) and len(folders) == 2 and (one is None or one != other)
 
 
 def _other_split(trained, tested):

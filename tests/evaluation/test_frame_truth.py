@@ -55,7 +55,7 @@ def test_forms_of_other_repositories(tmp_path):
         "Testing_Normal_Videos_Anomaly/Normal_Videos_003_x264.mp4|1600|[-1]\n"
         "Arson/Arson010.mp4|900|-1\n"
         "Arson011_x264.mp4 1300 Arson 150 420\n"
-        "Normal_Videos_006_x264 450 Normal -1 -1\n"
+        "Normal_Videos_006_x264 450 Testing_Normal_Videos_Anomaly -1 -1\n"
         "Arson011_x264.mp4 1300 Arson 680 1267\n"
         "Abuse030_x264.mp4,Abuse,1275,1360,-1,-1,\n"
         "Abuse031_x264.mp4; Abuse; 3; 9"
@@ -65,7 +65,7 @@ def test_forms_of_other_repositories(tmp_path):
         "Normal_Videos_003_x264": (None, (), 1600),
         "Arson010": (None, (), 900),
         "Arson011_x264": ("Arson", ((150, 420), (680, 1267)), 1300),
-        "Normal_Videos_006_x264": ("Normal", (), 450),
+        "Normal_Videos_006_x264": ("Testing_Normal_Videos_Anomaly", (), 450),
         "Abuse030_x264": ("Abuse", ((1275, 1360),), 0),
         "Abuse031_x264": ("Abuse", ((3, 9),), 0),
     }

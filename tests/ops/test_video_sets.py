@@ -44,6 +44,27 @@ def test_names(tmp_path, ours, theirs, same):
     assert text == (f"1 of 1 videos are among those to learn from (1 by name): {theirs}" if same else "")
 
 
+@pytest.mark.parametrize(
+    ("ours", "theirs", "same"),
+    [
+        ("train/open/001.mp4", "test/open/001.mp4", False),
+        ("train/open/clip_12.mp4", "test/open/clip_12.mp4", False),
+        ("train/001.mp4", "test/001.mp4", False),
+        ("train/open/Abuse001.mp4", "test/open/Abuse001.mp4", True),
+        ("all/open/001.mp4", "all/open/001.mp4", True),
+    ],
+)
+@pytest.mark.parametrize("sized", [True, False])
+def test_videos_that_are_numbered_anew_in_every_set(tmp_path, ours, theirs, same, sized):
+    for depth in (0, 1):  # the folder of the set is that of the list, or a part of its paths
+        (root, one), (other, two) = ((path.split("/", depth)[0] if depth else "", path) for path in (ours, theirs))
+        one, two = (path.split("/", depth)[-1] if depth else path for path in (one, two))
+        trained = make(tmp_path / "a" / root, {one: b"1"}, sized=sized)
+        assert bool(overlap(trained, make(tmp_path / "b" / other, {two: b"22"}, sized=sized))) is same
+    if sized and not same:  # a copy
+        assert "1 of 1" in overlap(trained, make(tmp_path / "c" / other, {two: b"1"}))
+
+
 def test_copies_of_another_name(tmp_path):
     long = bytes(range(256)) * 1024
     trained = make(tmp_path / "one", {"open/a.mp4": long, "open/b.mp4": b"b" * 9, "open/c.mp4": b"c" * 9})
