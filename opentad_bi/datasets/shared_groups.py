@@ -60,9 +60,11 @@ def choose_for_validation(wishes, rng):
     Returns:
         (set of groups, None), or (None, label of a class that gets too little).
     """
-    names = sorted({group for wish in wishes.values() for group in wish.sizes})
-    owners = {name: [label for label, wish in wishes.items() if name in wish.sizes] for name in names}
-    short = {}
+    owners, short = {}, {}
+    for label, wish in wishes.items():
+        for group in wish.sizes:
+            owners.setdefault(group, []).append(label)
+    names = sorted(owners)
     for attempt in range(ATTEMPTS):
         order = [names[i] for i in rng.permutation(len(names))]
         # every other time without regard to the goals: a group beyond them may be the only one of another class
