@@ -109,7 +109,8 @@ def summary(fits: Sequence[Fit], limits: tuple[float, float], *, listed: bool = 
     for kind, heading in KINDS.items():
         own = [fit for fit in fits if fit.kind == kind]
         bad = [fit for fit in own if fit.level(limits)]
-        hint = "".join(f"; {text}" for text in hints(own, bad)) if bad else ""
+        # one video among many that fit says nothing of the others
+        hint = "".join(f"; {text}" for text in hints(own, bad)) if bad and (len(bad) > 1 or len(own) == 1) else ""
         for level, far in (("error", f"by a factor of {limits[1]:g} or more"), ("warning", f"by over {limits[0]:.0%}")):
             found = [fit for fit in bad if fit.level(limits) == level]
             if found and (listed or hint):

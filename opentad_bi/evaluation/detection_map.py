@@ -110,9 +110,9 @@ class DetectionMAP:
         if self.truth is None:
             raise ValueError("this metric was built with scored=False, so it has no ground truth to compute numbers by")
         self.check_videos(video for predictions in by_direction.values() for video in predictions.videos)
+        options = {"tiou_thresholds": self.tiou_thresholds, "top_k": self.top_k, "class_map": self.classes}
         self._reports = {
-            direction: evaluate(predictions, self.truth, tiou_thresholds=self.tiou_thresholds, top_k=self.top_k)
-            for direction, predictions in by_direction.items()
+            direction: evaluate(predictions, self.truth, **options) for direction, predictions in by_direction.items()
         }
         return {direction: dict(report.metrics) for direction, report in self._reports.items()}
 

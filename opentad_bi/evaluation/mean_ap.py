@@ -66,6 +66,8 @@ def evaluate_file(
 def check_videos(videos, truth):
     """Warn of predicted videos that are not in the subset of a GroundTruth: what is found there is false.
 
+    Also of videos with actions that are not predicted: all of these are missed.
+
     Args:
         videos: names of the videos that have predictions, or will have.
         truth: a GroundTruth.
@@ -75,8 +77,19 @@ def check_videos(videos, truth):
     known = set(truth.videos)
     predicted = dict.fromkeys(video for video in videos if video not in truth.blocked)
     outside = [video for video in predicted if video not in known]
-    if not outside:
-        return
+    if outside:
+        _tell_outside(outside, predicted, known, truth)
+    wanted = dict.fromkeys(truth.videos[index] for index in truth.rows.videos.tolist())
+    if missing := [video for video in wanted if video not in predicted]:
+        warn(
+            f"{len(missing)} of {len(wanted)} videos with actions of subset {truth.subset!r} have no predictions, so "
+            f"all actions in them count as missed: {some(missing)}",
+            logger=logger,
+        )
+
+
+def _tell_outside(outside, predicted, known, truth):
+    """Warn of the videos `outside` the `known` ones, or raise if all of the `predicted` are."""
     elsewhere = {}
     for video in outside:
         elsewhere.setdefault(truth.subsets.get(video), []).append(video)
@@ -111,15 +124,16 @@ def _plain(name):
     return bare_name(name).lower().removeprefix("v_")
 
 
-def evaluate(predictions, truth, *, tiou_thresholds=THUMOS_THRESHOLDS, top_k=None):
+def evaluate(predictions, truth, *, tiou_thresholds=THUMOS_THRESHOLDS, top_k=None, class_map=()):
     """Evaluate Predictions against a GroundTruth; returns a Report.
 
     Predictions of blocked videos are left out; those of videos without true segments are false positives;
-    those with a label that no true segment has are dropped with a warning.
+    those with a label that no true segment has are dropped with a warning, which is no fault of the data for the names
+    of `class_map`: a network also finds classes that the subset lacks.
     """
     thresholds = check_thresholds(tiou_thresholds)
     ks = tuple(top_k or ())
-    rows = align(predictions, truth)
+    rows = align(predictions, truth, class_map)
     matching = match(truth.rows, rows, len(truth.classes))
     ap = average_precision(matching, thresholds)
     recall = top_k_recall(matching, thresholds, ks) if ks else None
@@ -131,17 +145,18 @@ def evaluate(predictions, truth, *, tiou_thresholds=THUMOS_THRESHOLDS, top_k=Non
     return Report(metrics, ap, recall, truth.classes, thresholds, len(truth.rows), len(rows))
 
 
-def align(predictions, truth):
+def align(predictions, truth, class_map=()):
     """Rows of the predictions that take part, with labels and videos numbered as in `truth` (-1: unknown label)."""
     index = {label: i for i, label in enumerate(truth.classes)}
     labels = np.array([index.get(label, -1) for label in predictions.classes], np.int64)
     unknown = sorted(str(label) for label in predictions.classes if label not in index)
     if unknown:
-        warn(
-            f"predictions with labels that subset {truth.subset} does not have are ignored: "
-            f"{', '.join(map(repr, unknown))}",
-            logger=logger,
-        )
+        text = f"predictions with labels that subset {truth.subset} does not have are ignored: "
+        text += ", ".join(map(repr, unknown))
+        if set(unknown) <= set(class_map):
+            logger.warning(text)
+        else:
+            warn(text, logger=logger)
     index = {video: i for i, video in enumerate(truth.videos)}
     videos = np.array([index.setdefault(video, len(index)) for video in predictions.videos], np.int64)
     blocked = np.array([video in truth.blocked for video in predictions.videos], bool)

@@ -35,7 +35,7 @@ class Predictions:
 def load_predictions(path):
     """Read a result file (also gzipped), with or without the outer key "results"."""
     content = read_json(path, "predictions")
-    if isinstance(content, dict) and isinstance(content.get("results"), dict):
+    if isinstance(content, dict) and "results" in content:
         content = content["results"]
     try:
         return parse_results(content)

@@ -108,6 +108,13 @@ def test_one_file_of_many(table, tmp_path):
     assert "c.npy stand for 2800 frames" in line
 
 
+def test_one_file_proposes_nothing_for_all(table, tmp_path):
+    cfg = table(CONVENTIONS["ceil"])
+    np.save(tmp_path / "b.npy", np.zeros((100, 8), np.float32))
+    (line,) = lines(check_dataset(cfg(), full=False))
+    assert "1 of 5 videos" in line and line.endswith("the annotation says 2437")
+
+
 def test_frame_against_duration_and_fps(table, database):
     cfg = table(CONVENTIONS["ceil"])
     for entry in database.values():

@@ -12,6 +12,7 @@ from opentad_bi.ops.nms import batched_nms
 from opentad_bi.ops.prediction import Detections, Result
 from opentad_bi.ops.sample import SampleMeta
 from opentad_bi.registry import METRICS
+from opentad_bi.utils.strictness import strictly
 
 CLASSES = ["run", "jump"]
 NMS = {"use_soft_nms": True, "sigma": 0.7, "max_seg_num": 50}
@@ -243,3 +244,25 @@ def test_videos_of_another_subset_are_named_before_and_after(tmp_path, caplog):
     with pytest.raises(ValueError, match="none of the 1 predicted videos is in subset"):
         metric.compute()
     metric_of(tmp_path, scored=False).check_videos(["elsewhere"])
+
+
+def test_a_class_that_the_subset_lacks_is_no_fault_of_the_data(tmp_path, caplog):
+    metric = metric_of(tmp_path, classes=[*CLASSES, "swim"])
+    rows = [(2 * 25 / 4, 4 * 25 / 4, 0.9, 0), (0, 5, 0.8, 2)]
+    metric.update([Result(meta_of(video), {"model": detections(rows)}) for video in TRUTH])
+    with strictly():
+        metric.compute()
+        assert "are ignored: 'swim'" in caplog.text
+        odd = tmp_path / "odd.json"
+        odd.write_text(json.dumps({v: [{"segment": [0, 1], "label": "Swim", "score": 0.5}] for v in TRUTH}))
+        with pytest.raises(ValueError, match="are ignored: 'Swim'"):
+            metric.compute_file(odd)
+
+
+def test_videos_without_predictions_are_said(tmp_path, caplog):
+    metric = metric_of(tmp_path)
+    metric.check_videos(list(TRUTH))
+    assert not caplog.text
+    metric.check_videos(["b"])
+    assert "1 of 2 videos with actions of subset 'test' have no predictions" in caplog.text
+    assert "missed: a" in caplog.text

@@ -63,6 +63,14 @@ def test_another_layout_is_refused(results, said):
         parse_results(results)
 
 
+@pytest.mark.parametrize(("results", "said"), [([GOOD], "got a list"), (None, "got a NoneType")])
+def test_results_that_are_no_object_are_not_taken_for_a_video(tmp_path, results, said):
+    path = tmp_path / "found.json"
+    path.write_text(json.dumps({"results": results}))
+    with pytest.raises(ValueError, match=said):
+        load_predictions(path)
+
+
 def test_unknown_labels_are_dropped_with_a_warning(tmp_path, caplog):
     path = tmp_path / "found.json"
     path.write_text(json.dumps(RESULTS))
