@@ -161,7 +161,9 @@ def parse_overrides(words):
         try:
             overrides[key] = ast.literal_eval(text)
         except (ValueError, SyntaxError):
-            overrides[key] = _json(text, {"true": True, "false": False, "none": None}.get(text.lower(), text))
+            overrides[key] = _json(
+                text, {"true": True, "false": False, "none": None, "null": None}.get(text.lower(), text)
+            )
     return overrides
 
 

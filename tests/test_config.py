@@ -99,8 +99,16 @@ def test_unknown_names_circles_and_code_are_errors(base, tmp_path):
 
 
 def test_overrides_are_literals_or_text():
-    words = ["a.b=1e-4", "c=[1, 2]", "d=path/x.pth", "e=true", "f=None", "g=x=y"]
-    assert parse_overrides(words) == {"a.b": 1e-4, "c": [1, 2], "d": "path/x.pth", "e": True, "f": None, "g": "x=y"}
+    words = ["a.b=1e-4", "c=[1, 2]", "d=path/x.pth", "e=true", "f=None", "g=x=y", "h=null"]
+    assert parse_overrides(words) == {
+        "a.b": 1e-4,
+        "c": [1, 2],
+        "d": "path/x.pth",
+        "e": True,
+        "f": None,
+        "g": "x=y",
+        "h": None,
+    }
     with pytest.raises(ValueError, match="key=value"):
         parse_overrides(["lr"])
 

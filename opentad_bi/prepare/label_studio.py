@@ -119,12 +119,17 @@ def _entry(task, video_key, counts, *, skip):
     }
 
 
-def results_of(task, counts):
-    """The results of a task's last annotation that was not cancelled, or None."""
+def annotations_of(task):
+    """The annotations of a task that were not cancelled; ValueError where they are no list of objects."""
     found = task.get("annotations", task.get("completions")) or []
     if not isinstance(found, list) or not all(isinstance(one, dict) for one in found):
         raise ValueError("annotations are not a list of objects")
-    found = [one for one in found if not one.get("was_cancelled")]
+    return [one for one in found if not one.get("was_cancelled")]
+
+
+def results_of(task, counts):
+    """The results of a task's last annotation that was not cancelled, or None."""
+    found = annotations_of(task)
     counts["several"] += len(found) > 1
     found = [one for one in found if one.get("result")] or found
     results = (found[-1].get("result") if found else None) or []

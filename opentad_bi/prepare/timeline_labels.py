@@ -15,10 +15,11 @@ from ..utils.annotation import number, shown
 from ..utils.files import read_json, write_json
 from ..utils.wording import some
 from .frame_index import index_frames
-from .label_studio import results_of, video_file
+from .label_studio import annotations_of, results_of, video_file
 
 log = logging.getLogger(__name__)
 DIGITS = 6
+FILE_RATE = "videos at the rate of their file"
 _RATE = re.compile(r"<Video\b[^>]*\bframe_?rate\s*=\s*[\"']([^\"']*)[\"']", re.IGNORECASE)
 
 
@@ -79,6 +80,12 @@ def import_timeline_file(src, dst, *, overwrite=False, **options):
             len(unknown),
             some(unknown),
         )
+    if counts[FILE_RATE]:
+        log.warning(
+            "nothing says how many frames a second the timelines of %d videos count: they are taken to count those of "
+            "the file, while Label Studio counts 24 where the Video tag has no frameRate; --fps N says it",
+            counts[FILE_RATE],
+        )
     write_json(dst, annotation)
     return counts
 
@@ -112,12 +119,15 @@ def _entry(task, video_key, video_root, fps, first_frame, counts):
     data = task["data"]
     if video_key not in data:
         raise ValueError(f"data has no {video_key!r}; it has {', '.join(map(repr, data)) or 'nothing'}")
-    if not any(isinstance(one, dict) and not one.get("was_cancelled") for one in task.get("annotations") or []):
+    if not annotations_of(task):
         counts["unlabelled"] += 1
         return None, None
     file = video_file(data[video_key])
     lengths, own_fps = _lengths(file, video_root)
-    rate = _first_rate(fps, data.get("fps"), _tag_rate(task.get("label_config"), data), own_fps)
+    rate = _first_rate(fps, data.get("fps"), _tag_rate(task.get("label_config"), data))
+    if rate is None and own_fps is not None:
+        rate = own_fps
+        counts[FILE_RATE] += 1
     actions = []
     for result in results_of(task, counts):
         if result.get("type") == "timelinelabels":

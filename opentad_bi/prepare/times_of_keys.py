@@ -13,6 +13,7 @@ _STARTS, _ENDS = {"start", "begin", "init", "onset", "from"}, {"end", "stop", "f
 _FRAMES = {"frame", "frames", "keyframe", "keyframes", "f"}
 _TIMES = {"time", "times", "timestamp", "timestamps", "segment", "segments", "sec", "secs", "second", "seconds",
           "ms", "t", "interval", "intervals", "span", "spans", "moment", "moments", "shot", "shots"}  # fmt: skip
+_POINTS = {"center", "centre", "mid", "middle", "midpoint", "peak", "apex"}  # of an action, where it is one number
 # of a length, a rate, a number of things or an identity, which are the same played backwards
 _INVARIANT = {"duration", "fps", "rate", "num", "number", "count", "counts", "length", "total", "n", "rfps",
               "size", "shape", "width", "height", "resolution"}  # fmt: skip
@@ -57,7 +58,7 @@ class Times:
             pair = isinstance(value, (list, tuple)) and len(value) == 2 and None not in map(number, value)
             if pair and not _kept(names):
                 self._mirror(names, (key,), [number(time) for time in value])
-            elif _is_time(names) and _has_number(value):
+            elif (_is_time(names) and _has_number(value)) or (_POINTS & set(names) and number(value) is not None):
                 self._mirror_end(key, names, value)
 
     def report(self):

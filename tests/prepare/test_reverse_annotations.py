@@ -120,6 +120,8 @@ def test_other_times_and_frames_of_an_action_are_mirrored(keys, wanted, caplog):
         ("frame", 30),
         ("frame_id", 30),
         ("peak_time", 2.5),
+        ("peak", 2.5),
+        ("midpoint", "2.5"),
         ("center", [0.3, 0.4]),  # two numbers of unknown meaning
     ],
 )

@@ -57,6 +57,8 @@ def test_where_the_rate_comes_from(clip):
     del with_data["data"]["fps"]
     assert actions([{**with_data, "label_config": tag.format("$rate")}]) == [(0, 2.5, "Open")]
     assert actions(one, video_root=folder, fps=10) == [(0, 5, "Open")]
+    old_key = [{key if key != "annotations" else "completions": value for key, value in one[0].items()}]
+    assert actions(old_key, fps=10) == [(0, 5, "Open")]
     with pytest.raises(ValueError, match=r"task 1: region 'r1' is in frames, .*--fps N.*--video_root DIR"):
         import_timeline(one)
 
@@ -108,6 +110,7 @@ def test_what_is_not_an_action_is_counted():
         ([task(region((1, 25)), fps=-1)], "fps -1 is not a positive number"),
         ([{"id": 1, "data": {"text": "x"}}], "task 1: data has no 'video'; it has 'text'"),
         ([{"id": 1, "data": {"video": "x.mp4"}}], "none of 1 tasks is annotated"),
+        ([{"id": 1, "data": {"video": "x.mp4"}, "annotations": 5}], "task 1: annotations are not a list of objects"),
         ([3], "task 0: an object with 'data' is expected"),
         ({}, "a list of tasks is expected"),
     ],
@@ -118,14 +121,15 @@ def test_errors_name_task_region_and_value(content, said):
         import_timeline(content, fps=fps)
 
 
-def test_the_command_recognises_a_timeline(tmp_path, capsys, clip):
+def test_the_command_recognises_a_timeline(tmp_path, capsys, clip, caplog):
     src, out = tmp_path / "export.json", tmp_path / "annotation.json"
     src.write_text(json.dumps([task(region((26, 50)), video=f"{SERVED}/upload/1/abcdef12-{clip.name}")]))
     assert main([src, out]) == 1 and not out.exists()
     assert "--fps N" in capsys.readouterr().err
     options = ["--video_root", clip.parent, "--subset", "validation"]
     assert main([src, out, *options]) == 0
-    assert "1 tasks, 1 videos, 1 actions" in capsys.readouterr().out
+    assert "1 tasks, 1 videos, 1 actions" in capsys.readouterr().out.replace(", 1 videos at the rate of their file", "")
+    assert "the timelines of 1 videos count" in caplog.text
     assert load_ground_truth(out, "validation").rows.segments.tolist() == [[1.0, 2.0]]
     assert reverse([out, tmp_path / "back.json"]) == 0
     assert load_ground_truth(tmp_path / "back.json", "validation").rows.segments.tolist() == [[2.0, 3.0]]
