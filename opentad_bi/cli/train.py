@@ -114,13 +114,18 @@ def find_resume(resume, folder):
     """Path to go on from, or None: `auto` takes the newest checkpoint of `folder`, and starts anew without any.
 
     Raises:
-        ValueError: `auto`, and only a run with another number of processes has checkpoints.
+        ValueError: `auto`, and all checkpoints are damaged, or only a run with another number of processes has any.
     """
     if resume != "auto":
         return resume
     path, _ = load_latest(folder / "checkpoint")
     if path is not None:
         return str(path)
+    if damaged := checkpoint_files(folder / "checkpoint"):
+        raise ValueError(
+            f"--resume auto: no checkpoint in {folder / 'checkpoint'} can be read, of {len(damaged)}; to begin anew, "
+            "which would replace its best.pth, choose another --id or --work_dir, or move the folder away"
+        )
     others = [path for path in sibling_runs(folder) if checkpoint_files(path / "checkpoint")]
     if others:
         raise ValueError(

@@ -42,5 +42,5 @@ def load_latest(folder):
         try:
             return path, load_checkpoint(path)
         except ValueError as error:
-            LOGGER.warning("%s; taking the one before it", error)
+            LOGGER.warning("%s; this checkpoint is passed over", error)
     return None, None

@@ -60,7 +60,7 @@ class LinearWarmupCosineAnnealingLR(_WarmUp):
 
     def __init__(self, optimizer, *, warmup_epoch, max_epoch, iters_per_epoch, warmup_start_lr=0.0, eta_min=1e-8):
         if max_epoch <= warmup_epoch:
-            raise ValueError(f"max_epoch {max_epoch} must be greater than warmup_epoch {warmup_epoch}")
+            raise ValueError(f"max_epoch {max_epoch} must be greater than warmup_epoch {warmup_epoch}; set both")
         warmup = warmup_epoch * iters_per_epoch
         self.eta_min, self.total = eta_min, max_epoch * iters_per_epoch
         super().__init__(optimizer, warmup, warmup_start_lr, warmup - 1)

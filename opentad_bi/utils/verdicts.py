@@ -52,5 +52,6 @@ def verdict_table(verdicts):
         lines.append(f"{verdict.level:<7}  {verdict.name:<{width}}  {verdict.found}")
         if verdict.cure:
             lines.append(f"{'':<7}  {'':<{width}}  -> {verdict.cure}")
-    counts = [sum(verdict.level == level for verdict in verdicts) for level in LEVELS]
-    return "\n".join([*lines, "{} ok, {} to look at, {} to mend".format(*counts)])
+    counts = {level: sum(verdict.level == level for verdict in verdicts) for level in LEVELS}
+    told = [f"{count} {level}{'s' * (level != OK and count != 1)}" for level, count in counts.items()]
+    return "\n".join([*lines, ", ".join(told)])

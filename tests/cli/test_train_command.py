@@ -125,6 +125,19 @@ def test_a_signal_saves_and_resume_auto_goes_on(config, tmp_path, toy_path, numb
     assert load_checkpoint(log.parent / "checkpoint" / "epoch_0.pth")["iteration"] == 0
 
 
+def test_a_run_whose_checkpoints_are_all_damaged_is_not_begun_anew(config, tmp_path, toy_path, capsys):
+    words, kept = [str(config), "--skip_check", "--cfg-options"], tmp_path / "exps" / "gpu1_id0" / "checkpoint"
+    assert train.main([*words, "workflow.end_epoch=2"]) == 0
+    for path in kept.glob("epoch_*.pth"):
+        path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    before = {path.name: path.read_bytes() for path in kept.iterdir()}
+    capsys.readouterr()
+    assert train.main([*words, "workflow.end_epoch=2", "--resume", "auto"]) == 1
+    text = capsys.readouterr().err
+    assert f"--resume auto: no checkpoint in {kept} can be read, of 2" in text and "epoch_0.pth is damaged" in text
+    assert {path.name: path.read_bytes() for path in kept.iterdir()} == before and "best.pth" in before
+
+
 @pytest.mark.slow
 def test_a_signal_to_torchrun_saves_the_run_of_all_processes(config, tmp_path):
     options = ["--skip_check", "--cfg-options", "length=400000", "solver.train.num_workers=1"]

@@ -198,6 +198,21 @@ def test_findings_are_the_verdicts_that_are_not_ok(region_set):
     assert [(f.level, f.problem.partition(":")[0]) for f in findings] == [("warning", "test videos")]
 
 
+def test_texts_that_are_all_the_same_are_a_warning_where_they_are_learned_from(region_set, tmp_path):
+    entries = json.loads((region_set / "train.json").read_text())
+    for entry in entries:
+        entry["global_caption"] = "A street."
+    (tmp_path / "train.json").write_text(json.dumps(entries))
+    data = {
+        "type": "RegionVideoDataset",
+        "ann_files": str(tmp_path / "train.json"),
+        "root": str(region_set),
+        "frames": 4,
+    }
+    found = [check_dataset({**data, "test_mode": mode}, full=False) for mode in (False, True)]
+    assert [[f.problem.partition(":")[0] for f in own] for own in found] == [["duplicates", "test videos"], []]
+
+
 def test_verdicts_as_a_table():
     rows = [
         judge("a", "fine", cure="nothing"),
@@ -209,7 +224,7 @@ def test_verdicts_as_a_table():
         "error    long name  bad; 7",
         "                    -> mend",
         "warning  c          w",
-        "1 ok, 1 to look at, 1 to mend",
+        "1 ok, 1 warning, 1 error",
     ]
     assert attempt("x", lambda: {}["key"]).found == "key" and attempt("x", lambda: rows[0]) is rows[0]
     with pytest.raises(ZeroDivisionError):  # what is no mistake of the user stays an error of ours
