@@ -20,7 +20,7 @@ METHODS = {
 DATA = {
     "ucf101": (None, 4, 128, "ucf101"),
     "hmdb51": (16, 4, 16, "hmdb51"),
-    "kinetics400": (16, 4, 128, None),
+    "kinetics400": (16, 4, 128, "kinetics"),
 }
 
 

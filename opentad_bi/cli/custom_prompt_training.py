@@ -158,6 +158,8 @@ def recipe(args):
     sentences = own_sentences(base.get("class_prompts"), keys["class_names"])
     keys |= tower(args, record) | prompt_keys(args, mode, sentences) | schedule_keys(args, base)
     keys["evaluation"] = evaluation(args, keys["class_names"])
+    if same_videos(args) and "allow_overlap" in base:  # they were typed so, and a warning says it
+        keys["allow_overlap"] = True
     if args.temporal_agg:
         keys["model.temporal"] = {"type": f"{args.temporal_agg.capitalize()}Pooling"}
     if args.temporal_agg == "attention":
@@ -207,8 +209,13 @@ def tell_what_is_ignored(args, mode, classes, record):
     unit = record.get("unit_sec", row)
     if abs(unit - row) > 1e-6:
         LOGGER.warning("the features tell of rows of %g s, but --frames-per-row and --fps of rows of %g s", unit, row)
-    if args.val_feature_dir and Path(args.val_feature_dir).resolve() == Path(args.feature_dir).resolve():
+    if same_videos(args):
         LOGGER.warning("the videos to validate on are those to learn from: %s", args.feature_dir)
+
+
+def same_videos(args):
+    """Are the videos to validate on those to learn from?"""
+    return bool(args.val_feature_dir) and Path(args.val_feature_dir).resolve() == Path(args.feature_dir).resolve()
 
 
 def beside(feature_dir):

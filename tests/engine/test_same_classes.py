@@ -66,7 +66,7 @@ def test_filling_gives_the_file_and_says_what_it_took(tmp_path, caplog):
     network, path = nn.Linear(2, 2, bias=False), save(tmp_path / "pair.pth", ["a"], ("for_model.", "back_model."))
     caplog.set_level("INFO", "opentad_bi")
     assert fill(network, path, name="for_model", part="for_model")["classes"] == ["a"]
-    assert caplog.messages == [f"for_model: 1 tensors from {path} (state_dict)"]
+    assert caplog.messages == [f"for_model: 1 tensors from {path} (state_dict: raw weights)"]
     with pytest.raises(ValueError, match=r"weights of .*pair\.pth do not fit"):
         fill(network, path)
 
