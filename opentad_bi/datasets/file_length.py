@@ -1,5 +1,7 @@
 """Frames and seconds of a video, from its file, for annotation that does not say them."""
 
+from functools import lru_cache
+
 from .feature_files import feature_shape
 from .readers import find_video, open_video
 from .transforms.features import LoadFeats
@@ -38,11 +40,19 @@ def _length(name, steps, data_path, file_format, feature_stride):
     """Frames, and frames per second or None, of a video; (None, None) where no step loads files."""
     for step in steps:
         if isinstance(step, LoadFrames):
-            with open_video(find_video(data_path, name, file_format), step.reader, step.num_threads) as reader:
-                return len(reader), reader.fps
+            path = find_video(data_path, name, file_format)
+            status = path.stat()
+            return _of_video(path, step.reader, step.num_threads, (status.st_mtime_ns, status.st_size))
         if isinstance(step, LoadFeats):
             return max(feature_shape(path)[0] for path in step.paths(data_path, name)) * feature_stride, None
         if isinstance(step, LoadWindowFeats):
             file = open_windows(step.paths(data_path, name)[0])
             return max(s + v for s, v in zip(file.starts, file.valid, strict=True)) * feature_stride, None
     return None, None
+
+
+@lru_cache(maxsize=1 << 16)
+def _of_video(path, reader, num_threads, _stamp):
+    """Frames and frames per second of a file as it is; kept, as the check and every set of the run ask for them."""
+    with open_video(path, reader, num_threads) as opened:
+        return len(opened), opened.fps

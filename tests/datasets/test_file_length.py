@@ -1,9 +1,12 @@
 """What the annotation does not say of a video's length is taken from its file, in training, check and statistics."""
 
+import os
+
 import numpy as np
 import pytest
 from dataset_files import FPS, FRAMES, feature_pipeline, frame_pipeline
 
+from opentad_bi.datasets import file_length
 from opentad_bi.datasets.check import check_dataset
 from opentad_bi.datasets.statistics import read_subset
 from opentad_bi.registry import DATASETS
@@ -30,6 +33,20 @@ def test_frames_and_seconds_of_videos(keys, make, database, videos):
     assert wanted["short"] == (FRAMES["short"], FPS, FRAMES["short"] / FPS)
     np.testing.assert_array_equal(dataset.videos[0].segments, segments)
     assert not [finding for finding in check_dataset(cfg, full=False) if finding.level == "error"]
+
+
+def test_a_file_is_asked_once_until_it_changes(make, database, videos, monkeypatch):
+    without(database, "frame")
+    cfg, opened = make(data_path=str(videos / "for"), pipeline=frame_pipeline()), []
+    original = file_length.open_video
+    monkeypatch.setattr(file_length, "open_video", lambda path, *rest: opened.append(path) or original(path, *rest))
+    file_length._of_video.cache_clear()
+    for _ in range(2):
+        DATASETS.build(cfg)
+    assert sorted(path.stem for path in opened) == ["long", "short"]
+    os.utime(opened[0], ns=(1, 1))
+    read_subset(cfg)
+    assert len(opened) == 3
 
 
 def test_rows_of_features_stand_for_frames(make, database, features):
