@@ -15,7 +15,7 @@ from ..registry import DATASETS
 from ..utils.files import atomic, read_json, write_json
 from ..utils.folders import list_folder
 from ..utils.logging import LOGGER
-from ..utils.provenance import changed_files, named
+from ..utils.provenance import changed_files, is_stamp, named
 from ..utils.weight_files import load_checkpoint
 from .check_sets import cache_verdicts
 from .collate import collate
@@ -94,10 +94,12 @@ def _check_record(record, path):
     record = record if isinstance(record, dict) else {}
     windows, classes = record.get("windows"), record.get("classes", "none")
     named = isinstance(classes, list) and classes and all(isinstance(name, str) for name in classes)
-    if type(windows) is not int or not (classes is None or named):
+    sources = record.get("sources") or {}
+    stamped = isinstance(sources, dict) and all(map(is_stamp, sources.values()))
+    if type(windows) is not int or not (classes is None or named) or not stamped:
         raise ValueError(
-            f"record of cached predictions {path} must hold 'windows', a number, and 'classes', a list of names or "
-            f"null; {_AGAIN}"
+            f"record of cached predictions {path} must hold 'windows', a number, 'classes', a list of names or null, "
+            f"and 'sources', stamps of files, if any; {_AGAIN}"
         )
 
 

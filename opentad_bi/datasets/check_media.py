@@ -7,6 +7,7 @@ import numpy as np
 from ..utils.arrays import huge
 from .check_fit import BY_CONTENT, BY_HEADER, SLACK, Fit, feature_fit, nearest_length, summary
 from .check_sets import spread
+from .clip_features import replaced_sources
 from .feature_files import feature_shape, read_features
 from .readers import find_video, open_video
 from .readers.header import read_header
@@ -79,6 +80,7 @@ class MediaCheck:
         for folder in self.folders if self.step is not None else ():
             try:
                 paths = self._paths(folder, name)
+                findings += _replaced(paths)
                 if opened:
                     for fit in self._look(paths, name, entry, lengths, findings):
                         fits.append(fit)
@@ -167,3 +169,12 @@ class MediaCheck:
     def _snippet_stride(self):
         """Frames from one grid position to the next."""
         return self.arguments.get("feature_stride", 4) * self.arguments.get("sample_stride", 1)
+
+
+def _replaced(paths):
+    """Findings about features of a video that was replaced since, where the record beside them tells of theirs."""
+    changes = replaced_sources({str(path): path for path in paths if path.suffix == ".npy"})
+    return [
+        ("error", f"features {path} are of a video that was replaced since: it {change}; extract them again")
+        for path, change in changes.items()
+    ]

@@ -16,7 +16,7 @@ from ..registry import TRANSFORMS
 from ..utils.arrays import float32_table, open_array
 from ..utils.files import read_json
 from ..utils.logging import LOGGER
-from ..utils.provenance import changed_files, named
+from ..utils.provenance import changed_files, is_stamp, named
 from ..utils.records import FEATURE_RECORD, read_feature_record
 from ..utils.wording import some
 from .annotation import read_block_list
@@ -93,9 +93,9 @@ def replaced_sources(features, sources=None):
     stamps, unknown = {}, []
     for name, path in features.items():
         record = source_record(os.path.realpath(path))  # of a link to features, it lies beside those
-        stamp = read_json(record, "record of features").get("source") if record.is_file() else None
-        if stamp:
-            stamps[name] = stamp
+        content = read_json(record, "record of features") if record.is_file() else None
+        if isinstance(content, dict) and is_stamp(content.get("source")):  # other tools have such files too
+            stamps[name] = content["source"]
         else:
             unknown.append(name)
     if unknown and (sources or stamps):

@@ -37,6 +37,11 @@ def source_stamp(path) -> dict:
     return {"path": str(path.resolve()), "bytes": stat.st_size, **times, "edges": _digest_of(path, stat)}
 
 
+def is_stamp(value) -> bool:
+    """Is a value from a file the stamp of a file?"""
+    return isinstance(value, dict) and {"path", "bytes", "changed_ns", "status_ns", "edges"} <= set(value)
+
+
 def source_stamps(paths: dict) -> dict:
     """{name: stamp} of many files, {name: path}; several are read at once, as a far disk answers slowly."""
     with ThreadPoolExecutor(READERS) as pool:

@@ -37,15 +37,14 @@ def test_what_was_written_is_read(folder):
 
 
 RECORDS = ["", [], 3, {"classes": ["a"]}, {"windows": 1}, {"windows": "1", "classes": None}]
+RECORDS += [{"windows": 1, "classes": None, "sources": sources} for sources in (3, ["a"], {"a": 1}, {"a": {}})]
 RECORDS += [{"windows": 1, "classes": classes} for classes in (0, " ", [1], [])] + [{"windows": True, "classes": None}]
 
 
 @pytest.mark.parametrize("record", RECORDS, ids=str)
 def test_a_record_of_another_form_is_named(folder, record):
     (folder / RECORD).write_text(json.dumps(record))
-    with pytest.raises(
-        ValueError, match=r"cache\.json must hold 'windows', a number, and 'classes'.*cache_predictions"
-    ):
+    with pytest.raises(ValueError, match=r"cache\.json must hold 'windows', a number, 'classes'.*cache_predictions"):
         CachedPredictions(folder)
 
 

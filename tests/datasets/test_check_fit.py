@@ -12,6 +12,7 @@ from opentad_bi.cli import train
 from opentad_bi.datasets.check import check_dataset
 from opentad_bi.datasets.check_fit import BY_CONTENT, BY_HEADER, misfit
 from opentad_bi.datasets.readers.header import read_header
+from opentad_bi.utils.provenance import source_stamp
 
 LONG = {"a": 1800, "b": 2437, "c": 3001, "d": 905, "e": 1203}  # frames at 30 per second
 
@@ -113,6 +114,23 @@ def test_one_file_proposes_nothing_for_all(table, tmp_path):
     np.save(tmp_path / "b.npy", np.zeros((100, 8), np.float32))
     (line,) = lines(check_dataset(cfg(), full=False))
     assert "1 of 5 videos" in line and line.endswith("the annotation says 2437")
+
+
+@pytest.mark.parametrize("full", [False, True])
+def test_features_of_a_replaced_video(table, tmp_path, full):
+    cfg, name = table(CONVENTIONS["ceil"])(), next(iter(LONG))
+    video = tmp_path / "film.mp4"
+    video.write_bytes(b"one")
+    record = tmp_path / f"{name}.json"
+    record.write_text(json.dumps({"source": source_stamp(video)}))
+    assert check_dataset(cfg, full=full) == []
+    video.write_bytes(b"other")
+    (found,) = check_dataset(cfg, full=full)
+    text = f"features {tmp_path / name}.npy are of a video that was replaced since: it has 5 bytes and had 3"
+    assert (found.level, found.video) == ("error", name) and found.problem.startswith(text)
+    for other in ([1], {"source": "camera 3"}, {"source": {"path": str(video)}}):  # a record of another tool
+        record.write_text(json.dumps(other))
+        assert check_dataset(cfg, full=full) == []
 
 
 def test_frame_against_duration_and_fps(table, database):
