@@ -1,5 +1,6 @@
 """What all datasets over an annotation file share: videos with ground truth, one pipeline, samples by (index, seed)."""
 
+import math
 import random
 from dataclasses import dataclass
 from logging import getLogger
@@ -15,6 +16,17 @@ from .file_length import with_length
 from .transforms.compose import Compose
 
 logger = getLogger(__name__)
+
+
+def number_problem(arguments: dict) -> str:
+    """What is wrong with the strides and the fps among the arguments of an `AnnotationDataset`, or ""."""
+    for key, value in (("feature_stride", 4), ("sample_stride", 1), ("fps", -1)):
+        value = arguments.get(key, value)
+        plain = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+        if not plain or (value <= 0 and key != "fps"):
+            kind = "a number (-1: as the annotation has it)" if key == "fps" else "a positive number"
+            return f"{key}={value!r} of the dataset: {kind} is expected"
+    return ""
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -59,6 +71,8 @@ class AnnotationDataset(Dataset):
     collate = staticmethod(collate)
 
     def __post_init__(self):
+        if problem := number_problem(vars(self)):
+            raise ValueError(problem)
         self.snippet_stride = self.feature_stride * self.sample_stride
         self.classes = read_class_map(self.class_map)
         self._transforms = Compose(self.pipeline)
@@ -110,7 +124,7 @@ class AnnotationDataset(Dataset):
     def _with_length(self, name, entry):
         """The entry with `duration` and `frame` as the dataset counts them."""
         if self.fps > 0 and "duration" in entry:
-            return {**entry, "frame": int(entry["duration"] * self.fps)}
+            return {**entry, "frame": max(1, int(entry["duration"] * self.fps))}
         entry = with_length(
             name,
             entry,
@@ -119,7 +133,7 @@ class AnnotationDataset(Dataset):
             file_format=self.file_format,
             feature_stride=self.feature_stride,
         )
-        return {**entry, "frame": int(entry["duration"] * self.fps)} if self.fps > 0 else entry
+        return {**entry, "frame": max(1, int(entry["duration"] * self.fps))} if self.fps > 0 else entry
 
     def _index(self):
         """Lay out the samples, once, in compact arrays."""

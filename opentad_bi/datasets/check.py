@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from ..registry import DATASETS
 from ..utils.verdicts import OK
-from .base import AnnotationDataset
+from .base import AnnotationDataset, number_problem
 from .check_annotation import check_annotation
 from .check_fit import entry_fit
 from .check_media import MediaCheck
@@ -52,6 +52,8 @@ def check_dataset(cfg, *, full=True, workers=4, progress=None):
         return [Finding(NOT_CHECKED, "", text)]
     arguments = dict(inner)
     del arguments["type"]
+    if problem := number_problem(arguments):
+        return [Finding("error", "", problem)]
     findings, entries = check_annotation(arguments)
     media = MediaCheck(arguments, back_data_path, full=full)
     findings += media.check_pipeline()

@@ -164,7 +164,7 @@ class MediaCheck:
     def _frames(self, entry):
         """Frames of a video, as the dataset counts them."""
         fps = self.arguments.get("fps", -1)
-        return int(entry["duration"] * fps) if fps > 0 else int(entry["frame"])
+        return max(1, int(entry["duration"] * fps)) if fps > 0 else int(entry["frame"])
 
     def _snippet_stride(self):
         """Frames from one grid position to the next."""

@@ -19,6 +19,7 @@ AMBIGUOUS = "Ambiguous"  # spans that THUMOS14 leaves open: never trained on, ev
 TIMELINE_HINT = "python tools/prepare/label_studio.py EXPORT.json OUT.json makes an annotation of actions of it"
 _NUMBER = re.compile(r"\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*", re.ASCII)
 _ENTRY_KEYS = {"annotations", "duration_second", "duration_frame"}  # what shows that an object is an entry
+MOST = 1e9  # frames, seconds or frames per second: three years of video at 10 frames per second
 FAR = 5  # lengths of a video; THUMOS14 has segments at four times the length of theirs
 _FRAME_SEC = 1 / 25  # a frame, where the rate is not known
 
@@ -105,6 +106,8 @@ def parse_entry(entry, without_subset: bool = False) -> dict:
         duration = frames / fps
     if frames is None and duration and fps:
         frames = max(1, round(duration * fps))
+    if frames is not None and not 1 <= frames <= MOST:
+        raise ValueError(f"{frames:.4g} frames: a number between 1 and {MOST:g} is expected")
     lengths = {"duration": duration, "frame": frames, "fps": fps}
     parsed |= {key: value for key, value in lengths.items() if value is not None}
     annotations = entry.get("annotations")
@@ -141,6 +144,8 @@ def _positive(entry, *keys, optional=False):
     value = number(entry[key])
     if value is None or value <= 0:
         raise ValueError(f"{key} {shown(entry[key])} is not a positive number")
+    if value > MOST:
+        raise ValueError(f"{key} {shown(entry[key])} is more than {MOST:g}")
     return value
 
 

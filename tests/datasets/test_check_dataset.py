@@ -8,6 +8,7 @@ from dataset_files import feature_pipeline, frame_pipeline
 
 from opentad_bi.cli.check_dataset import main
 from opentad_bi.datasets.check import check_dataset, table
+from opentad_bi.registry import DATASETS
 
 
 @pytest.fixture
@@ -49,6 +50,22 @@ def test_annotation_trouble(cfg, database):
     assert "long: segment [3.0, 3.0] does not end after its start" in warnings
     assert "short: 1 annotations repeat another one" in warnings
     assert "nobody: is on the block list but not in the annotation" in warnings
+
+
+@pytest.mark.parametrize(
+    ("key", "value"), [("feature_stride", 0), ("feature_stride", "4"), ("sample_stride", True), ("fps", None)]
+)
+def test_numbers_of_the_config(cfg, key, value):
+    said = f"{key}={value!r} of the dataset: a "
+    assert said in problems(check_dataset(cfg(**{key: value})))
+    with pytest.raises(ValueError, match=said):
+        DATASETS.build(cfg(**{key: value}))
+
+
+def test_a_video_of_less_than_a_frame_has_one(cfg, database):
+    database["long"] |= {"duration": 0.01, "annotations": [{"segment": [0.0, 0.01], "label": "Dive"}]}
+    dataset = DATASETS.build(cfg(fps=25))
+    assert [video.frames for video in dataset.videos if video.name == "long"] == [1]
 
 
 def test_frame_rate_and_name_trouble(cfg, database, tmp_path):
