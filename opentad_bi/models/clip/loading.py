@@ -29,7 +29,7 @@ from .transformers_files import convert_state, is_siglip_state, is_transformers_
 
 # entries beyond the weights in OpenAI's files; they tell these from all others
 OPENAI_ENTRIES = ("input_resolution", "context_length", "vocab_size")
-_WRAPPER = re.compile(r"^((module|model|clip_model|model_state_dict|state_dict)\.)+")  # no name of CLIP begins so
+_WRAPPER = re.compile(r"^((module|model|clip|clip_model|model_state_dict|state_dict)\.)+")  # no name of CLIP begins so
 _FOLDER_FILES = tuple(
     f"{stem}{suffix}"
     for stem in ("open_clip_model", "open_clip_pytorch_model", "model", "pytorch_model")

@@ -64,7 +64,7 @@ CONFIG = {
         "patch_size": 16,
     },
 }
-PREFIXES = ("model.", "clip_model.", "module.", "_orig_mod.", "module.module.", "model_state_dict.")
+PREFIXES = ("model.", "clip_model.", "clip.", "module.", "_orig_mod.", "module.module.", "model_state_dict.")
 PREFIXES += ("module.model.clip_model._orig_mod.",)
 IDS = {f"{tower}_model.embeddings.position_ids": torch.arange(n)[None] for tower, n in (("text", 77), ("vision", 5))}
 
