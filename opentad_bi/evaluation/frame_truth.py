@@ -102,7 +102,7 @@ def frames_of_rows(video, frames, rows, frames_per_row, last_row=EITHER, slack=0
     low = -(-max(frames - slack, 1) // frames_per_row) if last_row == KEEP else dropped
     high = (frames + slack) // frames_per_row if last_row == DROP else kept
     if not low <= rows <= high:
-        needed = f"{high} rows" if low == high else f"{low} or {high} rows"
+        needed = f"{high} rows" if low == high else f"{low} {'or' if high - low == 1 else 'to'} {high} rows"
         raise ValueError(
             f"video {video!r}: there are scores of {rows} rows, but its {frames} frames make {needed} of "
             f"{frames_per_row}; frames_per_row={max(1, round(frames / rows))} would fit; are frames_per_row of the "

@@ -8,7 +8,7 @@ from ..utils.files import read_json
 
 # R feature rows of one video
 
-COUNT_KEYS = ("n_frames", "frames", "frame", "frames_count")
+COUNT_KEYS = ("n_frames", "num_frames", "frames", "frame", "frames_count")
 MISMATCH = 0.05  # share by which rows may be longer or shorter than their videos say
 CHANCE = 0.01  # of calling rows too long that are right, if events ended anywhere in their videos
 # (videos, frames of their events): frames of all of them, in official test sets
@@ -30,10 +30,11 @@ def read_frame_counts(path: str | Path) -> dict[str, int]:
     for video, value in content.items():
         if isinstance(value, dict):
             value = next((value[key] for key in COUNT_KEYS if key in value), None)
-        if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        whole = isinstance(value, (int, float)) and not isinstance(value, bool) and value % 1 == 0  # 900.0 is
+        if not whole or value < 1:
             hint = f"a whole number, alone or as one of {', '.join(COUNT_KEYS)}, is expected"
             raise ValueError(f"frame_counts {path}: the frames of video {video!r} are {value!r}; {hint}")
-        found[bare_name(video)] = value
+        found[bare_name(video)] = int(value)
     return found
 
 

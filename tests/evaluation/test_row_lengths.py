@@ -49,6 +49,12 @@ def test_the_last_row_has_what_is_left_or_is_left_out(frames, rows, last_row, la
     assert frames_of_rows("a", frames, rows, 16, last_row).tolist() == [16] * (rows - 1) + [last]
 
 
+def test_a_count_that_may_be_off_allows_all_rows_between():
+    with pytest.raises(ValueError, match="its 1290 frames make 42 to 44 rows of 30"):
+        frames_of_rows("a", 1290, 80, 30, slack=2)
+    assert [len(frames_of_rows("a", 1290, rows, 30, slack=2)) for rows in (42, 43, 44)] == [42, 43, 44]
+
+
 @pytest.mark.parametrize(("frames", "rows", "per_row", "last_row", "message"), [
     (1600, 100, 30, "either", "100 rows, but its 1600 frames make 53 or 54 rows of 30; frames_per_row=16 would fit"),
     (1600, 53, 16, "either", "make 100 rows of 16; frames_per_row=30 would fit"),
@@ -62,7 +68,7 @@ def test_too_many_rows_are_an_error_as_too_few_are(frames, rows, per_row, last_r
 
 
 def test_frames_that_results_annotation_or_a_list_know(tmp_path):
-    (tmp_path / "n.json").write_text(json.dumps({"b.mp4": {"n_frames": 160}, "a": 33}))
+    (tmp_path / "n.json").write_text(json.dumps({"b.mp4": {"num_frames": 160}, "a": 33.0}))
     (tmp_path / "a.txt").write_text("a|33|[3, 9]\nb 160 x 20 160\nn 64 Normal -1 -1")
     (tmp_path / "b.txt").write_text("a x 3 9\nb x 20 160\nn Normal -1 -1")
     good = scores({"a": 2, "b": 10, "n": 4})  # the 33rd frame is left out
