@@ -20,6 +20,7 @@ _ABOUT = {
     *("timestamps", "category", "dataset", "duration", "fps"),
     *("frames", "frames_count", "framesCount", "split", "id"),
 }
+_COUNTS = ("frames_count", "framesCount", "n_frames", "num_frames")
 _IMAGES = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
 _CLASS = re.compile(r"[A-Z][A-Za-z]*([ _-][A-Za-z]+)*")
 _NO_CLASS = {"camera", "cam", "clip", "part", "scene", "segment", "video"}  # what numbered files are called anyway
@@ -75,7 +76,7 @@ class EntryReader:
             window=_window(entry.get("timestamps")),
             regions=regions,
             fps=_positive("fps", entry.get("fps")),
-            frames=_positive("frames_count", entry.get("frames_count", entry.get("framesCount")), whole=True),
+            frames=_positive("frames_count", first_given(entry, _COUNTS), whole=True),
         )
 
     def _class_of_path(self, path, boxed):

@@ -10,7 +10,7 @@ from itertools import repeat
 from ..utils.verdicts import ERROR, WARNING, Verdict, attempt, judge
 from ..utils.wording import some
 from .captioned_videos import bad_windows, captioned_videos, categories, label_videos
-from .frame_counts import fit_frames, told_factors
+from .frame_counts import fit_frames, told_beyond, told_factors
 from .lifespans import Lifespan
 from .readers import open_video
 from .split_guard import guard
@@ -151,7 +151,9 @@ def _counts(records, fit, skip):
     if fit.factors:
         told += f"; {told_factors(records, fit)}"
     bad = some(list(fit.problems.values()))
-    kinds = {"warning" if skip else "error": f"{len(fit.problems)} do not fit: {bad}" if bad else ""}
+    kinds = {"warning": told_beyond(fit) if fit.beyond else ""}
+    if bad:
+        kinds = {"warning" if skip else "error": f"{len(fit.problems)} do not fit: {bad}"}
     cure = "get the videos that were annotated; on_bad_entry='skip' leaves such entries out"
     return judge("frame counts", told, cure=cure, **kinds)
 

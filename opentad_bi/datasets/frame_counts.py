@@ -29,12 +29,14 @@ class FrameFit:
         records: N, those of `factors` with the frames of their regions mapped.
         factors: {number of the record: frames of the file for each one of the record} of what was mapped.
         problems: {number of the record: what is wrong}.
+        beyond: {number of the record: what its boxes count beyond the file}, of records that say nothing of frames.
         compared: number of records whose file is there and that say frames or frames per second.
     """
 
     records: list
     factors: dict
     problems: dict
+    beyond: dict
     compared: int
 
 
@@ -42,16 +44,23 @@ def fit_frames(records: Sequence[CaptionedVideo], paths: Sequence[Path | None], 
     """Compare the frames and frames per second of records with the headers of their files.
 
     Where a record and its file last equally long, or where the counts of several videos, whose records say no frames
-    per second, differ by one constant factor, frames are mapped by time. Segments of files are not compared.
+    per second, differ by one constant factor, frames are mapped by time. Segments of files are not compared. Of records
+    that say neither, the last frame of their boxes is.
 
     Args:
         paths: file of each record, None where it is not there; it is not compared then.
         workers: files opened at the same time.
     """
-    said = [n for n, record in enumerate(records) if paths[n] and not record.window and (record.frames or record.fps)]
+    there = [n for n, record in enumerate(records) if paths[n] and not record.window]
+    there = [n for n in there if records[n].frames or records[n].fps or last_frame(records[n])]
     with ThreadPoolExecutor(max_workers=max(1, workers)) as pool:
-        headers = dict(zip(said, pool.map(_header, [paths[number] for number in said]), strict=True))
+        headers = dict(zip(there, pool.map(_header, [paths[number] for number in there]), strict=True))
     headers = {number: header for number, header in headers.items() if header is not None}
+    silent = {
+        number: header for number, header in headers.items() if not (records[number].frames or records[number].fps)
+    }
+    headers = {number: header for number, header in headers.items() if number not in silent}
+    beyond = {number: text for number, header in silent.items() if (text := _beyond(records[number], header))}
     factors, problems, open_ = {}, {}, {}
     for number, header in headers.items():
         factor, sure = _factor(records[number], header)
@@ -66,7 +75,7 @@ def fit_frames(records: Sequence[CaptionedVideo], paths: Sequence[Path | None], 
         else:
             problems[number] = _problem(records[number], paths[number], headers[number])
     mapped = [_mapped(record, factors[n], headers[n]) if n in factors else record for n, record in enumerate(records)]
-    return FrameFit(mapped, factors, problems, len(headers))
+    return FrameFit(mapped, factors, problems, beyond, len(headers))
 
 
 def fit_to_files(records, paths, report, *, skip=False):
@@ -80,6 +89,8 @@ def fit_to_files(records, paths, report, *, skip=False):
     fit = fit_frames(records, paths)
     if fit.factors:
         LOGGER.warning("%s", told_factors(records, fit))
+    if fit.beyond:
+        warn(told_beyond(fit))
     if not fit.problems:
         return fit.records, paths
     text = f"{len(fit.problems)} of {len(records)} videos have other frames than their captions say: "
@@ -99,6 +110,26 @@ def told_factors(records, fit):
     shown = [f"{records[number].name} by {factor:.4g}" for number, factor in fit.factors.items()]
     what = f"frames of {len(shown)} videos are counted at another rate than their files have, and mapped by time"
     return f"{what}: {some(shown)}"
+
+
+def told_beyond(fit):
+    """What counts frames beyond its file, in words."""
+    text = f"boxes of {len(fit.beyond)} videos end beyond their files: {some(list(fit.beyond.values()))}"
+    return f"{text}; are frames counted at another rate? frames_count and fps in the captions would say"
+
+
+def last_frame(record: CaptionedVideo) -> int:
+    """The last frame that a keyframe or the end of a region names; 0 for none."""
+    ends = [region.end or 0 for region in record.regions if region.keyframes]
+    return max([*ends, *(keyframe.frame for region in record.regions for keyframe in region.keyframes)], default=0)
+
+
+def _beyond(record, header):
+    """What a record counts beyond its file, or "" for nothing."""
+    last, frames = last_frame(record), max(header.frames, default=0)
+    if not frames or last <= frames + max(SHARE * frames, FRAMES):
+        return ""
+    return f"{record.name!r} names frame {last} of {frames}"
 
 
 def _header(path):

@@ -8,6 +8,7 @@ from ..registry import nearest
 
 _EXTENSIONS = (".mp4", ".avi", ".mkv", ".mov", ".webm", ".mpg", ".mpeg", ".wmv", ".flv", ".npy")
 _NUMBER = re.compile(r"[+-]?\d+(\.\d*)?")
+_UPLOADED = re.compile(r"(?:https?://[^/]+)?/data/upload/(?:\d+/)?[0-9a-f]{8}-([^/?]+)")
 
 
 def bare_name(text):
@@ -19,9 +20,12 @@ def bare_name(text):
 def served_path(text):
     """The path of a video in what Label Studio serves it by: `/data/local-files/?d=FOLDER/NAME` -> FOLDER/NAME.
 
-    Characters that are escaped in an address (%20) are what they stand for; any other text is a path already.
+    An upload, `/data/upload/1/0a1b2c3d-NAME`, has only its name. Characters that are escaped in an address (%20) are
+    what they stand for; any other text is a path already.
     """
     text = text.strip()
+    if uploaded := _UPLOADED.fullmatch(text):
+        return unquote(uploaded[1])
     parts = urlsplit(text, allow_fragments=False) if "local-files" in text else None  # a name may hold a #
     if parts is None or "/local-files" not in f"/{parts.path}":
         return text

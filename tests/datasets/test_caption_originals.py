@@ -70,6 +70,9 @@ def test_boxes_a_little_over_the_edge_are_clipped_and_counted(tmp_path):
         ("http://localhost:8080/data/local-files/?d=a%26b+c/x%23y.mp4", "a&b+c/x#y.mp4"),
         (f"{SERVED}/local-files/?fileuri=3&d=a\\x.mp4&token=9", "a/x.mp4"),
         ("videos/local-files/x.mp4", "videos/local-files/x.mp4"),
+        (f"{SERVED}/upload/3/0a1b2c3d-Abuse%20001.mp4", "Abuse 001.mp4"),
+        ("http://localhost:8080/data/upload/0a1b2c3d-x.mp4", "x.mp4"),
+        (f"{SERVED}/upload/3/x.mp4", f"{SERVED}/upload/3/x.mp4"),
         ("100%20/x?d=3.mp4", "100%20/x?d=3.mp4"),
     ],
 )

@@ -51,6 +51,7 @@ def places(record):
         ({"frames_count": 51}, (10, [10, 90], 95)),  # decoders differ by a frame
         ({"frames_count": 100, "fps": 50.0}, (5, [5, 45], 48)),  # both last 2 seconds
         ({"framesCount": 60, "fps": 30.0}, (8, [8, 49], 49)),  # cut to the file
+        ({"num_frames": 100, "fps": 50.0}, (5, [5, 45], 48)),
         ({"fps": 50.0}, (5, [5, 45], 48)),
         ({"frames_count": 100, "fps": 50.0, "timestamps": [0.0, 1.0]}, (10, [10, 90], 95)),  # a segment's own frames
     ],
@@ -59,6 +60,17 @@ def test_boxes_are_mapped_by_time_where_video_and_captions_last_equally_long(tmp
     data = build(tmp_path, root, entry(**said))
     assert places(data.records[0]) == expected
     assert ("mapped by time: Abuse001 by" in caplog.text) == (expected != (10, [10, 90], 95))
+
+
+@pytest.mark.parametrize(("last", "count"), [(49, 0), (52, 0), (53, 1), (400, 1)])
+def test_boxes_beyond_a_file_are_a_warning_where_nothing_is_said_of_frames(tmp_path, root, caplog, last, count):
+    entries = entry(frames=(10, 20), start=10, end=last), entry("Abuse002", frames=(3, 9), start=3, end=12)
+    data = build(tmp_path, root, *entries)
+    assert places(data.records[0]) == (10, [10, 20], last)
+    assert caplog.text.count(f"boxes of 1 videos end beyond their files: 'Abuse001' names frame {last} of 50") == count
+    options = {"ann_files": str(tmp_path / "captions.json"), "root": str(root), "frames": 8}
+    found = region_verdicts(RegionVideoDataset, options, full=False)
+    assert next(own for own in found if own.name == "frame counts").level == ("warning" if count else "ok")
 
 
 def test_a_constant_factor_of_several_videos_is_another_rate(tmp_path, root, caplog):
@@ -94,7 +106,7 @@ def test_the_check_says_what_was_compared(tmp_path, root):
 
     half = verdict(entry(frames_count=100, fps=50.0), entry("Arson009", frames_count=9))
     assert half.level == "ok" and "1 of 2 videos compared, 2 say their frames" in half.found and "by 0.5" in half.found
-    assert verdict(entry()).found.startswith("0 of 1 videos compared, 0 say")
+    assert verdict(entry(frames=(10, 20), end=30)).found.startswith("0 of 1 videos compared, 0 say")
     bad = verdict(entry(frames_count=75, fps=25.0), entry("Abuse002"))
     assert bad.level == "error" and "'Abuse001' says 75 frames" in bad.found
 
