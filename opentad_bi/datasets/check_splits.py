@@ -40,7 +40,8 @@ def check_splits(splits) -> list:
     train, findings = sets.pop("train"), []
     trained = train.drawn()
     for name, other in sets.items():
-        if not (train.allow_overlap or other.allow_overlap) and (text := overlap(trained, other.drawn())):
+        allowed = any(getattr(own, "allow_overlap", False) for own in (train, other))
+        if not allowed and (text := overlap(trained, other.drawn())):
             cure = "give other videos, or allow_overlap=True for the config to test all the same"
             findings.append(Finding("error", "", f"dataset.{name}: {text}; {cure}"))
     return findings
