@@ -135,14 +135,19 @@ def _parse(line):
     frames = _frame(rest.pop(0)) if numbers[:1] == [True] and ("|" in line or numbers[1:2] == [False]) else 0
     if frames < 0:
         raise ValueError(f"{frames} is not a number of frames")
-    labels, times = [], []
+    labels, times, words = [], [], False
     for token in rest:
         if _NUMBER.fullmatch(token):
             times.append(_frame(token))
         elif len(times) % 2:
             raise ValueError(f"{token!r} stands between a start and an end")
+        elif bare_name(token) != token:
+            raise ValueError(f"{token!r} is a file, not a class; the file comes first, and its name holds no blanks")
+        elif words:
+            labels[-1] += f" {token}"  # Road Accidents
         else:
             labels.append(token)
+        words = not _NUMBER.fullmatch(token)
     times = [] if "|" in line and times == [NONE] else times
     if len(times) % 2 or not (times or "|" in line):
         raise ValueError(f"start and end frames must come in pairs, found {len(times)} numbers")

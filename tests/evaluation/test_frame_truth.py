@@ -58,7 +58,8 @@ def test_forms_of_other_repositories(tmp_path):
         "Normal_Videos_006_x264 450 Testing_Normal_Videos_Anomaly -1 -1\n"
         "Arson011_x264.mp4 1300 Arson 680 1267\n"
         "Abuse030_x264.mp4,Abuse,1275,1360,-1,-1,\n"
-        "Abuse031_x264.mp4; Abuse; 3; 9"
+        "Abuse031_x264.mp4; Abuse; 3; 9\n"
+        "RoadAccidents001_x264.mp4 Road Accidents 3 9 -1 -1"
     ), normal_class="Normal")  # fmt: skip
     assert {video: (of.label, of.events, of.frames) for video, of in found.items()} == {
         "Abuse028_x264": (None, ((165, 240),), 1412),
@@ -68,6 +69,7 @@ def test_forms_of_other_repositories(tmp_path):
         "Normal_Videos_006_x264": ("Testing_Normal_Videos_Anomaly", (), 450),
         "Abuse030_x264": ("Abuse", ((1275, 1360),), 0),
         "Abuse031_x264": ("Abuse", ((3, 9),), 0),
+        "RoadAccidents001_x264": ("Road Accidents", ((3, 9),), 0),
     }
     for twice in (
         "a 90 Arson 1 2\na 90 Arson 1 2",
@@ -113,6 +115,8 @@ def test_lists_that_users_had(name, expected):
     ("b Abuse 165 240 0 0", "0 to 0 does not begin"),
     ("b 1412 Abuse 5.5 8.0", "5.5 is not a whole"),
     ("b Arson -1 -1 -1 -1", "'Arson' has no event"),
+    ("my video 01.mp4 Abuse 165 240", "'01.mp4' is a file, not a class"),
+    ("Normal b.mp4 -1 -1", "'b.mp4' is a file, not a class"),
     ("b Normal 10 20", "'Normal' has events"),
     ("a Abuse 3 4", "video 'a' stands in line 1 already"),
 ])  # fmt: skip
