@@ -4,6 +4,7 @@ T positions, C channels
 """
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -38,6 +39,7 @@ class Fit:
         slack: difference that is always allowed.
         rows, stride, seconds: of features: T, frames from one row to the next and annotated duration.
         width: of features: C.
+        channels: of features: C of all folders together.
     """
 
     kind: str
@@ -50,6 +52,7 @@ class Fit:
     stride: int = 1
     seconds: float = 0.0
     width: int = 0
+    channels: int = 0
 
     def level(self, limits: tuple[float, float]) -> str | None:
         """ "error", "warning", or None for lengths that fit."""
@@ -76,10 +79,16 @@ def nearest_length(found: Sequence[float], expected: float) -> float:
     return min(found, key=lambda length: abs(length - expected))
 
 
-def feature_fit(video: str, path: object, shape: tuple[int, int], *, stride: int, frames: int, seconds: float) -> Fit:
-    """The fit of features (T, C), of which a row stands for `stride` frames, to a video of `frames` frames."""
+def feature_fit(
+    video: str, path: object, shape: tuple[int, int], *, stride: int, frames: int, seconds: float, channels: int = 0
+) -> Fit:
+    """The fit of features (T, C), of which a row stands for `stride` frames, to a video of `frames` frames.
+
+    `channels` are those of all folders; 0: C.
+    """
     text = f"features {path} stand for {shape[0] * stride} frames (stride {stride}), the annotation says {frames}"
-    lengths = {"rows": shape[0], "width": shape[1], "stride": stride, "seconds": seconds}
+    lengths = {"rows": shape[0], "width": shape[1], "channels": channels or shape[1]}
+    lengths |= {"stride": stride, "seconds": seconds}
     return Fit("rows", video, text, shape[0] * stride, frames, _slack(stride, frames / seconds), **lengths)
 
 
@@ -118,6 +127,17 @@ def summary(fits: Sequence[Fit], limits: tuple[float, float], *, listed: bool = 
                 named = f": {some([fit.text for fit in found])}" if listed else ""
                 findings.append((level, "", f"{heading.format(count)}, {far}{named}{hint}"))
     return findings
+
+
+def other_channels(fits: Sequence[Fit]) -> list[tuple[str, str, str]]:
+    """A finding of the features that have not as many channels as most; none where no number is that of most."""
+    own = [fit for fit in fits if fit.kind == "rows"]
+    usual, count = Counter(fit.channels for fit in own).most_common(1)[0] if own else (0, 0)
+    odd = {fit.video: fit.channels for fit in own if fit.channels != usual}
+    if not odd or 2 * count <= len(own):
+        return []
+    named = some([f"{video} {channels}" for video, channels in odd.items()])
+    return [("error", "", f"features have {usual} channels, but not those of {len(odd)} videos: {named}")]
 
 
 def hints(fits: Sequence[Fit], bad: Sequence[Fit]) -> list[str]:

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from ..utils.arrays import huge
-from .check_fit import BY_CONTENT, BY_HEADER, SLACK, Fit, feature_fit, nearest_length, summary
+from .check_fit import BY_CONTENT, BY_HEADER, SLACK, Fit, feature_fit, nearest_length, other_channels, summary
 from .check_sets import spread
 from .clip_features import replaced_sources
 from .feature_files import feature_shape, read_features
@@ -93,8 +93,8 @@ class MediaCheck:
         return [(level, name, problem) for level, problem in findings], fits
 
     def summary(self, fits):
-        """Findings about the lengths of all files together; the full check has said those of each."""
-        return summary(fits, self.limits, listed=not self.full)
+        """Findings about the lengths and channels of all files together; the full check has said each length."""
+        return [*summary(fits, self.limits, listed=not self.full), *other_channels(fits)]
 
     def _paths(self, folder, name):
         """The files of a video in a folder, or in several; FileNotFoundError for the first that is not there."""
@@ -138,6 +138,7 @@ class MediaCheck:
         lengths.append(rows)
         place = [rows for rows, _ in shapes].index(rows)
         about = {"stride": self.arguments.get("feature_stride", 4), "frames": self._frames(entry)}
+        about["channels"] = sum(channels for _, channels in shapes)
         yield feature_fit(name, paths[place], shapes[place], seconds=entry["duration"], **about)
         if self.full:
             for path in paths:

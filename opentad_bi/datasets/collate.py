@@ -11,6 +11,8 @@ def collate(samples):
 
     Args:
         samples: list of B dicts with the same keys.
+    Raises:
+        ValueError: features with different numbers of channels; names a video of each.
     """
     if "inputs" in samples[0] and samples[0]["inputs"].ndim == 2:
         samples = _same_length(samples)
@@ -24,7 +26,11 @@ def collate_pairs(samples):
 
 
 def _same_length(samples):
-    """Features (C, T) and masks (T,) padded to the longest T."""
+    """Features (C, T) and masks (T,) padded to the longest T; ValueError for features of several C."""
+    channels = {len(sample["inputs"]): sample for sample in samples}
+    if len(channels) > 1:
+        named = (f"{getattr(sample.get('meta'), 'video', '?')!r} {count}" for count, sample in channels.items())
+        raise ValueError(f"features of one batch have different numbers of channels: {', '.join(named)}")
     longest = max(sample["inputs"].shape[1] for sample in samples)
     return [
         sample | {key: pad(sample[key], (0, longest - sample[key].shape[-1])) for key in ("inputs", "masks")}

@@ -12,6 +12,7 @@ from opentad_bi.cli import train
 from opentad_bi.datasets.check import check_dataset
 from opentad_bi.datasets.check_fit import BY_CONTENT, BY_HEADER, misfit
 from opentad_bi.datasets.readers.header import read_header
+from opentad_bi.registry import DATASETS
 from opentad_bi.utils.provenance import source_stamp
 
 LONG = {"a": 1800, "b": 2437, "c": 3001, "d": 905, "e": 1203}  # frames at 30 per second
@@ -107,6 +108,17 @@ def test_one_file_of_many(table, tmp_path):
     assert "1 of 4 videos" in line and "b.npy stand for 1200 frames (stride 4), the annotation says 2437" in line
     (line,) = lines(found, "warning")
     assert "c.npy stand for 2800 frames" in line
+
+
+@pytest.mark.parametrize("full", [False, True])
+def test_features_of_other_channels(table, tmp_path, full):
+    cfg = table(CONVENTIONS["ceil"])
+    assert not check_dataset(cfg(), full=full)
+    np.save(tmp_path / "b.npy", np.zeros((CONVENTIONS["ceil"](LONG["b"]), 6), np.float32))
+    assert lines(check_dataset(cfg(), full=full)) == ["features have 8 channels, but not those of 1 videos: b 6"]
+    dataset = DATASETS.build(cfg())
+    with pytest.raises(ValueError, match="different numbers of channels: 'a' 8, 'b' 6"):
+        dataset.collate([dataset[0], dataset[1]])
 
 
 def test_one_file_proposes_nothing_for_all(table, tmp_path):

@@ -223,3 +223,11 @@ def test_a_distance_prior_keeps_both_distances_alive(seed):
     distances = torch.cat(prediction.reg, dim=2)[0]  # (2, P)
     assert ((distances > 0).float().mean(dim=1) > 0.9).all()
     assert (distances.mean(dim=1) - 1.0).abs().max() < 0.5
+
+
+def test_features_of_another_width_are_named():
+    model, given = detector(length=32), batch([20])
+    wide = {**given, "inputs": torch.cat([given["inputs"]] * 2, dim=1)}
+    width = given["inputs"].shape[1]
+    with pytest.raises(ValueError, match=f"features have {2 * width} channels, .* takes in_channels={width}"):
+        model.raw(wide)

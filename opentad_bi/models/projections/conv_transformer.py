@@ -59,6 +59,7 @@ class Conv1DTransformerProj(nn.Module):
         self.max_seq_len = max_seq_len
         self.length_divisors = _length_divisors(windows, max_seq_len)
         self.drop = nn.Dropout1d(input_pdrop) if input_pdrop > 0 else nn.Identity()
+        self.in_channels = sum(in_channels) if isinstance(in_channels, list | tuple) else in_channels
         self.proj = None
         if isinstance(in_channels, list | tuple):
             self.proj = Streams(in_channels, out_channels, **norm)
@@ -76,7 +77,11 @@ class Conv1DTransformerProj(nn.Module):
                 nn.init.zeros_(module.bias)
 
     def forward(self, x, mask):
-        """(B, C_in, T), (B, T) bool -> L features (B, C, T_l), L masks (B, T_l) bool."""
+        """(B, C_in, T), (B, T) bool -> L features (B, C, T_l), L masks (B, T_l) bool; ValueError for another C_in."""
+        if x.shape[1] != self.in_channels:
+            raise ValueError(
+                f"features have {x.shape[1]} channels, but the network takes in_channels={self.in_channels}"
+            )
         x = self.drop(channels_last(x))
         if self.proj is not None:
             x = self.proj(x, mask)
