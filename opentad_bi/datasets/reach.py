@@ -71,14 +71,19 @@ def out_of_reach(splits: dict, model: dict) -> str:
 
     Args:
         splits: {"train": config of a dataset, "test": ...}, not wrapped.
-        model: that of the model. Of models without points and sets without annotation nothing is known.
+        model: that of the model. Of models without points, sets without annotation and training on whole videos
+            nothing is known.
     Raises:
         FileNotFoundError, KeyError, ValueError: as the dataset does.
     """
     network, train = pyramid(model), splits["train"]
     if network is None or not issubclass(DATASETS.find(train["type"]), AnnotationDataset):
         return ""
-    subset, windows = read_subset(train), window_settings(splits)
+    try:
+        windows = window_settings(splits)
+    except ValueError:  # no windows are cut
+        return ""
+    subset = read_subset(train)
     some = replace(subset, videos=[subset.videos[i] for i in spread(len(subset.videos), LOOKED_AT)])
     found = reached(some, network, network["rpn_head"]["prior_generator"], windows)
     if found["unanswered"] + found["outside"] <= MOST:

@@ -183,6 +183,8 @@ def test_actions_out_of_reach(make, window, stride, ranges, said):
     assert bool(found) == bool(said) and re.search(said, found)
     assert out_of_reach({"train": train}, {"type": "Other", "text": {}}) == ""
     assert out_of_reach({"train": {"type": "CachedPredictions", "folder": "x"}}, model) == ""
+    whole = [step for step in train["pipeline"] if "trunc_len" not in step]
+    assert out_of_reach({"train": {**train, "pipeline": whole}}, model) == ""
 
 
 def test_strict_builds_are_errors(tmp_path, caplog):
