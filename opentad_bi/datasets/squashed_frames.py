@@ -5,13 +5,12 @@ T frames, S side, H height, W width
 
 import numpy as np
 import torch
-from torchvision.transforms.v2 import functional as F
 
 from ..registry import READERS
 from ..utils.arguments import check_choice, check_count
 from .frame_cache import FrameCache, frame_origin
 from .readers import VideoError, open_video
-from .transforms.load_clips import INTERPOLATIONS
+from .transforms.load_clips import INTERPOLATIONS, resize_images
 
 _AT_ONCE = 32  # frames held at the size of the file
 
@@ -83,8 +82,7 @@ class SquashedFrames:
     def _squash(self, images):
         """uint8 (T, H, W, 3) -> (T, S, S, 3)"""
         planes = torch.from_numpy(images).permute(0, 3, 1, 2)
-        planes = F.resize(planes, [self.size, self.size], INTERPOLATIONS[self.interpolation], antialias=True)
-        return planes.permute(0, 2, 3, 1).numpy()
+        return resize_images(planes, [self.size, self.size], self.interpolation).permute(0, 2, 3, 1).numpy()
 
     def _open(self, path):
         return open_video(path, self.reader, self.num_threads)

@@ -105,7 +105,9 @@ def test_sizes_and_pixels_are_those_of_torchvision(height, width, size, interpol
     found = build("LoadClips", frames=2, size=size, interpolation=interpolation).resize(imgs)
     images = torch.from_numpy(imgs).permute(0, 3, 1, 2).contiguous()
     wanted = F.resize(images, size, INTERPOLATIONS[interpolation], antialias=True)
-    assert np.array_equal(found, wanted.permute(0, 2, 3, 1).numpy())
+    # without AVX2, torch resizes bilinearly in one go and rounds once
+    once = interpolation == "bilinear" and torch.backends.cpu.get_cpu_capability() == "DEFAULT"
+    np.testing.assert_allclose(found, wanted.permute(0, 2, 3, 1).numpy().astype(int), rtol=0, atol=int(once))
     assert min(found.shape[1:3]) == size and found.flags.c_contiguous
 
 
