@@ -75,9 +75,11 @@ def test_soft_suppression_is_the_literal_loop(seed, count, method, min_score, mu
         rows = np.flatnonzero(labels == group) if multiclass else np.arange(count)
         kept = literal_soft(segments[rows], scores[rows], min_score, threshold=0.3, **rule)
         expected += [(score, rows[i]) for i, score in kept[:30]]
-    expected = sorted(expected, reverse=True)[:30]
+    expected.sort(key=lambda kept: (-kept[0], kept[1]))
+    near = [round(score, 5) for score, _ in expected[:31] if score]  # so close, rounding may swap them; not zeros
+    expected = expected[:30]
     np.testing.assert_allclose(ours[1], [score for score, _ in expected], atol=2e-6)
-    if len({round(score, 5) for score, _ in expected}) == len(expected):
+    if len(set(near)) == len(near):
         np.testing.assert_array_equal(ours[2], labels[[i for _, i in expected]])
         np.testing.assert_array_equal(ours[0], segments[[i for _, i in expected]])
 
