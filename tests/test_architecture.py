@@ -1,6 +1,7 @@
 """The house keeps its order: floors, sizes, registrations, docstrings, configs as small edits."""
 
 import ast
+import functools
 import inspect
 import re
 from pathlib import Path
@@ -25,6 +26,7 @@ def short(path):
     return str(path.relative_to(ROOT))
 
 
+@functools.cache
 def tree_of(path):
     return ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
 
@@ -93,7 +95,7 @@ def test_sizes():
     for path in CODE:
         text = path.read_text(encoding="utf-8")
         assert text.count("\n") <= MAX_FILE, f"{short(path)} has {text.count(chr(10))} lines, more than {MAX_FILE}"
-        for function in functions(ast.parse(text)):
+        for function in functions(tree_of(path)):
             length = function.end_lineno - function.lineno + 1
             assert length <= MAX_FUNCTION, f"{short(path)}: {function.name} has {length} lines"
     for path in (ROOT / "tools").rglob("*.py"):

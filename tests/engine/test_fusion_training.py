@@ -110,7 +110,7 @@ def losses_of(runner):
 
 
 @every_fusion
-@pytest.mark.parametrize("share", [0.0, 0.5])
+@pytest.mark.parametrize("share", [0.0, pytest.param(0.5, marks=pytest.mark.slow)])
 def test_the_first_loss_and_the_mean_of_fifty_are_those_of_the_pair(share, fusion, trained, pair_losses, make_runner):
     found = losses_of(make_runner(pair_config(fusion, load_from=str(trained), unfused_share=share)))
     for ours, pair in zip(found, pair_losses, strict=True):
