@@ -7,7 +7,7 @@ import torch
 from hypothesis import settings
 
 torch.set_num_threads(1)  # small tensors: threads only get in each other's way
-settings.register_profile("default", deadline=None, max_examples=30)
+settings.register_profile("default", deadline=None, max_examples=20)
 settings.load_profile("default")
 
 # the files that take longest; begun first, so that at the end no process is left alone with one of them

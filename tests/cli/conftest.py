@@ -4,6 +4,7 @@ import pytest
 from region_set import make_region_set
 
 from opentad_bi.cli import make_demo_features
+from opentad_bi.evaluation import accuracy
 
 
 @pytest.fixture(scope="session")
@@ -19,3 +20,12 @@ def prompt_set(tmp_path_factory):
 def region_set(tmp_path_factory):
     """Folder of the set: captioned videos with regions, eight to learn from and eight to test on."""
     return make_region_set(tmp_path_factory.mktemp("regions") / "set")
+
+
+@pytest.fixture(scope="module")
+def no_pictures():
+    """Trainings draw no matrices of classes: half of the time of a small run, and tested in tests/evaluation."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("draw_confusion", "draw_reliability"):
+            patch.setattr(accuracy, name, lambda *_: None)
+        yield

@@ -11,6 +11,8 @@ from opentad_bi.cli import base_to_new, train
 from opentad_bi.cli._trained_runs import Run
 from opentad_bi.engine.checkpoint import load_checkpoint
 
+pytestmark = pytest.mark.usefixtures("no_pictures")
+
 CONFIG = str(CONFIGS / "video_coop.py")
 
 

@@ -17,6 +17,8 @@ from opentad_bi.engine.hooks import Hook
 from opentad_bi.engine.weights import fill
 from opentad_bi.registry import HOOKS, MODELS
 
+pytestmark = pytest.mark.usefixtures("no_pictures")
+
 ROOT = Path(__file__).resolve().parents[2]
 
 

@@ -17,6 +17,8 @@ from opentad_bi.cli.make_demo_features import write_tower
 from opentad_bi.config import raw_config
 from opentad_bi.engine.checkpoint import load_checkpoint
 
+pytestmark = pytest.mark.usefixtures("no_pictures")
+
 CONFIG = CONFIGS / "video_coop.py"
 PAIRS = [(1, 0), (1, 5)]
 

@@ -15,6 +15,8 @@ from opentad_bi.engine.checkpoint import load_checkpoint, save_checkpoint
 from opentad_bi.ops.sample import UnitMeta
 from opentad_bi.ops.scores import ClassScores
 
+pytestmark = pytest.mark.usefixtures("no_pictures")
+
 CONFIG = str(CONFIGS / "video_coop.py")
 
 

@@ -101,7 +101,7 @@ def test_two_processes_stay_equal_and_match_one(config, tmp_path, toy_path):
     close(torch.tensor(two["best"]), torch.tensor(one["best"]))
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.slow)])
 def test_a_signal_saves_and_resume_auto_goes_on(config, tmp_path, toy_path, number):
     """The signal goes to the whole process group, loader workers too, as a terminal and job schedulers send it."""
     options = ["--cfg-options", "workflow.end_epoch=5", "length=400000", "solver.train.num_workers=1"]
