@@ -2,6 +2,8 @@
 PYTHON ?= python3
 VENV ?= .venv
 RUN = $(VENV)/bin/python
+# set where an environment says otherwise, else every process of the tests compiles all modules again
+export PYTHONDONTWRITEBYTECODE =
 
 .PHONY: install test test-isa slow demo lint bench
 

@@ -26,7 +26,9 @@ FUSIONS = {
     "gated": {"type": "JointFusion", "mix": {"type": "GatedAverage"}},
 }
 MAIN = ("3-1", "3-2", "3-3")  # the experiments; variants of them are slow tests
-every_fusion = pytest.mark.parametrize("fusion", FUSIONS.values(), ids=FUSIONS)
+every_fusion = pytest.mark.parametrize(
+    "fusion", [pytest.param(FUSIONS[name], id=name, marks=() if name in MAIN else pytest.mark.slow) for name in FUSIONS]
+)
 FREE = {"optimizer": {"type": "AdamW", "lr": 2e-3}, "scheduler": None, "clip_grad_norm": 1.0}
 
 
@@ -118,9 +120,7 @@ def test_the_first_loss_and_the_mean_of_fifty_are_those_of_the_pair(share, fusio
         assert 0 < ours <= 1.05 * pair
 
 
-@pytest.mark.parametrize(
-    "fusion", [pytest.param(FUSIONS[name], id=name, marks=() if name in MAIN else pytest.mark.slow) for name in FUSIONS]
-)
+@every_fusion
 def test_after_training_the_true_class_has_the_highest_score_on_both_bases(fusion, trained, make_runner):
     runner = make_runner(pair_config(fusion, load_from=str(trained)))
     mean_losses(runner, 30)
