@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ..config import dataset_config
 from ..engine.loaders import build_dataset
-from ..utils.files import read_json, write_json
+from ..utils.files import read_json
 from ..utils.provenance import differences, digest, source_stamp, source_stamps
 from ..utils.weight_files import split_spec
 
@@ -44,11 +44,6 @@ def record_of(numbers) -> Path:
     """The path of the record beside a file of numbers."""
     numbers = Path(numbers)
     return numbers.with_name(f"{numbers.stem}.{RECORD}")
-
-
-def write_record(path, record):
-    """Keep a record."""
-    write_json(path, record)
 
 
 def changes_since(path, record) -> list | None:

@@ -17,7 +17,7 @@ from ..utils.files import write_json
 from ..utils.logging import LOGGER, setup_logging
 from ..utils.wording import some
 from ._data_check import check_data
-from ._made_of import made_of, record_of, write_record
+from ._made_of import made_of, record_of
 from .common import (
     Parser,
     add_run_arguments,
@@ -98,7 +98,7 @@ def run(args):
             if not args.not_eval:
                 show(metric, select(metrics, args.direction), args)
                 if args.out:
-                    write_record(record_of(args.out), made_of(asked, runner.datasets, spec))
+                    write_json(record_of(args.out), made_of(asked, runner.datasets, spec))
             metric.save(Path(args.save_dir or folder))
         return 0
     finally:

@@ -11,12 +11,12 @@ from ..config import config_text
 from ..engine import Runner
 from ..engine.checkpoint import checkpoint_files, load_latest
 from ..utils.distributed import barrier, close_distributed, gather_objects, is_main, setup_distributed, world_size
-from ..utils.files import write_text
+from ..utils.files import write_json, write_text
 from ..utils.logging import LOGGER, setup_logging
 from ..utils.strictness import warn
 from ..utils.wording import some
 from ._data_check import check_data
-from ._made_of import RECORD, changes_since, made_of, write_record
+from ._made_of import RECORD, changes_since, made_of
 from .common import (
     Parser,
     add_run_arguments,
@@ -154,4 +154,4 @@ def keep_record(path, record, resume):
         began = "the run began with other data or weights, and its epochs so far are of those"
         warn(f"{path.parent}: {began}: {some(changes)}")
     if changes is None:
-        write_record(path, record)
+        write_json(path, record)

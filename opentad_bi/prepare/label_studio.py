@@ -56,6 +56,19 @@ def import_tasks(tasks, *, video_key="video", on_bad_region="error"):
     return entries, counts
 
 
+def read_export(src: Path, dst: Path, overwrite: bool):
+    """The content of the export `src`, if its result may be written to `dst`.
+
+    Raises:
+        FileExistsError: `dst` is there and must not be overwritten, or is the export itself.
+        FileNotFoundError, ValueError: `src` is missing, or no JSON.
+    """
+    tasks = read_json(src, "export of Label Studio")
+    if dst.exists() and (not overwrite or dst.samefile(src)):
+        raise FileExistsError(f"{dst} exists; " + ("it is the export" if dst.samefile(src) else "say --overwrite"))
+    return tasks
+
+
 def import_file(src, dst, *, video_key="video", on_bad_region="error", overwrite=False):
     """Write the entries of the export `src` to the caption file `dst`; returns the counts of `import_tasks`.
 
@@ -63,9 +76,7 @@ def import_file(src, dst, *, video_key="video", on_bad_region="error", overwrite
         FileExistsError, FileNotFoundError, ValueError: naming the file; nothing is written then.
     """
     src, dst = Path(src), Path(dst)
-    tasks = read_json(src, "export of Label Studio")
-    if dst.exists() and (not overwrite or dst.samefile(src)):
-        raise FileExistsError(f"{dst} exists; " + ("it is the export" if dst.samefile(src) else "say --overwrite"))
+    tasks = read_export(src, dst, overwrite)
     try:
         entries, counts = import_tasks(tasks, video_key=video_key, on_bad_region=on_bad_region)
     except ValueError as error:

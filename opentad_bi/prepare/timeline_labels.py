@@ -12,10 +12,10 @@ from pathlib import Path
 
 from ..ops.video_names import bare_name
 from ..utils.annotation import number, shown
-from ..utils.files import read_json, write_json
+from ..utils.files import write_json
 from ..utils.wording import some
 from .frame_index import index_frames
-from .label_studio import annotations_of, results_of, video_file
+from .label_studio import annotations_of, read_export, results_of, video_file
 
 log = logging.getLogger(__name__)
 DIGITS = 6
@@ -66,9 +66,7 @@ def import_timeline_file(src, dst, *, overwrite=False, **options):
         FileExistsError, FileNotFoundError, ValueError: naming the file; nothing is written then.
     """
     src, dst = Path(src), Path(dst)
-    tasks = read_json(src, "export of Label Studio")
-    if dst.exists() and (not overwrite or dst.samefile(src)):
-        raise FileExistsError(f"{dst} exists; " + ("it is the export" if dst.samefile(src) else "say --overwrite"))
+    tasks = read_export(src, dst, overwrite)
     try:
         annotation, counts = import_timeline(tasks, **options)
     except (ValueError, FileNotFoundError) as error:
