@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 
 ROOT = Path(__file__).resolve().parents[1]
-NUMERIC = ["ops", "models", "engine", "evaluation", "datasets", "apis", "reference", "cli"]
+NUMERIC = ["ops", "models", "engine", "evaluation", "datasets", "apis", "reference", "cli", "test_golden.py"]
 COUNTS = re.compile(r"(\d+) (passed|failed|errors?|skipped)")
 
 
