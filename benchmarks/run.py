@@ -7,7 +7,7 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 NAMES = ("evaluation", "detector", "vit", "data", "reverse", "memory", "detect", "features", "text_tower", "clips",
-         "frame_encoder")  # fmt: skip
+         "frame_encoder", "structure")  # fmt: skip
 
 
 def main():
