@@ -17,7 +17,7 @@ from opentad_bi.engine.branch import Branch
 from opentad_bi.engine.ema import ExponentialMovingAverage
 from opentad_bi.engine.freeze import train_mode
 from opentad_bi.engine.precision import precision
-from opentad_bi.ops.sample import SampleMeta
+from opentad_bi.ops.records import SampleMeta
 from opentad_bi.registry import MODELS
 
 FOLDER = "configs/adatad/thumos/e2e_thumos_videomae_"

@@ -14,7 +14,7 @@ import torch
 from mmengine.config import Config
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from opentad_bi.ops.sample import UnitMeta
+from opentad_bi.ops.records import UnitMeta
 from opentad_bi.registry import MODELS
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -12,8 +12,7 @@ from opentad_bi.cli.make_demo_features import write_tower
 from opentad_bi.config import load_config
 from opentad_bi.datasets.cached_predictions import write_cached, write_record
 from opentad_bi.engine import Runner
-from opentad_bi.ops.directions import PAIR
-from opentad_bi.ops.sample import SampleMeta
+from opentad_bi.ops.records import PAIR, SampleMeta
 from opentad_bi.prepare import demo_surveillance_story
 from opentad_bi.prepare.demo_clips import CLASSES, make_demo_clips
 from opentad_bi.prepare.demo_features import make_demo_features

@@ -25,9 +25,8 @@ from ..evaluation.frame_scores import anomaly_scores, smooth
 from ..evaluation.intervals import highest_rows, likeliest, score_intervals, video_probabilities
 from ..evaluation.localisation import enlarge, heat_box, unit_range
 from ..registry import MODELS
-from ..utils.ahead import ahead
-from ..utils.arguments import check_classes, check_count, check_number
-from ..utils.finite import check_finite
+from ..utils.prefetch import ahead
+from ..utils.validation import check_classes, check_count, check_finite, check_number
 from .detector import choose_device, load, windows_config
 
 

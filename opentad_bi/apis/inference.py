@@ -12,9 +12,9 @@ from tqdm import tqdm
 from ..datasets.stream import VideoWindows
 from ..engine.loaders import to_device
 from ..evaluation.post_processing import SEGMENT_DECIMALS
-from ..ops.directions import FORWARD, chief
+from ..ops.records import FORWARD, chief
 from ..registry import METRICS, nearest
-from ..utils.ahead import ahead
+from ..utils.prefetch import ahead
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import torch
 from ..datasets.lifespans import Lifespan
 from ..datasets.video_rows import read_squares, stream_settings
 from ..evaluation.localisation import enlarge, localisation, unit_range
-from ..utils.finite import check_finite
+from ..utils.validation import check_finite
 
 AT_ONCE = 64  # frames
 

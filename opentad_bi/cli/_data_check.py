@@ -7,8 +7,7 @@ from ..config import dataset_config
 from ..datasets.check import NOT_CHECKED, Finding, check_dataset, table, unwrap
 from ..datasets.check_splits import check_splits
 from ..datasets.reach import out_of_reach
-from ..utils.logging import LOGGER, quietly
-from ..utils.strictness import is_strict
+from ..utils.logging import LOGGER, is_strict, quietly
 
 TRAIN = "train"
 

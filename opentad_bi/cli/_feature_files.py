@@ -10,8 +10,7 @@ from ..engine.precision import autocast, precision
 from ..utils.distributed import gather_objects, rank, world_size
 from ..utils.files import atomic, write_json
 from ..utils.logging import LOGGER
-from ..utils.provenance import named, source_stamp
-from ..utils.records import FEATURE_RECORD, check_record, write_records
+from ..utils.provenance import FEATURE_RECORD, check_record, named, source_stamp, write_records
 
 
 def check_out(videos, src, out, overwrite):

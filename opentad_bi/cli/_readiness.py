@@ -21,8 +21,8 @@ from ..engine.state import class_names
 from ..models.anomaly.fg_clip import FGCLIP, GLOBAL
 from ..models.clip.tokens import Tokens
 from ..registry import MODELS, SCHEDULERS
+from ..utils.checks import ERROR, WARNING, Verdict, attempt, judge
 from ..utils.logging import quietly
-from ..utils.verdicts import ERROR, WARNING, Verdict, attempt, judge
 from ._data_check import reach_findings
 
 GIB = 2**30

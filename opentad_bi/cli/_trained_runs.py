@@ -8,12 +8,11 @@ from ..engine.checkpoint import checkpoint_files
 from ..engine.continuing import FILE, ROOT
 from ..engine.hooks.artifacts import CONFIG, ArtifactsHook
 from ..engine.loaders import build_dataset
-from ..ops.directions import SINGLE
+from ..errors import some
+from ..ops.records import SINGLE
 from ..registry import nearest
-from ..utils.files import read_json
-from ..utils.folders import list_folder, match_files
+from ..utils.files import list_folder, match_files, read_json
 from ..utils.logging import LOGGER
-from ..utils.wording import some
 from . import test, train
 from ._made_of import RECORD, changes_since, flat, made_of, other_config, record_of
 from .common import overriding, train_words

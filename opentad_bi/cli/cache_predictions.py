@@ -11,9 +11,9 @@ from ..datasets.readers import find_video
 from ..engine import Runner
 from ..engine.loaders import to_device, train_loader
 from ..engine.state import class_names
-from ..ops.directions import FORWARD
+from ..ops.records import FORWARD
 from ..utils.distributed import close_distributed, gather_objects, is_main, rank, setup_distributed, world_size
-from ..utils.folders import list_folder
+from ..utils.files import list_folder
 from ..utils.logging import LOGGER, setup_logging
 from ..utils.provenance import source_stamps
 from ._made_of import flat

@@ -12,7 +12,7 @@ from tqdm import tqdm
 from ..config import dataset_config, load_config, parse_overrides
 from ..datasets.annotation import write_class_map
 from ..datasets.check import check_dataset, table, unwrap
-from ..utils.strictness import is_strict
+from ..utils.logging import is_strict
 from ._data_check import TRAIN, reach_findings
 from .common import Parser, add_config_arguments, add_strict_argument, command
 

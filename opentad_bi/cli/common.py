@@ -9,8 +9,8 @@ import traceback
 from pathlib import Path
 
 from ..config import load_config, parse_overrides
-from ..utils.folders import list_folder
-from ..utils.strictness import strictly
+from ..utils.files import list_folder
+from ..utils.logging import strictly
 
 PACKAGE = Path(__file__).resolve().parents[1]
 _FROM_WORKER = re.compile(r"Caught \w+ in DataLoader worker process")

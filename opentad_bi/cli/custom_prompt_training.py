@@ -14,11 +14,11 @@ from ..config import raw_config
 from ..datasets.feature_index import class_folders, find_classes
 from ..engine.checkpoint import load_checkpoint, save_checkpoint
 from ..evaluation.curves import draw_curves, evaluations
-from ..ops.video_names import class_key
+from ..ops.names import class_key
 from ..registry import nearest
-from ..utils.folders import list_folder
+from ..utils.files import list_folder
 from ..utils.logging import LOGGER
-from ..utils.records import FEATURE_RECORD, read_feature_record
+from ..utils.provenance import FEATURE_RECORD, read_feature_record
 from . import train
 from .common import Parser, add_device_arguments, command, overriding, train_words
 

@@ -12,7 +12,7 @@ from ..config import load_config
 from ..evaluation.ground_truth import load_ground_truth
 from ..evaluation.predictions import load_predictions
 from ..evaluation.timeline import draw_timeline
-from ..ops.directions import FUSED, MERGED, PAIR
+from ..ops.records import FUSED, MERGED, PAIR
 from ..prepare.demo import make_demo
 from ..utils.files import read_json, write_json
 from . import detect, test, train

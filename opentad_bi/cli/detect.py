@@ -7,16 +7,15 @@ import pandas as pd
 from ..apis import detect_all, init_detector
 from ..config import parse_overrides
 from ..datasets.readers import EXTENSIONS, VideoError
+from ..errors import some
 from ..evaluation.ground_truth import segments_by_video
 from ..evaluation.page import write_page
 from ..evaluation.predictions import parse_results
 from ..evaluation.timeline import draw_timeline
-from ..ops.directions import FUSED_PAIR
+from ..ops.records import FUSED_PAIR
 from ..prepare.playable import playable
-from ..utils.files import atomic, read_json, write_json
-from ..utils.folders import list_folder
+from ..utils.files import atomic, list_folder, read_json, write_json
 from ..utils.logging import LOGGER, setup_logging
-from ..utils.wording import some
 from .common import Parser, add_config_arguments, command, make_writable
 
 EPILOG = """

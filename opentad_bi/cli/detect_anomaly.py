@@ -6,16 +6,16 @@ from ..apis import detect_anomaly, heat_frames, init_anomaly_detector, localise
 from ..config import parse_overrides
 from ..datasets.caption_files import read_captions
 from ..datasets.frame_counts import fit_to_files
+from ..errors import some
 from ..evaluation.heat_frames import draw_heat_frame
 from ..evaluation.localisation import over_videos
 from ..evaluation.page import write_page
 from ..evaluation.score_curves import draw_score_curve
-from ..ops.video_names import bare_name, normal_label
+from ..ops.names import bare_name, normal_label
 from ..prepare.playable import playable
 from ..registry import nearest
 from ..utils.files import write_json
 from ..utils.logging import LOGGER, setup_logging
-from ..utils.wording import some
 from .common import Parser, add_config_arguments, command, make_writable
 from .detect import find_videos, former_results, one_by_one, write_tables
 

@@ -5,7 +5,7 @@ from ..evaluation.mean_ap import THUMOS_THRESHOLDS, check_videos, evaluate
 from ..evaluation.predictions import load_predictions
 from ..evaluation.tables import class_table, metric_name, metrics_table
 from ..evaluation.timeline import draw_timeline
-from ..ops.directions import SINGLE
+from ..ops.records import SINGLE
 from ..utils.files import write_json
 from .common import Parser, add_strict_argument, command
 

@@ -12,13 +12,13 @@ from ..engine.extract import in_dtype
 from ..models.clip.frame_encoder import FrameEncoder
 from ..models.clip.loading import load_clip
 from ..models.clip.preprocess import FramePreprocess
-from ..ops.second_means import SecondMeans
+from ..ops.windows import SecondMeans
 from ..prepare.reverse_folder import VIDEO_SUFFIXES
 from ..registry import READERS
 from ..utils.distributed import close_distributed, is_main, setup_distributed
-from ..utils.folders import walk_files
+from ..utils.files import walk_files
 from ..utils.logging import LOGGER, setup_logging
-from ..utils.records import FEATURE_RECORD
+from ..utils.provenance import FEATURE_RECORD
 from ._clip_features import ALL, run_config
 from ._feature_files import check_out, make_features, write_features
 from .common import Parser, add_device_arguments, command, make_writable

@@ -12,13 +12,12 @@ from ..engine import Runner
 from ..engine.extract import extract
 from ..engine.extract_forms import VideoRows, Windows, feature_file
 from ..engine.weights import fill
-from ..ops.digest import weights_digest
-from ..ops.directions import PAIR
+from ..ops.records import PAIR
 from ..registry import DATASETS, nearest
 from ..utils.distributed import close_distributed, setup_distributed
 from ..utils.logging import LOGGER, setup_logging
-from ..utils.provenance import named
-from ..utils.records import check_record, write_records
+from ..utils.provenance import check_record, named, write_records
+from ..utils.weight_files import weights_digest
 from .common import Parser, add_config_arguments, add_device_arguments, command, make_writable
 
 EPILOG = """

@@ -11,10 +11,9 @@ import torch
 from ..config import raw_config
 from ..models.clip.loading import load_clip
 from ..prepare.demo_features import SPLITS, make_demo_features
-from ..utils.files import atomic, write_json
-from ..utils.folders import walk_files
+from ..utils.files import atomic, walk_files, write_json
 from ..utils.logging import LOGGER, setup_logging
-from ..utils.records import FEATURE_RECORD
+from ..utils.provenance import FEATURE_RECORD
 from .common import Parser, command
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from ..errors import some
 from ..prepare.reverse_folder import UNRECORDED, VIDEO_SUFFIXES, Job, plan, reverse_folder
-from ..utils.wording import some
 from .common import Parser, command
 
 PRESETS = ("ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow")

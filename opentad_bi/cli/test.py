@@ -10,12 +10,12 @@ from ..engine.checkpoint import checkpoint_files
 from ..engine.classes import check_same_classes, file_classes
 from ..engine.videos import check_overlap
 from ..engine.weights import fill
-from ..ops.directions import BACKWARD, FORWARD, FUSED, MERGED
+from ..errors import some
+from ..ops.records import BACKWARD, FORWARD, FUSED, MERGED
 from ..registry import METRICS
 from ..utils.distributed import close_distributed, is_main, setup_distributed, world_size
 from ..utils.files import write_json
 from ..utils.logging import LOGGER, setup_logging
-from ..utils.wording import some
 from ._data_check import check_data
 from ._made_of import made_of, record_of
 from .common import (

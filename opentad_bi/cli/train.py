@@ -10,11 +10,10 @@ import torch.utils.deterministic
 from ..config import config_text
 from ..engine import Runner
 from ..engine.checkpoint import checkpoint_files, load_latest
+from ..errors import some
 from ..utils.distributed import barrier, close_distributed, gather_objects, is_main, setup_distributed, world_size
 from ..utils.files import write_json, write_text
-from ..utils.logging import LOGGER, setup_logging
-from ..utils.strictness import warn
-from ..utils.wording import some
+from ..utils.logging import LOGGER, setup_logging, warn
 from ._data_check import check_data
 from ._made_of import RECORD, changes_since, made_of
 from .common import (

@@ -6,8 +6,8 @@ from pathlib import Path
 import torch
 
 from ..config import load_config
+from ..utils.checks import ERROR, verdict_table
 from ..utils.logging import LOGGER, setup_logging
-from ..utils.verdicts import ERROR, verdict_table
 from . import train
 from ._fgclip_flags import FLAGS, IDLE, Flag, settings
 from ._readiness import readiness

@@ -7,10 +7,10 @@ Writes OUT/{train,test}/<class>/*.npy (links), OUT/annotations/test/<class>.csv 
 import logging
 from pathlib import Path
 
+from ..errors import some
 from ..evaluation.frame_truth import read_frame_annotation
 from ..prepare.ucf_crime import ANNOTATION, CLASSES, lay_out, read_list
 from ..utils.files import read_text, write_text
-from ..utils.wording import some
 from .common import Parser, command, make_writable
 
 logger = logging.getLogger(__name__)

@@ -9,7 +9,7 @@ from dataclasses import asdict
 import torch
 
 from ..config import load_config, parse_overrides
-from ..utils.verdicts import ERROR, verdict_table
+from ..utils.checks import ERROR, verdict_table
 from ._readiness import readiness
 from .common import Parser, add_config_arguments, add_device_arguments, command
 

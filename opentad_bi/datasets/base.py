@@ -1,21 +1,21 @@
 """What all datasets over an annotation file share: videos with ground truth, one pipeline, samples by (index, seed)."""
 
+import logging
 import math
 import random
 from dataclasses import dataclass
-from logging import getLogger
 
 import numpy as np
 from torch.utils.data import Dataset
 
 from ..utils.annotation import named, read_database, select_names
-from ..utils.strictness import warn
+from ..utils.logging import warn
 from .annotation import Video, ground_truth, read_block_list, read_class_map
 from .collate import collate
 from .file_length import with_length
 from .transforms.compose import Compose
 
-logger = getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 
 def number_problem(arguments: dict) -> str:

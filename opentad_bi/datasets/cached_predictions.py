@@ -9,11 +9,9 @@ from pathlib import Path
 import torch
 from torch.utils.data import Dataset
 
-from ..ops.directions import PAIR
-from ..ops.sample import SampleMeta
+from ..ops.records import PAIR, SampleMeta
 from ..registry import DATASETS
-from ..utils.files import atomic, read_json, write_json
-from ..utils.folders import list_folder
+from ..utils.files import atomic, list_folder, read_json, write_json
 from ..utils.logging import LOGGER
 from ..utils.provenance import changed_files, is_stamp, named
 from ..utils.weight_files import load_checkpoint

@@ -9,7 +9,7 @@ nested dict: {video: {segment: {"timestamps": [[first, stop]], "global": ..., "r
 import re
 from pathlib import PurePosixPath
 
-from ..ops.video_names import bare_name, class_key, served_path
+from ..ops.names import bare_name, class_key, served_path
 from .caption_records import CaptionedVideo
 from .caption_regions import TOLERANCE, finite, first_given, items_of, shown, text_of
 from .video_paths import class_of_path, class_of_words

@@ -4,12 +4,11 @@ import os
 from functools import partial
 from pathlib import Path
 
+from ..errors import some
 from ..utils.annotation import TIMELINE_HINT, holds_timeline
-from ..utils.arguments import check_choice
-from ..utils.files import read_json, read_lines
-from ..utils.folders import list_folder
+from ..utils.files import list_folder, read_json, read_lines
 from ..utils.logging import LOGGER
-from ..utils.wording import some
+from ..utils.validation import check_choice
 from .caption_entries import EntryReader, is_nested, lacks, segments
 from .caption_regions import ON_BAD_BOX, RegionReader, shown
 from .caption_report import NAMED, REASONED, ReadReport

@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass
 
-from ..ops.video_names import bare_name
+from ..ops.names import bare_name
 
 _SEGMENT = re.compile(r"(.+?_x264)[_.\- ].*", re.I)
 

@@ -3,8 +3,7 @@
 from collections import Counter
 from dataclasses import asdict, dataclass, field
 
-from ..ops.captions import caption_key
-from ..ops.video_names import bare_name
+from ..ops.names import bare_name, caption_key
 from .caption_texts import has_chinese
 
 NAMED = ("unequal_lists", "assumed_normal")  # counts whose entries are named

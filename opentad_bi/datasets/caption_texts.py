@@ -4,10 +4,10 @@ import re
 from collections import Counter
 from dataclasses import replace
 
-from ..ops.video_names import shown_class
-from ..utils.arguments import check_choice
+from ..ops.names import shown_class
 from ..utils.files import read_json
 from ..utils.logging import LOGGER
+from ..utils.validation import check_choice
 
 ON_CHINESE = ("warn", "skip", "error")
 ON_EMPTY = ("region", "skip", "error")

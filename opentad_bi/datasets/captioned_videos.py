@@ -7,10 +7,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
-from ..ops.video_names import class_key, normal_label
+from ..errors import some
+from ..ops.names import class_key, normal_label
 from ..registry import nearest
 from ..utils.logging import LOGGER
-from ..utils.wording import some
 from .caption_files import read_captions
 from .caption_texts import read_caption_map, settle_chinese, settle_empty, translate
 from .region_sampling import frame_window

@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 
 from ..registry import DATASETS
-from ..utils.verdicts import OK
+from ..utils.checks import OK
 from .base import AnnotationDataset, number_problem
 from .check_annotation import check_annotation
 from .check_fit import entry_fit

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..utils.wording import some
+from ..errors import some
 
 # (share, factor): a length that differs by more than the share is a warning, by the factor or more an error
 BY_HEADER = (0.02, 2.0)  # at the start of training and test

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ..ops.windows import OVERLAP, cut_windows
 from ..utils.arrays import huge
 from .check_fit import BY_CONTENT, BY_HEADER, SLACK, Fit, feature_fit, nearest_length, other_channels, summary
 from .check_sets import spread
@@ -16,7 +17,6 @@ from .transforms.features import LoadFeats
 from .transforms.load_frames import LoadFrames
 from .transforms.window_features import LoadWindowFeats
 from .window_files import open_windows
-from .windows import OVERLAP, cut_windows
 
 FRAMES_AT_ONCE = 256  # decoded at the same time, which bounds memory
 HEADER_SLACK_SEC = 0.5  # containers that know no duration of the video alone give that of its sound

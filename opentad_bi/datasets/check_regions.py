@@ -7,8 +7,8 @@ import inspect
 from concurrent.futures import ThreadPoolExecutor
 from itertools import repeat
 
-from ..utils.verdicts import ERROR, WARNING, Verdict, attempt, judge
-from ..utils.wording import some
+from ..errors import some
+from ..utils.checks import ERROR, WARNING, Verdict, attempt, judge
 from .captioned_videos import bad_windows, captioned_videos, categories, label_videos
 from .frame_counts import fit_frames, told_beyond, told_factors
 from .lifespans import Lifespan

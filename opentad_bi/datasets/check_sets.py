@@ -9,9 +9,9 @@ from random import Random
 
 import numpy as np
 
+from ..errors import some
 from ..utils.arrays import float32_table, huge, open_array
-from ..utils.verdicts import Verdict, attempt, judge
-from ..utils.wording import some
+from ..utils.checks import Verdict, attempt, judge
 from .check_fit import BY_HEADER, SLACK, misfit
 from .clip_features import feature_path
 from .feature_rows import map_file

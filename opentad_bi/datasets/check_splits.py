@@ -5,7 +5,7 @@ import logging
 import os
 
 from ..config import dataset_config
-from ..ops.video_sets import overlap
+from ..ops.names import overlap
 from ..registry import DATASETS
 from .base import AnnotationDataset
 from .check import Finding, unwrap

@@ -5,9 +5,9 @@ C classes, N samples
 
 import numpy as np
 
-from ..ops.video_names import class_key
+from ..ops.names import class_key
 from ..registry import nearest
-from ..utils.arguments import check_choice, check_number
+from ..utils.validation import check_choice, check_number
 
 
 def class_weights(given, names, counts):

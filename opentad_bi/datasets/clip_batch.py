@@ -7,7 +7,7 @@ import torch
 from torch.nn.functional import pad
 from torch.utils.data import default_collate
 
-from ..ops.sample import UnitMetas
+from ..ops.records import UnitMetas
 
 
 def collate(samples):

@@ -12,13 +12,12 @@ from random import Random
 import numpy as np
 import torch
 
+from ..errors import some
 from ..registry import TRANSFORMS
 from ..utils.arrays import float32_table, open_array
 from ..utils.files import read_json
 from ..utils.logging import LOGGER
-from ..utils.provenance import changed_files, is_stamp, named
-from ..utils.records import FEATURE_RECORD, read_feature_record
-from ..utils.wording import some
+from ..utils.provenance import FEATURE_RECORD, changed_files, is_stamp, named, read_feature_record
 from .annotation import read_block_list
 
 CURE = "make them by tools/extract_clip_features.py --config"

@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from ..ops.video_names import bare_name
+from ..ops.names import bare_name
 from ..registry import nearest
-from ..utils.folders import walk_files
+from ..utils.files import walk_files
 
 COLUMNS = ("file_name", "start_time", "end_time")
 _TIME = re.compile(r"(?:(?:(\d+):)?(\d{1,3}):)?(\d+(?:\.\d*)?|\.\d+)")

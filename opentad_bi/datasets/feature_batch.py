@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch.utils.data import get_worker_info
 
-from ..ops.sample import UnitMeta, UnitMetas
+from ..ops.records import UnitMeta, UnitMetas
 
 _BY_VALUE = 1 << 20  # bytes; below, copying through a pipe is quicker than passing shared memory for every tensor
 

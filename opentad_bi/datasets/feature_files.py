@@ -10,8 +10,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from ..utils.archives import check_archive, failed_download
-from ..utils.arrays import float32_table, open_array, refuse_other_kinds
+from ..utils.arrays import check_archive, failed_download, float32_table, open_array, refuse_other_kinds
 
 
 def read_features(path: str | Path) -> np.ndarray:

@@ -9,11 +9,10 @@ from pathlib import Path
 
 import numpy as np
 
-from ..ops.video_names import bare_name, class_key, list_fields, shown_class
+from ..errors import some
+from ..ops.names import bare_name, class_key, list_fields, shown_class
 from ..registry import nearest
-from ..utils.files import read_names
-from ..utils.folders import list_folder
-from ..utils.wording import some
+from ..utils.files import list_folder, read_names
 from .feature_rows import describe_file
 
 logger = logging.getLogger(__name__)

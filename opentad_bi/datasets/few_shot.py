@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ..ops.video_names import class_key
+from ..ops.names import class_key
 from ..registry import nearest
 from .shared_groups import Wish, choose_for_validation, generator, linked
 

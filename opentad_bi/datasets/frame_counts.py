@@ -10,9 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-from ..utils.logging import LOGGER
-from ..utils.strictness import warn
-from ..utils.wording import some
+from ..errors import some
+from ..utils.logging import LOGGER, warn
 from .caption_records import CaptionedVideo
 from .readers import VideoError
 from .readers.header import VideoHeader, read_header

@@ -12,15 +12,14 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset, default_collate
 
-from ..ops.sample import UnitMeta, UnitMetas
-from ..ops.video_names import bare_name, class_key, list_fields, served_path
+from ..errors import some
+from ..ops.names import bare_name, class_key, list_fields, served_path
+from ..ops.records import UnitMeta, UnitMetas
 from ..registry import DATASETS
-from ..utils.arguments import check_classes, check_count, check_share
-from ..utils.files import read_lines
-from ..utils.folders import walk_files
+from ..utils.checks import WARNING, attempt, judge
+from ..utils.files import read_lines, walk_files
 from ..utils.logging import LOGGER
-from ..utils.verdicts import WARNING, attempt, judge
-from ..utils.wording import some
+from ..utils.validation import check_classes, check_count, check_share
 from .check_sets import unreadable
 from .squashed_frames import SquashedFrames
 from .video_lists import VIDEO_SUFFIXES

@@ -5,7 +5,7 @@ n keyframes, T frames, M spans
 
 import numpy as np
 
-from ..utils.arguments import check_choice
+from ..utils.validation import check_choice
 
 ENABLED_MODES = ("label_studio", "ignore")
 OPEN_ENDS = ("video", "keyframe")

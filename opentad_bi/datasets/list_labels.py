@@ -3,9 +3,9 @@
 import logging
 import re
 
-from ..ops.video_names import class_key
-from ..utils.strictness import warn
-from ..utils.wording import some
+from ..errors import some
+from ..ops.names import class_key
+from ..utils.logging import warn
 
 logger = logging.getLogger(__name__)
 LIMIT = 0.01  # of the files whose name says their class

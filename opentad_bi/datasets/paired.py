@@ -2,7 +2,7 @@
 
 from torch.utils.data import Dataset
 
-from ..ops.directions import BACKWARD, FORWARD
+from ..ops.records import BACKWARD, FORWARD
 from ..ops.reverse import reverse_sample
 from ..registry import DATASETS
 from .collate import collate_pairs

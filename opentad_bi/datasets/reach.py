@@ -4,11 +4,11 @@ from dataclasses import replace
 
 import numpy as np
 
+from ..ops.windows import OVERLAP
 from ..registry import DATASETS, POINT_GENERATORS
 from .base import AnnotationDataset
 from .check_sets import spread
 from .statistics import Subset, level_shares, read_subset
-from .windows import OVERLAP
 
 MOST = 0.5  # share of the actions without an answer, above which training is not worth its time
 LOOKED_AT = 50  # videos, spread evenly, that stand for a set where a check must not cost time

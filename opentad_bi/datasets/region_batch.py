@@ -6,7 +6,7 @@ B batch, T frames, S side, R regions of a video, K regions of the batch
 import torch
 from torch.utils.data import default_collate
 
-from ..ops.sample import UnitMetas
+from ..ops.records import UnitMetas
 
 COUNTED = ("outside", "missed", "moved", "short", "too_many")  # what `SampledRegions` counts
 

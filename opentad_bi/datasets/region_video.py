@@ -11,11 +11,11 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset
 
-from ..ops.captions import caption_key
-from ..ops.sample import UnitMeta
+from ..ops.names import caption_key
+from ..ops.records import UnitMeta
 from ..registry import DATASETS
-from ..utils.arguments import check_choice, check_classes, check_count, check_share
 from ..utils.logging import LOGGER
+from ..utils.validation import check_choice, check_classes, check_count, check_share
 from .balanced_order import BALANCES, balanced_order
 from .caption_texts import ON_CHINESE, ON_EMPTY
 from .captioned_videos import captioned_videos, categories, drop_bad_windows, find_files, label_videos, record_window

@@ -10,8 +10,8 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
-from ..ops.second_means import second_of_frames, spread
-from ..utils.ahead import ahead
+from ..ops.windows import second_of_frames, spread
+from ..utils.prefetch import ahead
 from .readers import VideoError, open_video
 
 

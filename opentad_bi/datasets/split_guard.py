@@ -2,7 +2,7 @@
 
 import re
 
-from ..ops.video_names import bare_name, list_fields, served_path
+from ..ops.names import bare_name, list_fields, served_path
 from ..utils.files import read_names
 from ..utils.logging import LOGGER
 from .caption_records import parent_name

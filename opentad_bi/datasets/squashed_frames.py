@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from ..registry import READERS
-from ..utils.arguments import check_choice, check_count
+from ..utils.validation import check_choice, check_count
 from .frame_cache import FrameCache, frame_origin
 from .readers import VideoError, open_video
 from .transforms.load_clips import INTERPOLATIONS, resize_images

@@ -8,12 +8,12 @@ from dataclasses import dataclass, fields
 import numpy as np
 import torch
 
-from ..ops.assignment import assign_targets
+from ..ops.segments import assign_targets
+from ..ops.windows import clip_segments, cut_windows
 from ..registry import DATASETS
 from ..utils.annotation import read_database, select_names
 from .annotation import read_block_list
 from .base import AnnotationDataset
-from .windows import clip_segments, cut_windows
 
 PERCENTILES = (0, 5, 25, 50, 75, 95, 99, 100)
 

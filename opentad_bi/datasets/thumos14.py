@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..ops.windows import OVERLAP, clip_segments, cut_windows
 from ..registry import DATASETS
 from .base import AnnotationDataset
-from .windows import OVERLAP, clip_segments, cut_windows
 
 
 @DATASETS.register_module()

@@ -11,12 +11,11 @@ import pandas as pd
 import torch
 from torch.utils.data import Dataset
 
-from ..ops.sample import UnitMetas
-from ..ops.video_names import normal_label
-from ..ops.video_sets import describe_set
+from ..ops.names import describe_set, normal_label
+from ..ops.records import UnitMetas
 from ..registry import DATASETS
-from ..utils.arguments import check_choice, check_count, check_number, check_share
-from ..utils.records import read_feature_record
+from ..utils.provenance import read_feature_record
+from ..utils.validation import check_choice, check_count, check_number, check_share
 from .check_sets import unit_verdicts
 from .class_weights import balance, class_weights
 from .clip_features import refuse_replaced

@@ -10,8 +10,8 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset
 
-from ..ops.sample import UnitMeta
-from ..ops.video_sets import describe_set
+from ..ops.names import describe_set
+from ..ops.records import UnitMeta
 from ..registry import DATASETS, TRANSFORMS
 from .check_sets import clip_verdicts
 from .clip_batch import collate

@@ -8,11 +8,10 @@ import re
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from ..ops.video_names import class_key
+from ..errors import some
+from ..ops.names import class_key
 from ..registry import VIDEO_LISTS, nearest
-from ..utils.files import read_lines
-from ..utils.folders import is_file, list_folder
-from ..utils.wording import some
+from ..utils.files import is_file, list_folder, read_lines
 from .class_lists import read_class_index, read_classes, read_table
 
 logger = logging.getLogger(__name__)

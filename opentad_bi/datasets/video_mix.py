@@ -6,7 +6,7 @@ V views, T frames of a view, H, W height and width
 import math
 
 from ..registry import TRANSFORMS
-from ..utils.arguments import check_choice, check_share
+from ..utils.validation import check_choice, check_share
 
 KINDS = ("spatial", "temporal", "spatiotemporal")
 

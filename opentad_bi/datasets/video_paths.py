@@ -6,9 +6,9 @@ import re
 import string
 from pathlib import Path, PurePosixPath
 
-from ..ops.video_names import bare_name, class_key
+from ..ops.names import bare_name, class_key
 from ..registry import nearest
-from ..utils.folders import is_file, match_files
+from ..utils.files import is_file, match_files
 from .caption_records import parent_name
 from .video_lists import VIDEO_SUFFIXES
 

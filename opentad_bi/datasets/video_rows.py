@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from ..ops.sample import UnitMeta
+from ..ops.records import UnitMeta
 from ..registry import DATASETS
-from ..utils.arguments import check_count
+from ..utils.validation import check_count
 from .frame_stream import FrameStreamDataset
 from .readers import VideoError, open_video
 from .squashed_frames import SquashedFrames

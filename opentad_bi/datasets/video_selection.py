@@ -8,11 +8,11 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
-from ..ops.video_names import class_key
+from ..errors import some
+from ..ops.names import class_key
 from ..registry import VIDEO_LISTS, nearest
-from ..utils.arguments import check_choice
 from ..utils.files import read_json
-from ..utils.wording import some
+from ..utils.validation import check_choice
 from .annotation import read_block_list
 from .class_lists import class_prompt_name
 from .few_shot import choose_labels, draw_few_shot, keep_labels

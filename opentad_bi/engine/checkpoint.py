@@ -6,8 +6,7 @@ from pathlib import Path
 
 import torch
 
-from ..utils.files import atomic
-from ..utils.folders import list_folder
+from ..utils.files import atomic, list_folder
 from ..utils.logging import LOGGER
 from ..utils.weight_files import load_checkpoint
 

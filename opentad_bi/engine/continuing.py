@@ -8,9 +8,9 @@ from pathlib import Path
 import torch
 
 from ..registry import nearest
-from ..utils.finite import check_finite_weights
-from ..utils.folders import walk_files
+from ..utils.files import walk_files
 from ..utils.logging import LOGGER
+from ..utils.validation import check_finite_weights
 from ..utils.weight_files import adapted, listing, mismatch, read_file, split_spec, unwrapped
 from .classes import file_classes
 from .weights import branch_part

@@ -12,12 +12,12 @@ import torch
 from torch.utils.data import DataLoader
 from tqdm import tqdm
 
-from ..ops.directions import FORWARD
+from ..ops.records import FORWARD
 from ..ops.reverse import reverse_batch
-from ..ops.stitching import central_parts
+from ..ops.windows import central_parts
 from ..utils.distributed import gather_objects, is_main, rank, world_size
-from ..utils.finite import check_finite
 from ..utils.provenance import source_stamp
+from ..utils.validation import check_finite
 from .extract_forms import Part, feature_file
 from .loaders import to_device
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..ops.directions import BACKWARD
+from ..ops.records import BACKWARD
 from ..utils.files import atomic, write_json
 
 

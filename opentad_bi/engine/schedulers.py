@@ -10,7 +10,7 @@ from torch.optim import lr_scheduler
 from torch.optim.lr_scheduler import LRScheduler
 
 from ..registry import SCHEDULERS
-from ..utils.arguments import check_choice, check_count, check_share
+from ..utils.validation import check_choice, check_count, check_share
 
 SHAPES = ("cosine", "linear", "constant")  # of what follows a warm-up
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import torch
 
-from ..ops.video_sets import overlap
+from ..ops.names import overlap
 from ..utils.files import read_json, write_text
 from ..utils.logging import LOGGER
 from ..utils.weight_files import split_spec

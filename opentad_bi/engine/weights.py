@@ -1,8 +1,8 @@
 """Initial weights of a branch: from whatever file a user has, strictly, saying what was taken."""
 
 from ..registry import check_keys
-from ..utils.finite import check_finite_weights
 from ..utils.logging import LOGGER
+from ..utils.validation import check_finite_weights
 from ..utils.weight_files import adapted, differences, read_file, unwrapped
 from .ema import warn_of_start, weights_in_words
 

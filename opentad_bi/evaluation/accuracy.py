@@ -6,10 +6,10 @@ from pathlib import Path
 
 import numpy as np
 
-from ..ops.directions import SINGLE
+from ..ops.records import SINGLE
 from ..registry import METRICS
-from ..utils.arguments import check_choice, check_classes, check_count
 from ..utils.files import write_json
+from ..utils.validation import check_choice, check_classes, check_count
 from .classification import TOP, classify
 from .classification_plots import draw_confusion, draw_reliability
 from .tables import aligned

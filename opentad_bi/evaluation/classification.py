@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..utils.optional import require
+from ..errors import require
 from .calibration import Reliability, brier_score, classwise_ece, reliability
 
 # N samples, C classes

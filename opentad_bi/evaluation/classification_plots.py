@@ -4,8 +4,8 @@ from pathlib import Path
 
 import numpy as np
 
+from ..errors import require
 from ..utils.files import atomic
-from ..utils.optional import require
 
 # C classes, K bins
 

@@ -3,8 +3,8 @@
 import json
 from pathlib import Path
 
+from ..errors import require
 from ..utils.files import atomic, read_text
-from ..utils.optional import require
 
 
 def read_log(path):

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import numpy as np
 
-from ..ops.directions import JOINED, MERGED, SINGLE, chief
 from ..ops.nms import batched_nms
+from ..ops.records import JOINED, MERGED, SINGLE, chief
 from ..registry import METRICS, check_keys
 from ..utils.files import read_names, write_json
-from ..utils.strictness import warn
+from ..utils.logging import warn
 from .ground_truth import load_ground_truth
 from .mean_ap import THUMOS_THRESHOLDS, check_thresholds, check_videos, evaluate
 from .merging import merge_directions

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import numpy as np
 
-from ..ops.directions import SINGLE
-from ..ops.video_names import class_key, normal_label
+from ..errors import some
+from ..ops.names import class_key, normal_label
+from ..ops.records import SINGLE
 from ..registry import METRICS
-from ..utils.arguments import check_choice, check_classes, check_count, check_number
 from ..utils.files import write_json
-from ..utils.strictness import warn
-from ..utils.wording import some
+from ..utils.logging import warn
+from ..utils.validation import check_choice, check_classes, check_count, check_number
 from .frame_report import frame_report
 from .frame_scores import ANOMALY, NORMAL, anomaly_scores, scores_by_video
 from .frame_truth import EITHER, LAST_ROWS, read_frame_annotation

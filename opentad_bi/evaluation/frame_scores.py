@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..utils.optional import require
+from ..errors import require
 
 # N units, C classes, R feature rows
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..ops.video_names import bare_name, class_key, list_fields
+from ..ops.names import bare_name, class_key, list_fields
 from ..utils.files import read_lines
 
 # R feature rows of one video

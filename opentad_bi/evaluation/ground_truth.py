@@ -8,7 +8,7 @@ import numpy as np
 from ..ops.average_precision import Segments
 from ..utils.annotation import AMBIGUOUS, frame_seconds, named, read_database, segment_problem, select_names
 from ..utils.files import read_names
-from ..utils.strictness import warn
+from ..utils.logging import warn
 
 logger = logging.getLogger(__name__)
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import numpy as np
 
+from ..errors import require
 from ..utils.files import atomic
-from ..utils.optional import require
 
 WIDEST, DPI, STRONGEST = 960, 100, 0.65  # pixels, dots per inch, share of the colour where it is hottest
 

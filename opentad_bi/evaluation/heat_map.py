@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
+from ..errors import require
 from ..utils.files import atomic
-from ..utils.optional import require
 
 CELL_INCHES, MAX_LABELS = 0.45, 60
 

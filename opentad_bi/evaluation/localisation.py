@@ -5,7 +5,7 @@ N frames, h x w grid of patches, H x W pixels; boxes are xyxy as shares of width
 
 import numpy as np
 
-from ..utils.optional import require
+from ..errors import require
 
 WHOLE = 0.95  # share of the picture from which on a box tells no place
 

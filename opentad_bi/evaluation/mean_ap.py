@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..errors import some
 from ..ops.average_precision import average_precision, match, top_k_recall
-from ..ops.video_names import bare_name
-from ..utils.strictness import warn
-from ..utils.wording import some
+from ..ops.names import bare_name
+from ..utils.logging import warn
 from .ground_truth import load_ground_truth
 from .predictions import load_predictions
 from .tables import metric_name

@@ -8,7 +8,7 @@ import numpy as np
 
 from ..ops.average_precision import Segments
 from ..ops.nms import batched_nms
-from ..ops.sample import SampleMeta
+from ..ops.records import SampleMeta
 from .predictions import Predictions
 
 # N candidates of a window, K segments of a video

@@ -7,12 +7,11 @@ from pathlib import Path
 
 import numpy as np
 
-from ..ops.captions import caption_number
-from ..ops.directions import SINGLE
-from ..ops.scores import CaptionFeatures
+from ..ops.names import caption_number
+from ..ops.records import SINGLE, CaptionFeatures
 from ..registry import METRICS
-from ..utils.arguments import check_choice, check_count
 from ..utils.files import write_json
+from ..utils.validation import check_choice, check_count
 from .tables import aligned
 
 VIDEO, REGION = "video", "region"

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from ..ops.video_names import bare_name
+from ..ops.names import bare_name
 from ..utils.files import read_json
 
 # R feature rows of one video

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
+from ..errors import require
 from ..utils.files import atomic
-from ..utils.optional import require
 
 # R feature rows of one video
 

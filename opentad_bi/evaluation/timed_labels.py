@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ..ops.video_names import normal_label
+from ..ops.names import normal_label
 from ..registry import nearest
 from .frame_truth import anomalous_frames, frames_of_rows, read_frame_annotation
 

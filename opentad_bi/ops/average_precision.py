@@ -72,9 +72,9 @@ def average_precision(matching, thresholds):
     Returns:
         (T, C) float64.
     """
-    from . import matching_kernels
+    from . import kernels
 
-    hit = matching_kernels.true_positives(
+    hit = kernels.true_positives(
         matching.ranked.segments,
         matching.cells,
         matching.truth.segments,
@@ -106,9 +106,9 @@ def top_k_recall(matching, thresholds, ks):
     Returns:
         (T, K, C) float64.
     """
-    from . import matching_kernels
+    from . import kernels
 
-    found = matching_kernels.covered(
+    found = kernels.covered(
         matching.ranked.segments,
         matching.cells,
         matching.truth.segments,

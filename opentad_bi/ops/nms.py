@@ -72,10 +72,10 @@ def batched_nms(
 
 def vote_segments(kept, segments, scores, iou_threshold):
     """Move each kept segment to the score-weighted mean of all that overlap it.  (K, 2), (N, 2), (N,) -> (K, 2)."""
-    from . import nms_kernels  # compiled at first use
+    from . import kernels  # compiled at first use
 
     kept, segments, scores = (np.ascontiguousarray(x, np.float32) for x in (kept, segments, scores))
-    return nms_kernels.vote(kept, segments, scores, np.float32(iou_threshold))
+    return kernels.vote(kept, segments, scores, np.float32(iou_threshold))
 
 
 def _soft(segments, scores, place, offsets, limit, rule, min_score):
@@ -83,19 +83,19 @@ def _soft(segments, scores, place, offsets, limit, rule, min_score):
 
     `place` (N,) tells which of equal scores was given first.
     """
-    from . import nms_kernels
+    from . import kernels
 
     if min_score > 0 or scores.min() < 0:
-        return nms_kernels.soft_nms_by_group(segments, scores, offsets, limit, rule, min_score)
+        return kernels.soft_nms_by_group(segments, scores, offsets, limit, rule, min_score)
     by_score = np.lexsort((place, -scores))
-    return nms_kernels.lazy_soft_nms(segments, scores, place, by_score, offsets, limit, rule)
+    return kernels.lazy_soft_nms(segments, scores, place, by_score, offsets, limit, rule)
 
 
 def _hard(segments, scores, place, offsets, limit, rule, min_score):
     """As `_soft`, for hard suppression; scores fall, equals by place, and `min_score` has been applied."""
-    from . import nms_kernels
+    from . import kernels
 
-    return nms_kernels.hard_nms_by_group(segments, scores, offsets, limit, rule[1])
+    return kernels.hard_nms_by_group(segments, scores, offsets, limit, rule[1])
 
 
 def _groups(scores, labels, *, by_class, falling):

@@ -11,7 +11,7 @@ reversed window says, with its distances counted from where the point itself sta
 
 import torch
 
-from .prediction import Prediction
+from .records import Prediction
 
 # B batch, C classes, N segments, T grid positions, T' = T * frames per position, T_l points of level l
 

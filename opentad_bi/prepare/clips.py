@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from ..registry import nearest
-from ..utils.folders import list_folder, walk_files
+from ..utils.files import list_folder, walk_files
 from .frame_index import open_video
 from .reverse_folder import VIDEO_SUFFIXES
 

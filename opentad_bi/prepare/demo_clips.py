@@ -6,8 +6,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from ..utils.files import atomic, write_json, write_text
-from ..utils.folders import list_folder
+from ..utils.files import atomic, list_folder, write_json, write_text
 from .demo_scene import paint
 from .demo_story import DemoStyle, Story
 from .h264 import H264Writer

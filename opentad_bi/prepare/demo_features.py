@@ -8,9 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from ..ops.video_names import class_key
-from ..utils.files import atomic, write_json, write_text
-from ..utils.folders import list_folder, match_files
+from ..ops.names import class_key
+from ..utils.files import atomic, list_folder, match_files, write_json, write_text
 from .layout import holds_generated
 from .ucf_crime import ANNOTATION, CLASSES, FPS, TEST_VIDEOS, write_event_tables
 

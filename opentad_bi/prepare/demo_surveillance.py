@@ -8,8 +8,7 @@ import cv2
 import numpy as np
 from tqdm import tqdm
 
-from ..utils.files import atomic, write_json, write_text
-from ..utils.folders import list_folder
+from ..utils.files import atomic, list_folder, write_json, write_text
 from .demo_surveillance_forms import FORMS, as_form
 from .demo_surveillance_scene import paint
 from .demo_surveillance_story import FPS, HEIGHT, SHAPES, WIDTH, invent

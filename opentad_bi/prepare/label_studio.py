@@ -7,9 +7,9 @@ from numbers import Real
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from ..ops.video_names import bare_name, served_path
+from ..errors import some
+from ..ops.names import bare_name, served_path
 from ..utils.files import read_json, write_json
-from ..utils.wording import some
 
 log = logging.getLogger(__name__)
 OVERSHOOT = 2.0  # percent by which a box may reach out of the frame and is clipped

@@ -3,8 +3,7 @@
 import json
 from pathlib import Path
 
-from ..utils.files import atomic, read_json, write_json
-from ..utils.folders import list_folder
+from ..utils.files import atomic, list_folder, read_json, write_json
 from ..utils.provenance import differences
 
 SUBSETS = ("training", "validation")

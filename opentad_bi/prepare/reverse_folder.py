@@ -10,7 +10,7 @@ from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..utils.folders import list_folder, walk_files
+from ..utils.files import list_folder, walk_files
 from ..utils.provenance import file_change
 from .frame_index import count_frames, index_frames
 from .h264 import CONTAINERS

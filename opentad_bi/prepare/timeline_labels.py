@@ -10,10 +10,10 @@ import re
 from collections import Counter
 from pathlib import Path
 
-from ..ops.video_names import bare_name
+from ..errors import some
+from ..ops.names import bare_name
 from ..utils.annotation import number, shown
 from ..utils.files import write_json
-from ..utils.wording import some
 from .frame_index import index_frames
 from .label_studio import annotations_of, read_export, results_of, video_file
 

@@ -8,13 +8,11 @@ from pathlib import Path
 
 import pandas as pd
 
-from ..ops.video_names import bare_name, class_key, list_fields
+from ..errors import some
+from ..ops.names import bare_name, class_key, list_fields
 from ..registry import nearest
-from ..utils.files import atomic, read_lines, read_text, write_text
-from ..utils.folders import walk_files
-from ..utils.provenance import source_stamp
-from ..utils.records import FEATURE_RECORD
-from ..utils.wording import some
+from ..utils.files import atomic, read_lines, read_text, walk_files, write_text
+from ..utils.provenance import FEATURE_RECORD, source_stamp
 
 CLASSES = (
     "Normal",

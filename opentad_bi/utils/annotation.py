@@ -13,7 +13,7 @@ import re
 
 from ..registry import nearest
 from .files import read_json
-from .strictness import warn
+from .logging import warn
 
 AMBIGUOUS = "Ambiguous"  # spans that THUMOS14 leaves open: never trained on, evaluated, drawn or counted
 TIMELINE_HINT = "python tools/prepare/label_studio.py EXPORT.json OUT.json makes an annotation of actions of it"

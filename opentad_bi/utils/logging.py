@@ -1,4 +1,9 @@
-"""The one logger of the package: console and a text file in the work folder, written by rank 0."""
+"""The log of a run, and what `--strict` makes of its warnings.
+
+The one logger of the package: console and a text file in the work folder, written by rank 0.
+
+Warnings that a command's `--strict` makes errors.
+"""
 
 import contextlib
 import logging
@@ -44,3 +49,34 @@ def setup_logging(path=None):
         handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s: %(message)s", "%Y-%m-%d %H:%M:%S"))
         LOGGER.addHandler(handler)
     return LOGGER
+
+
+_LOGGER = logging.getLogger("opentad_bi")
+_strict = False
+
+
+@contextlib.contextmanager
+def strictly(strict: bool = True) -> Iterator[None]:
+    """Make every `warn` inside the block an error; the commands run inside it with the value of their `--strict`."""
+    global _strict
+    before, _strict = _strict, strict
+    try:
+        yield
+    finally:
+        _strict = before
+
+
+def is_strict() -> bool:
+    """Do warnings about data count as errors here?"""
+    return _strict
+
+
+def warn(problem: str, *, logger: logging.Logger = _LOGGER) -> None:
+    """Log `problem`, a whole message, as a warning.
+
+    Raises:
+        ValueError: with the same message, inside `strictly()`.
+    """
+    if _strict:
+        raise ValueError(f"{problem} (a warning, which --strict makes an error)")
+    logger.warning("%s", problem)

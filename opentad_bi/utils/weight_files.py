@@ -3,6 +3,7 @@
 The form is told by the content: torch's zip and its older pickle, NumPy's .npz, safetensors, TorchScript archives.
 """
 
+import hashlib
 import pickle
 import re
 import struct
@@ -15,11 +16,24 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from ..errors import require, some
 from ..registry import nearest
-from .archives import check_archive, failed_download
-from .folders import list_folder
-from .optional import require
-from .wording import some
+from .arrays import check_archive, failed_download
+from .files import list_folder
+
+
+def weights_digest(state):
+    """SHA-256 of the names and values of a state dict, as hexadecimal text.
+
+    Args:
+        state: {name: tensor}; the order does not count.
+    """
+    total = hashlib.sha256()
+    for name, tensor in sorted(state.items()):
+        total.update(name.encode())
+        total.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
+    return total.hexdigest()
+
 
 # where files of this toolbox, OpenTAD, mmaction2, open_clip and VideoMAE keep their weights, in the order of preference
 WEIGHT_KEYS = ("state_dict_ema", "state_dict", "model_ema", "model_state_dict", "model", "module")

@@ -13,7 +13,7 @@ from opentad_bi.datasets.readers import VideoError, open_video
 from opentad_bi.datasets.readers.pyav import PyAVReader
 from opentad_bi.datasets.stream import FRAMES_AT_ONCE, VideoWindows, gather
 from opentad_bi.registry import TRANSFORMS
-from opentad_bi.utils.ahead import ahead
+from opentad_bi.utils.prefetch import ahead
 
 
 @pytest.fixture(scope="module")

@@ -12,8 +12,7 @@ from hypothesis import strategies as st
 
 from opentad_bi.cli import mixture, train
 from opentad_bi.engine.checkpoint import load_checkpoint, save_checkpoint
-from opentad_bi.ops.sample import UnitMeta
-from opentad_bi.ops.scores import ClassScores
+from opentad_bi.ops.records import ClassScores, UnitMeta
 
 pytestmark = pytest.mark.usefixtures("no_pictures")
 

@@ -12,7 +12,7 @@ from opentad_bi.cli import train
 from opentad_bi.cli.verify_training_ready import main
 from opentad_bi.datasets.check import check_dataset
 from opentad_bi.registry import MODELS
-from opentad_bi.utils.verdicts import attempt, judge, verdict_table
+from opentad_bi.utils.checks import attempt, judge, verdict_table
 
 FAST = {"captions", "duplicates", "regions", "boxes", "test videos", "files", "classes", "kinds", "frame counts"}
 FULL = FAST | {"frames", "hits"}

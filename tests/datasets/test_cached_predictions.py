@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from opentad_bi.datasets.cached_predictions import CachedPredictions, write_cached, write_record
-from opentad_bi.ops.sample import SampleMeta
+from opentad_bi.ops.records import SampleMeta
 
 SHARED = Path(os.environ.get("OPENTAD_SHARED", Path(__file__).resolve().parents[3] / "shared"))
 RECORD, FILE = "cache.json", "epoch000_000000.pt"

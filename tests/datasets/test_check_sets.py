@@ -17,9 +17,9 @@ from opentad_bi.datasets.cached_predictions import write_cached, write_record
 from opentad_bi.datasets.check import check_dataset, table, unchecked
 from opentad_bi.datasets.reach import out_of_reach
 from opentad_bi.datasets.video_lists import ListedVideo, VideoList
-from opentad_bi.ops.sample import SampleMeta
+from opentad_bi.ops.records import SampleMeta
 from opentad_bi.registry import DATASETS
-from opentad_bi.utils.strictness import strictly
+from opentad_bi.utils.logging import strictly
 
 CLASSES = {"Abuse": {"a0": 7, "a1": 3}, "Normal": {"n0": 5}}
 LOAD = [

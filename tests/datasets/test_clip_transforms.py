@@ -19,7 +19,7 @@ from opentad_bi.datasets.transforms.draws import random_box
 from opentad_bi.datasets.transforms.load_clips import INTERPOLATIONS, spread
 from opentad_bi.datasets.transforms.trim_black import picture_rows
 from opentad_bi.models.clip.preprocess import FramePreprocess
-from opentad_bi.ops.sample import UnitMeta
+from opentad_bi.ops.records import UnitMeta
 from opentad_bi.registry import TRANSFORMS
 
 SHARED = Path(os.environ.get("OPENTAD_SHARED", Path(__file__).resolve().parents[3] / "shared"))

@@ -10,8 +10,7 @@ from dataset_files import draw, encode
 from opentad_bi.datasets.frame_stream import FrameStreamDataset
 from opentad_bi.datasets.readers import open_video
 from opentad_bi.evaluation.frame_anomaly import FrameAnomaly
-from opentad_bi.ops.sample import UnitMeta
-from opentad_bi.ops.scores import ClassScores
+from opentad_bi.ops.records import ClassScores, UnitMeta
 from opentad_bi.registry import DATASETS
 
 SHARED = Path(os.environ.get("OPENTAD_SHARED", Path(__file__).resolve().parents[3] / "shared"))

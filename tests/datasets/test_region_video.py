@@ -15,7 +15,7 @@ from opentad_bi.datasets.readers import VideoError
 from opentad_bi.datasets.readers.pyav import PyAVReader
 from opentad_bi.datasets.region_video import RegionVideoDataset
 from opentad_bi.engine.loaders import train_loader
-from opentad_bi.ops.video_names import bare_name
+from opentad_bi.ops.names import bare_name
 from opentad_bi.registry import DATASETS
 
 FRAMES = 50  # of every video, at 25 per second

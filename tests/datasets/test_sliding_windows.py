@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from opentad_bi.datasets.windows import clip_segments, reference_windows, sliding_windows, window_stride
+from opentad_bi.ops.windows import clip_segments, reference_windows, sliding_windows, window_stride
 
 lengths = st.integers(1, 4000)
 windows = st.integers(1, 800)

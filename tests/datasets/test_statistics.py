@@ -16,7 +16,7 @@ from opentad_bi.datasets.statistics import (
     read_subset,
     share_inside,
 )
-from opentad_bi.datasets.windows import cut_windows
+from opentad_bi.ops.windows import cut_windows
 from opentad_bi.registry import POINT_GENERATORS
 
 lengths_frames = st.lists(st.integers(1, 5000), min_size=1, max_size=30)

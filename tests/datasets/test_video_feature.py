@@ -11,7 +11,7 @@ from unit_files import write_classes
 
 from opentad_bi.datasets.feature_index import unit_starts, unit_stride
 from opentad_bi.datasets.video_feature import VideoFeatureDataset
-from opentad_bi.ops.sample import UnitMeta
+from opentad_bi.ops.records import UnitMeta
 from opentad_bi.registry import DATASETS
 
 CLASSES = {"Abuse": {"a0": 7, "a1": 3}, "Normal": {"n0": 5, "n1": 4, "n2": 1}, "Road_Accidents": {"r0": 6}}

@@ -12,8 +12,8 @@ from opentad_bi.engine import Runner
 from opentad_bi.engine.freeze import train_mode
 from opentad_bi.engine.hooks import Hook
 from opentad_bi.engine.state import run_state
+from opentad_bi.ops.records import SampleMeta
 from opentad_bi.ops.reverse import reverse_batch
-from opentad_bi.ops.sample import SampleMeta
 from opentad_bi.registry import DATASETS
 
 CLASSES, LENGTH = tiny.CLASSES, tiny.LENGTH

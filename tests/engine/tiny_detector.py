@@ -9,9 +9,8 @@ from torch import nn
 
 from opentad_bi.datasets.collate import collate
 from opentad_bi.engine.hooks import Hook
-from opentad_bi.ops.prediction import Detections, Result
+from opentad_bi.ops.records import Detections, Result, SampleMeta
 from opentad_bi.ops.reverse import reverse_sample
-from opentad_bi.ops.sample import SampleMeta
 from opentad_bi.registry import DATASETS, HOOKS, MODELS
 from opentad_bi.utils.distributed import rank
 

@@ -12,8 +12,7 @@ from unit_results import loop_ece, predictions, softmax, unit
 
 from opentad_bi.evaluation.accuracy import Accuracy
 from opentad_bi.evaluation.classification import classify
-from opentad_bi.ops.sample import UnitMeta
-from opentad_bi.ops.scores import ClassScores
+from opentad_bi.ops.records import ClassScores, UnitMeta
 from opentad_bi.registry import METRICS
 
 CLASSES = ["Normal", "Fighting", "Road Accidents"]

@@ -9,10 +9,9 @@ import torch
 
 from opentad_bi.evaluation import post_processing
 from opentad_bi.ops.nms import batched_nms
-from opentad_bi.ops.prediction import Detections, Result
-from opentad_bi.ops.sample import SampleMeta
+from opentad_bi.ops.records import Detections, Result, SampleMeta
 from opentad_bi.registry import METRICS
-from opentad_bi.utils.strictness import strictly
+from opentad_bi.utils.logging import strictly
 
 CLASSES = ["run", "jump"]
 NMS = {"use_soft_nms": True, "sigma": 0.7, "max_seg_num": 50}

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from opentad_bi.evaluation.merging import merge_directions, rescore
 from opentad_bi.evaluation.post_processing import Window
-from opentad_bi.ops.sample import SampleMeta
+from opentad_bi.ops.records import SampleMeta
 
 META = SampleMeta("v", 25.0, 10.0, 4)
 

@@ -10,8 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from opentad_bi.evaluation.retrieval import CaptionRetrieval, first_right, recall_of_guessing
-from opentad_bi.ops.sample import UnitMeta
-from opentad_bi.ops.scores import CaptionFeatures, RowScores
+from opentad_bi.ops.records import CaptionFeatures, RowScores, UnitMeta
 from opentad_bi.registry import METRICS
 
 NUMBERS = st.lists(st.integers(0, 3), min_size=1, max_size=8)

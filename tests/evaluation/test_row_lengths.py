@@ -11,10 +11,9 @@ from unit_results import anomaly_units
 
 from opentad_bi.evaluation.frame_truth import frames_of_rows, read_frame_annotation
 from opentad_bi.evaluation.row_lengths import fitting_rows, read_frame_counts
-from opentad_bi.ops.sample import UnitMeta
-from opentad_bi.ops.scores import ClassScores
+from opentad_bi.ops.records import ClassScores, UnitMeta
 from opentad_bi.registry import METRICS
-from opentad_bi.utils.strictness import strictly
+from opentad_bi.utils.logging import strictly
 
 SHARED = Path(os.environ.get("OPENTAD_SHARED", Path(__file__).resolve().parents[3] / "shared"))
 ANNOTATIONS = SHARED / "data" / "annotations"

@@ -13,8 +13,7 @@ from unit_results import softmax, unit
 
 from opentad_bi.evaluation.frame_truth import frames_of_rows, read_frame_annotation
 from opentad_bi.evaluation.unit_scores import UnitScores
-from opentad_bi.ops.sample import UnitMeta
-from opentad_bi.ops.scores import RowScores
+from opentad_bi.ops.records import RowScores, UnitMeta
 from opentad_bi.registry import METRICS
 
 SHARED = Path(os.environ.get("OPENTAD_SHARED", Path(__file__).resolve().parents[3] / "shared")) / "data/annotations"

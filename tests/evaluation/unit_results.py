@@ -3,8 +3,7 @@
 import numpy as np
 from hypothesis import strategies as st
 
-from opentad_bi.ops.sample import UnitMeta
-from opentad_bi.ops.scores import ClassScores
+from opentad_bi.ops.records import ClassScores, UnitMeta
 
 
 def unit(video, start, probabilities, label=0, rows=1):

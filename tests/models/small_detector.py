@@ -4,7 +4,7 @@ import itertools
 
 import torch
 
-from opentad_bi.ops.sample import SampleMeta
+from opentad_bi.ops.records import SampleMeta
 from opentad_bi.registry import MODELS
 
 CHANNELS, WIDTH, CLASSES = 6, 8, 3

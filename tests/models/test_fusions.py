@@ -7,9 +7,9 @@ from close import close
 from hypothesis import given
 from hypothesis import strategies as st
 
-from opentad_bi.ops.points import level_points
-from opentad_bi.ops.prediction import Grid, Prediction
+from opentad_bi.ops.records import Grid, Prediction
 from opentad_bi.ops.reverse import realign
+from opentad_bi.ops.segments import level_points
 from opentad_bi.registry import FUSIONS, MODELS
 
 WINDOW, STRIDES, CLASSES = 32, (1, 2, 4, 32), 3  # the last level has a single point

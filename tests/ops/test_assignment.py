@@ -4,9 +4,7 @@ from close import close
 from hypothesis import given
 from hypothesis import strategies as st
 
-from opentad_bi.ops.assignment import assign_targets
-from opentad_bi.ops.points import level_points
-from opentad_bi.ops.segments import decode_segments
+from opentad_bi.ops.segments import assign_targets, decode_segments, level_points
 
 CLASSES = 3
 POINTS = torch.cat([level_points(32 // s, s, r) for s, r in ((1, (0, 4)), (2, (4, 8)), (4, (8, 100)))])

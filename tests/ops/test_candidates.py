@@ -3,8 +3,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from opentad_bi.ops.candidates import select_candidates
 from opentad_bi.ops.nms import batched_nms
+from opentad_bi.ops.segments import select_candidates
 
 
 @given(st.integers(0, 12), st.integers(2, 4), st.integers(1, 30), st.integers(0, 10**6))

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from opentad_bi.ops.captions import caption_key, caption_number
+from opentad_bi.ops.names import caption_key, caption_number
 
 
 @pytest.mark.parametrize("text", ["A man runs.", " a  man\nruns", "a man runs . .", "A MAN RUNS..."])

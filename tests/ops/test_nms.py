@@ -14,7 +14,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from opentad_bi.ops import compiled, nms_kernels
+from opentad_bi.ops import kernels
 from opentad_bi.ops.nms import batched_nms, vote_segments
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -98,10 +98,10 @@ def test_decaying_only_who_is_first_in_line_changes_nothing(seed, count, method,
     place = rng.permutation(count)
     for low, high in itertools.pairwise(offsets):
         place[low:high].sort()
-    rows, decayed = nms_kernels.soft_nms_by_group(segments, scores, offsets, limit, rule, np.float32(0))
+    rows, decayed = kernels.soft_nms_by_group(segments, scores, offsets, limit, rule, np.float32(0))
     best = np.lexsort((place[rows], -decayed))[:limit]
     by_score = np.lexsort((place, -scores))
-    lazy_rows, lazy_decayed = nms_kernels.lazy_soft_nms(segments, scores, place, by_score, offsets, limit, rule)
+    lazy_rows, lazy_decayed = kernels.lazy_soft_nms(segments, scores, place, by_score, offsets, limit, rule)
     np.testing.assert_array_equal(lazy_rows, rows[best])
     np.testing.assert_array_equal(lazy_decayed, decayed[best])
 
@@ -259,15 +259,15 @@ def test_the_compiled_loop_leaves_the_interpreter_lock():
 
 
 def test_where_nothing_can_be_written_the_loops_still_compile(monkeypatch):
-    real = compiled.numba.njit
+    real = kernels.numba.njit
 
     def read_only(cache=False, **options):
         if cache:
             raise RuntimeError("cannot cache function: no locator available")
         return real(**options)
 
-    monkeypatch.setattr(compiled.numba, "njit", read_only)
-    assert compiled.kernel(lambda x: x + 1)(2) == 3
+    monkeypatch.setattr(kernels.numba, "njit", read_only)
+    assert kernels.kernel(lambda x: x + 1)(2) == 3
 
 
 def test_import_does_not_compile():

@@ -2,7 +2,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from opentad_bi.ops.points import level_points
+from opentad_bi.ops.segments import level_points
 from opentad_bi.registry import POINT_GENERATORS
 
 

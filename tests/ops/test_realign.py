@@ -6,10 +6,9 @@ from close import close
 from hypothesis import given
 from hypothesis import strategies as st
 
-from opentad_bi.ops.points import level_points
-from opentad_bi.ops.prediction import Prediction
+from opentad_bi.ops.records import Prediction
 from opentad_bi.ops.reverse import mirror_segments, nearest_mirrored, realign
-from opentad_bi.ops.segments import decode_segments
+from opentad_bi.ops.segments import decode_segments, level_points
 
 # B batch, K classes, T grid positions, T_l points of level l
 

@@ -5,7 +5,7 @@ import pickle
 from hypothesis import given
 from hypothesis import strategies as st
 
-from opentad_bi.ops.sample import UnitMeta, UnitMetas
+from opentad_bi.ops.records import UnitMeta, UnitMetas
 
 COUNTS = st.integers(0, 9)
 METAS = st.lists(st.builds(UnitMeta, st.text(max_size=3), COUNTS, COUNTS, st.none() | COUNTS), max_size=6)

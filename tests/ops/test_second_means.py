@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from opentad_bi.ops.second_means import SecondMeans, second_of_frames, spread
+from opentad_bi.ops.windows import SecondMeans, second_of_frames, spread
 
 RATES = [Fraction(n) for n in (5, 24, 25, 30, 50, 60)] + [Fraction(n * 1000, 1001) for n in (24, 30, 60)]
 

@@ -5,11 +5,17 @@ from close import close
 from hypothesis import given
 from hypothesis import strategies as st
 
-from opentad_bi.ops import nms_kernels
-from opentad_bi.ops.assignment import assign_targets
-from opentad_bi.ops.matching_kernels import intersection_over_union
+from opentad_bi.ops import kernels
+from opentad_bi.ops.kernels import intersection_over_union
 from opentad_bi.ops.nms import batched_nms
-from opentad_bi.ops.segments import decode_segments, pairwise_tiou, segment_diou, segment_giou, segment_iou
+from opentad_bi.ops.segments import (
+    assign_targets,
+    decode_segments,
+    pairwise_tiou,
+    segment_diou,
+    segment_giou,
+    segment_iou,
+)
 
 numbers = st.floats(-100, 100, width=32)
 segments = st.tuples(numbers, st.floats(0.0625, 100, width=32)).map(lambda p: [p[0], p[0] + p[1]])
@@ -81,7 +87,7 @@ def test_overlap_of_reversed_segments_is_none_everywhere(rows):
     length = a[:, 1] - a[:, 0] + np.float32(1e-6)
     for first, second, own in zip(a.numpy(), b.numpy(), length.numpy(), strict=True):
         other = np.float32(second[1] - second[0] + np.float32(1e-6))
-        overlaps = nms_kernels.overlap(*first, own, *second, other), intersection_over_union(*first, *second)
+        overlaps = kernels.overlap(*first, own, *second, other), intersection_over_union(*first, *second)
         assert all(0 <= overlap <= 1 + 1e-5 for overlap in overlaps)
         if first[1] <= first[0] or second[1] <= second[0]:
             assert overlaps == (0, 0)

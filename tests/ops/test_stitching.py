@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from opentad_bi.ops.stitching import central_parts
+from opentad_bi.ops.windows import central_parts
 
 
 @given(st.integers(1, 200), st.integers(1, 40), st.data())

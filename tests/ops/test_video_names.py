@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from opentad_bi.ops.video_names import bare_name, class_key, list_fields, normal_label, shown_class
+from opentad_bi.ops.names import bare_name, class_key, list_fields, normal_label, shown_class
 
 WORDS = st.lists(st.text("abXY", min_size=1, max_size=5), min_size=1, max_size=3)
 

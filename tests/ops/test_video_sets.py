@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from opentad_bi.ops import video_sets
-from opentad_bi.ops.video_sets import describe_set, overlap
+from opentad_bi.ops import names
+from opentad_bi.ops.names import describe_set, overlap
 
 
 def make(folder, files, split=None, sized=True):
@@ -81,8 +81,8 @@ def test_copies_of_another_name(tmp_path):
 def test_content_is_read_only_where_sizes_are_the_same(tmp_path, monkeypatch):
     trained = make(tmp_path / "one", {f"open/{i}.mp4": b"1" * (i + 1) for i in range(9)})
     tested = make(tmp_path / "other", {f"open/x{i}.mp4": b"2" * (i + 9) for i in range(9)})
-    read, whole = [], video_sets._edges
-    monkeypatch.setattr(video_sets, "_edges", lambda path: read.append(path.name) or whole(path))
+    read, whole = [], names._edges
+    monkeypatch.setattr(names, "_edges", lambda path: read.append(path.name) or whole(path))
     assert not overlap(trained, tested) and sorted(read) == ["8.mp4", "x0.mp4"]
 
 

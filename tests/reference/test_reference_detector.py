@@ -10,7 +10,7 @@ from reference_models import NORMALIZER, close, our_batch, unpadded, without_dro
 
 from opentad_bi.models.layers.conv_unit import ConvUnit
 from opentad_bi.models.projections.transformer_block import TransformerBlock
-from opentad_bi.ops.assignment import assign_targets
+from opentad_bi.ops.segments import assign_targets
 from opentad_bi.registry import LOSSES, MODELS
 
 SIZES = names("state_dict_keys_videomae_*.json")

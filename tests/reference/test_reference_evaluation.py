@@ -15,10 +15,9 @@ from opentad_bi.evaluation.ground_truth import load_ground_truth
 from opentad_bi.evaluation.mean_ap import evaluate, evaluate_file
 from opentad_bi.evaluation.predictions import load_predictions
 from opentad_bi.evaluation.tables import metric_name
-from opentad_bi.ops.candidates import select_candidates
 from opentad_bi.ops.nms import batched_nms, vote_segments
-from opentad_bi.ops.prediction import Result
-from opentad_bi.ops.sample import SampleMeta
+from opentad_bi.ops.records import Result, SampleMeta
+from opentad_bi.ops.segments import select_candidates
 
 SCORE, SECONDS = 1.001e-4, 0.011  # one step of what results are rounded to
 

@@ -6,7 +6,7 @@ import math
 import pytest
 
 from opentad_bi.utils.annotation import number, read_database, select_names
-from opentad_bi.utils.strictness import strictly
+from opentad_bi.utils.logging import strictly
 
 ENTRY = {"subset": "training", "duration": 10.0, "frame": 250, "annotations": [{"segment": [1, 3], "label": "x"}]}
 

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from opentad_bi.utils.arguments import check_choice, check_classes, check_count, check_number, check_share
-from opentad_bi.utils.wording import some
+from opentad_bi.errors import some
+from opentad_bi.utils.validation import check_choice, check_classes, check_count, check_number, check_share
 
 NUMBERS = st.one_of(st.integers(-3, 3), st.floats(-2, 2), st.sampled_from([math.nan, math.inf, None, True, "1"]))
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from opentad_bi.utils.finite import check_finite, check_finite_weights
+from opentad_bi.utils.validation import check_finite, check_finite_weights
 
 NAN, INF = float("nan"), float("inf")
 

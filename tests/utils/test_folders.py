@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 import opentad_bi
-from opentad_bi.utils import folders
-from opentad_bi.utils.folders import is_file, list_folder, match_files, walk_files
+from opentad_bi.utils import files
+from opentad_bi.utils.files import is_file, list_folder, match_files, walk_files
 
 
 @pytest.fixture
@@ -34,7 +34,7 @@ def forbid(monkeypatch, *forbidden):
             raise PermissionError(13, "Permission denied", str(folder))
         return scan(folder)
 
-    monkeypatch.setattr(folders.os, "scandir", scandir)
+    monkeypatch.setattr(files.os, "scandir", scandir)
 
 
 def test_files_below_a_folder(tree):

@@ -5,7 +5,7 @@ import logging
 import pytest
 
 from opentad_bi.cli.common import Parser, add_strict_argument, command
-from opentad_bi.utils.strictness import is_strict, strictly, warn
+from opentad_bi.utils.logging import is_strict, strictly, warn
 
 
 def test_a_warning_is_logged(caplog):

@@ -2,8 +2,8 @@
 
 import numpy as np
 
+from ...errors import require
 from ...registry import READERS
-from ...utils.optional import require
 from .base import VideoError, VideoReader
 
 

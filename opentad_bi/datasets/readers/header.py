@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from ...utils.optional import require
+from ...errors import require
 from .base import VideoError, refuse_incomplete
 
 

@@ -10,8 +10,8 @@ have no index: a seek may end behind the keyframe, and is then begun further bac
 
 import numpy as np
 
+from ...errors import require
 from ...registry import READERS
-from ...utils.optional import require
 from .base import Images, VideoError, VideoReader
 
 CAPTURED = ("mpegts", "mpeg")  # formats in which broadcasts and cameras are recorded

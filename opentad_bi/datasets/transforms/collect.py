@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 import torch
 
-from ...ops.sample import SampleMeta
+from ...ops.records import SampleMeta
 from ...registry import TRANSFORMS
 from .pixels import sheet
 

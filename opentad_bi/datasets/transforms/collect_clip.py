@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 import torch
 
-from ...ops.sample import UnitMeta
+from ...ops.records import UnitMeta
 from ...registry import TRANSFORMS
 
 

@@ -11,7 +11,7 @@ from torchvision.transforms.v2 import InterpolationMode
 from torchvision.transforms.v2 import functional as F
 
 from ...registry import READERS, TRANSFORMS
-from ...utils.arguments import check_choice, check_count
+from ...utils.validation import check_choice, check_count
 from ..frame_cache import FrameCache, frame_origin
 from ..readers import open_video
 from .trim_black import picture_rows

@@ -6,7 +6,7 @@ T frames of a view, V_t temporal and V_s spatial views, V = V_t * V_s, S side, h
 import numpy as np
 
 from ...registry import TRANSFORMS
-from ...utils.arguments import check_choice, check_count
+from ...utils.validation import check_choice, check_count
 
 
 @TRANSFORMS.register_module()

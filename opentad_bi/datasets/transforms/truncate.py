@@ -5,8 +5,8 @@ n length of the video, T length of the window, C channels, N segments
 
 import numpy as np
 
+from ...ops.windows import clip_segments
 from ...registry import TRANSFORMS
-from ..windows import clip_segments
 
 
 def random_truncation(segments, labels, length, *, trunc_len, thresh, rng, crop_ratio=None, max_num_trials=200):

@@ -11,8 +11,7 @@ import numpy as np
 
 from ...registry import HOOKS
 from ...utils.distributed import gather_objects, is_main
-from ...utils.files import read_json, write_text
-from ...utils.folders import list_folder
+from ...utils.files import list_folder, read_json, write_text
 from ...utils.logging import LOGGER
 from ..checkpoint import save_checkpoint
 from ..continuing import FILE, ROOT

@@ -5,9 +5,9 @@ import netrc
 import os
 from pathlib import Path
 
+from ...errors import require
 from ...registry import check_keys
 from ...utils.logging import LOGGER
-from ...utils.optional import require
 
 TOKEN = Path("tokens") / "wandb.txt"
 HOST = "api.wandb.ai"  # under which `wandb login` leaves its key

@@ -3,9 +3,9 @@
 import json
 import time
 
+from ...errors import require
 from ...registry import HOOKS
 from ...utils.distributed import is_main
-from ...utils.optional import require
 from .base import Hook
 from .weights_and_biases import check_arguments, start_wandb
 

@@ -4,7 +4,7 @@ from torch import nn
 from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint as recomputed
 
-from ...utils.arguments import check_choice
+from ...utils.validation import check_choice
 from ..clip.visual import ImageEncoder
 
 # N frames, S side in pixels, h x w grid of patches, P = h * w, L = 1 + P tokens, D width of the tower, E of joint space

@@ -7,15 +7,13 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from ...ops.captions import caption_number
-from ...ops.scores import CaptionFeatures, RowScores
-from ...ops.video_names import normal_label
+from ...ops.names import caption_number, normal_label
+from ...ops.records import CaptionFeatures, RowScores
 from ...registry import MODELS, nearest
-from ...utils.arguments import check_choice, check_count, check_number
+from ...utils.checks import judge
 from ...utils.distributed import gather_rows
-from ...utils.finite import check_finite
 from ...utils.logging import LOGGER
-from ...utils.verdicts import judge
+from ...utils.validation import check_choice, check_count, check_finite, check_number
 from ..clip.loading import load_clip
 from ..losses.contrast import DUPLICATES, Columns, hard_contrast, symmetric_contrast
 from ..losses.feature_queue import FeatureQueue

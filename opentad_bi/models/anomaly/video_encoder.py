@@ -5,7 +5,7 @@ from torch import nn
 from torch.utils.checkpoint import checkpoint as recomputed
 
 from ...registry import POOLINGS
-from ...utils.arguments import check_count
+from ...utils.validation import check_count
 from ..clip.preprocess import FramePreprocess
 from .dense_map import DenseEncoder
 from .region_pooling import by_video, region_weights, slots

@@ -6,9 +6,9 @@ import torch
 import torch.nn.functional as F
 from torch.utils.checkpoint import checkpoint as recomputed
 
-from ...ops.scores import ClassScores
+from ...ops.records import ClassScores
 from ...registry import COUPLINGS, MODELS, VISUAL_PROMPTS
-from ...utils.finite import check_finite, input_parts
+from ...utils.validation import check_finite, input_parts
 from ..clip.loading import load_clip
 from ..clip.preprocess import FramePreprocess
 from ..clip.visual import ImageEncoder

@@ -3,9 +3,9 @@
 import torch
 import torch.nn.functional as F
 
-from ...ops.scores import ClassScores
+from ...ops.records import ClassScores
 from ...registry import MODELS
-from ...utils.finite import check_finite, input_parts
+from ...utils.validation import check_finite, input_parts
 from ..clip.loading import load_clip
 from .clip_classifier import CLIPClassifier
 

@@ -1,7 +1,7 @@
 """Prepared frames to features of an image tower."""
 
 import torch
-from torch.nn import functional as F
+from torch.nn.functional import normalize
 
 from .preprocess import FramePreprocess
 
@@ -28,4 +28,4 @@ class FrameEncoder:
         inputs = self.prepare.normalise(images.to(self.device, non_blocking=True))
         with self.autocast():
             features = self.network.encode_image(inputs).float()
-        return (F.normalize(features, dim=-1) if self.normalised else features).cpu().numpy()
+        return (normalize(features, dim=-1) if self.normalised else features).cpu().numpy()

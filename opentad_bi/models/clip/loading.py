@@ -8,12 +8,20 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from ...ops.digest import weights_digest
 from ...registry import nearest
-from ...utils.finite import check_finite_weights
-from ...utils.folders import list_folder
+from ...utils.files import list_folder
 from ...utils.logging import LOGGER
-from ...utils.weight_files import SUFFIXES, adapted, differences, file_form, read_file, renamed, split_spec
+from ...utils.validation import check_finite_weights
+from ...utils.weight_files import (
+    SUFFIXES,
+    adapted,
+    differences,
+    file_form,
+    read_file,
+    renamed,
+    split_spec,
+    weights_digest,
+)
 from .sources import (
     LOCAL_DIR,
     QUICK,

@@ -8,7 +8,7 @@ from torch import nn
 from torchvision.transforms.v2 import InterpolationMode
 from torchvision.transforms.v2 import functional as F
 
-from ...utils.strictness import warn
+from ...utils.logging import warn
 
 MODES = ("shortest", "longest", "squash")
 INTERPOLATIONS = {"bicubic": InterpolationMode.BICUBIC, "bilinear": InterpolationMode.BILINEAR}

@@ -4,10 +4,10 @@ from copy import deepcopy
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+from ...errors import require
 from ...registry import nearest
 from ...utils.files import read_json
 from ...utils.logging import LOGGER
-from ...utils.optional import require
 from . import transformers_files
 
 LOCAL_DIR, HUB = "local-dir:", "hf-hub:"

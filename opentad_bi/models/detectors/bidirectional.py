@@ -3,12 +3,11 @@
 import torch
 from torch import nn
 
-from ...ops.digest import weights_digest
-from ...ops.directions import FORWARD, FUSED, FUSED_PAIR, PAIR, SINGLE
-from ...ops.prediction import Detections, Result
+from ...ops.records import FORWARD, FUSED, FUSED_PAIR, PAIR, SINGLE, Detections, Result
 from ...ops.reverse import mirror_segments, reverse_batch
 from ...registry import FUSIONS, MODELS, nearest
-from ...utils.finite import check_finite, input_parts
+from ...utils.validation import check_finite, input_parts
+from ...utils.weight_files import weights_digest
 
 
 @MODELS.register_module()

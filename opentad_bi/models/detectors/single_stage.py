@@ -4,12 +4,10 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from ...ops.candidates import select_candidates
-from ...ops.directions import SINGLE
-from ...ops.prediction import Grid, Prediction, Result
-from ...ops.segments import decode_segments
+from ...ops.records import SINGLE, Grid, Prediction, Result
+from ...ops.segments import decode_segments, select_candidates
 from ...registry import BACKBONES, HEADS, MODELS, NECKS, PROJECTIONS
-from ...utils.finite import check_finite, input_parts
+from ...utils.validation import check_finite, input_parts
 from .padding import minimal_length, padded_length
 
 # B batch, C channels, K classes, T grid positions, P points of all levels

@@ -1,6 +1,6 @@
 """The reversal of whole arrays, as the first 3-x experiments had it: kept to measure what it costs."""
 
-from ...ops.prediction import Prediction
+from ...ops.records import Prediction
 
 
 def flip(prediction):

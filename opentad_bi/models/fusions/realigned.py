@@ -9,8 +9,7 @@ B batch, K classes, C channels, T_l points of level l
 import torch
 from torch import nn
 
-from ...ops.directions import BACKWARD, FORWARD, PAIR
-from ...ops.prediction import Prediction
+from ...ops.records import BACKWARD, FORWARD, PAIR, Prediction
 from ...ops.reverse import realign
 from ...registry import FUSIONS, MIXERS
 from .flipped import flip

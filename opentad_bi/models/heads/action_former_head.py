@@ -6,8 +6,7 @@ import math
 import torch
 from torch import nn
 
-from ...ops.assignment import assign_targets
-from ...ops.segments import decode_segments
+from ...ops.segments import assign_targets, decode_segments
 from ...registry import HEADS, LOSSES, POINT_GENERATORS
 from ..layers.conv_unit import ConvUnit
 from ..layers.scale import Scale

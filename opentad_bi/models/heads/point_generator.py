@@ -1,6 +1,6 @@
 """Points of all levels of a pyramid."""
 
-from ...ops.points import level_points
+from ...ops.segments import level_points
 from ...registry import POINT_GENERATORS
 
 # T_l points of level l, L levels

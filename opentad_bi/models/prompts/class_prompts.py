@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from ...ops.video_names import class_key, shown_class
+from ...ops.names import class_key, shown_class
 from ...registry import nearest
 from ...utils.files import read_json
 from ...utils.logging import LOGGER

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from ...ops.video_names import shown_class
+from ...ops.names import shown_class
 from ...registry import nearest
 from ...utils.logging import LOGGER
 from .class_prompts import class_sentences

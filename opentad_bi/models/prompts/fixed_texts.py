@@ -5,7 +5,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from ...ops.video_names import class_key, shown_class
+from ...ops.names import class_key, shown_class
 from ...registry import PROMPTS, nearest
 from ...utils.files import read_json
 from ...utils.logging import LOGGER

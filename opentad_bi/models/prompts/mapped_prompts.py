@@ -4,7 +4,7 @@ import torch
 from torch import nn
 
 from ...registry import COUPLINGS
-from ...utils.arguments import check_count
+from ...utils.validation import check_count
 from .layer_lists import check_layers
 from .visual_prompt import VisualPrompt
 

@@ -4,7 +4,7 @@ import torch
 from torch import nn
 
 from ...registry import VISUAL_PROMPTS
-from ...utils.arguments import check_count
+from ...utils.validation import check_count
 from .visual_prompt import VisualPrompt
 
 # M views, T frames of a view, L tokens of a frame, G global prompts, P tokens beside them, D width of the tower

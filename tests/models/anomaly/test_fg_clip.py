@@ -12,7 +12,7 @@ from region_batches import CLASSES, build, make_batch
 from torch.nn import functional as F
 
 from opentad_bi.engine.freeze import apply_trainable
-from opentad_bi.ops.sample import UnitMetas
+from opentad_bi.ops.records import UnitMetas
 from opentad_bi.registry import MODELS
 
 PROMPTS = {"Normal": ["an empty street", "people walk", "a quiet shop"], "Fire": ["flames", "smoke"]}

@@ -15,7 +15,7 @@ from close import close
 from torch.nn import functional as F
 
 from opentad_bi.models.losses.contrast import symmetric_contrast
-from opentad_bi.ops.captions import caption_key, caption_number
+from opentad_bi.ops.names import caption_key, caption_number
 from opentad_bi.registry import POOLINGS
 
 SHARED = Path(os.environ.get("OPENTAD_SHARED", Path(__file__).resolve().parents[4] / "shared"))

@@ -10,7 +10,7 @@ from close import close
 from opentad_bi.engine.continuing import continue_from
 from opentad_bi.engine.weights import load_weights
 from opentad_bi.models.clip.preprocess import FramePreprocess
-from opentad_bi.ops.sample import UnitMeta
+from opentad_bi.ops.records import UnitMeta
 from opentad_bi.registry import MODELS
 
 CLASSES = ["Apply Eye Makeup", "Archery", "Walking With Dog"]

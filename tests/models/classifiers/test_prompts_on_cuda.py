@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from opentad_bi.models.classifiers import video_feature_clip
-from opentad_bi.ops.sample import UnitMeta
+from opentad_bi.ops.records import UnitMeta
 from opentad_bi.registry import MODELS
 
 

@@ -22,7 +22,7 @@ from test_video_clip import (  # noqa: F401 - build is a fixture
 )
 
 from opentad_bi.models.classifiers.regulariser import TextRegulariser
-from opentad_bi.utils.strictness import strictly
+from opentad_bi.utils.logging import strictly
 
 SENTENCES = {"Archery": ["a bow", "an arrow"], "Apply Eye Makeup": ["a brush", "a face"], "Walking With Dog": ["a dog"]}
 

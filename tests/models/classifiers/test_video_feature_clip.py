@@ -13,7 +13,7 @@ from opentad_bi.engine.freeze import apply_trainable
 from opentad_bi.engine.weights import load_weights
 from opentad_bi.models.classifiers import video_feature_clip
 from opentad_bi.models.classifiers.guards import check_first_loss
-from opentad_bi.ops.sample import UnitMeta
+from opentad_bi.ops.records import UnitMeta
 from opentad_bi.registry import MODELS
 
 CLASSES = ["Normal", "Abuse", "Arson"]

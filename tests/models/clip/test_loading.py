@@ -13,7 +13,7 @@ from torch import nn
 
 from opentad_bi.models.clip import sources
 from opentad_bi.models.clip.loading import OPENAI_ENTRIES, load_clip
-from opentad_bi.ops.digest import weights_digest
+from opentad_bi.utils.weight_files import weights_digest
 
 CUSTOM_PREFIXES = ("text_projection", "positional_embedding", "token_embedding", "transformer", "ln_final")
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 from close import close
 
-from opentad_bi.ops.sample import UnitMeta
+from opentad_bi.ops.records import UnitMeta
 from opentad_bi.registry import MODELS
 
 CLASSES = ["Run", "Apply Eye Makeup", "Playing a Musical Instrument With Friends", "Surf"]  # of 1 to 6 tokens
