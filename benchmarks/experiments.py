@@ -17,7 +17,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from opentad_bi.config import load_config
 from opentad_bi.engine import Runner
-from opentad_bi.engine.freeze import train_mode
+from opentad_bi.engine.branch import train_mode
 
 ROOT = Path(__file__).resolve().parents[1]
 NAMES = ("exp1_1", "exp2", "exp2_detector", "exp3_1", "exp3_1_point", "exp3_2", "exp3_3", "gated", "naive")

@@ -13,10 +13,9 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from opentad_bi.config import load_config
-from opentad_bi.engine.branch import Branch
-from opentad_bi.engine.ema import ExponentialMovingAverage
-from opentad_bi.engine.freeze import train_mode
-from opentad_bi.engine.precision import precision
+from opentad_bi.engine.branch import Branch, train_mode
+from opentad_bi.engine.optim import ExponentialMovingAverage
+from opentad_bi.engine.runner import precision
 from opentad_bi.ops.records import SampleMeta
 from opentad_bi.registry import MODELS
 

@@ -9,7 +9,7 @@ import torch
 
 from opentad_bi.config import load_config
 from opentad_bi.engine.branch import Branch
-from opentad_bi.engine.ema import ExponentialMovingAverage
+from opentad_bi.engine.optim import ExponentialMovingAverage
 from opentad_bi.registry import MODELS
 
 FOLDER = "configs/adatad/thumos/e2e_thumos_videomae_"

@@ -24,9 +24,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks.detect import in_process
 from opentad_bi.config import load_config
-from opentad_bi.engine.branch import Branch
-from opentad_bi.engine.freeze import train_mode
-from opentad_bi.engine.precision import precision
+from opentad_bi.engine.branch import Branch, train_mode
+from opentad_bi.engine.runner import precision
 from opentad_bi.registry import DATASETS, MODELS
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -10,7 +10,7 @@ from mmengine.config import Config
 from test_configs import FPS, FRAMES, SMALL, tiny_set  # noqa: F401 - a fixture
 
 from opentad_bi.cli import check_dataset, dataset_stats, detect, extract_features, test, train
-from opentad_bi.engine.checkpoint import load_checkpoint
+from opentad_bi.utils.weight_files import load_checkpoint
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = (ROOT / "docs" / "own_data.md").read_text()

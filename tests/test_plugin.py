@@ -9,7 +9,7 @@ import torch
 from test_configs import tiny_overrides, tiny_set  # noqa: F401 - a fixture
 
 from opentad_bi.cli import train
-from opentad_bi.engine.checkpoint import load_checkpoint
+from opentad_bi.utils.weight_files import load_checkpoint
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = (ROOT / "docs" / "plugins.md").read_text()

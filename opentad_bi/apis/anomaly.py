@@ -18,9 +18,9 @@ from tqdm import tqdm
 from ..config import load_config
 from ..datasets.readers import open_video
 from ..datasets.video_rows import VideoRows, read_squares, stream_settings
-from ..engine.classes import asks_for_classes
-from ..engine.loaders import to_device
-from ..engine.precision import autocast, precision
+from ..engine.data import to_device
+from ..engine.runner import autocast, precision
+from ..engine.warm_start import asks_for_classes
 from ..evaluation.frame_scores import anomaly_scores, smooth
 from ..evaluation.intervals import highest_rows, likeliest, score_intervals, video_probabilities
 from ..evaluation.localisation import enlarge, heat_box, unit_range

@@ -10,9 +10,8 @@ from torch import nn
 
 from ..config import dataset_config, load_config
 from ..datasets.stream import split_pipeline
-from ..engine.classes import check_same_classes, file_classes
-from ..engine.precision import autocast, precision
-from ..engine.weights import fill, load_initial_weights
+from ..engine.runner import autocast, precision
+from ..engine.warm_start import check_same_classes, file_classes, fill, load_initial_weights
 from ..registry import MODELS
 from ..utils.files import read_names
 

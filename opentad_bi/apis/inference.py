@@ -10,7 +10,7 @@ import torch
 from tqdm import tqdm
 
 from ..datasets.stream import VideoWindows
-from ..engine.loaders import to_device
+from ..engine.data import to_device
 from ..evaluation.post_processing import SEGMENT_DECIMALS
 from ..ops.records import FORWARD, chief
 from ..registry import METRICS, nearest

@@ -15,8 +15,8 @@ from ..datasets.annotation import read_block_list
 from ..datasets.clip_features import FAILED, NoDraws, difference, feature_path, pipeline_settings
 from ..datasets.readers import VideoError
 from ..datasets.video_folder import VideoFolder
-from ..engine.extract import in_dtype
-from ..engine.loaders import build_dataset
+from ..engine.data import build_dataset
+from ..engine.inference import in_dtype
 from ..models.clip.frame_encoder import FrameEncoder
 from ..models.clip.loading import load_clip
 from ..registry import nearest

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from ..datasets.clip_features import feature_path, replaced_sources, source_record
-from ..engine.precision import autocast, precision
+from ..engine.runner import autocast, precision
 from ..utils.distributed import gather_objects, rank, world_size
 from ..utils.files import atomic, write_json
 from ..utils.logging import LOGGER

@@ -9,7 +9,7 @@ from fnmatch import fnmatch
 from pathlib import Path
 
 from ..config import dataset_config
-from ..engine.loaders import build_dataset
+from ..engine.data import build_dataset
 from ..utils.files import read_json
 from ..utils.provenance import differences, digest, source_stamp, source_stamps
 from ..utils.weight_files import split_spec

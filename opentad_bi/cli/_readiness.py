@@ -13,11 +13,11 @@ from ..config import dataset_config
 from ..datasets.caption_files import caption_files
 from ..datasets.caption_texts import count_truncated
 from ..datasets.check import NOT_CHECKED, check_dataset, own_verdicts, unwrap
-from ..engine.classes import asks_for_classes
-from ..engine.freeze import apply_trainable, train_mode
-from ..engine.loaders import build_dataset, to_device
-from ..engine.precision import autocast, precision
-from ..engine.state import class_names
+from ..engine.branch import apply_trainable, train_mode
+from ..engine.checkpoint import class_names
+from ..engine.data import build_dataset, to_device
+from ..engine.runner import autocast, precision
+from ..engine.warm_start import asks_for_classes
 from ..models.anomaly.fg_clip import FGCLIP, GLOBAL
 from ..models.clip.tokens import Tokens
 from ..registry import MODELS, SCHEDULERS

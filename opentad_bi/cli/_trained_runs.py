@@ -5,9 +5,9 @@ from pathlib import Path
 
 from ..config import load_config, parse_overrides, raw_config
 from ..engine.checkpoint import checkpoint_files
-from ..engine.continuing import FILE, ROOT
+from ..engine.data import build_dataset
 from ..engine.hooks.artifacts import CONFIG, ArtifactsHook
-from ..engine.loaders import build_dataset
+from ..engine.warm_start import FILE, ROOT
 from ..errors import some
 from ..ops.records import SINGLE
 from ..registry import nearest

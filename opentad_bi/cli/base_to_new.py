@@ -8,7 +8,7 @@ WORK_DIR/base_to_new/seed<SEED>.
 from pathlib import Path
 
 from ..config import load_config, parse_overrides
-from ..engine.classes import file_classes
+from ..engine.warm_start import file_classes
 from ..evaluation.tables import numbers_table
 from ..registry import MODELS
 from ..utils.files import write_json

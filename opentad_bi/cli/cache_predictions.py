@@ -9,8 +9,8 @@ from tqdm import tqdm
 from ..datasets.cached_predictions import write_cached, write_record
 from ..datasets.readers import find_video
 from ..engine import Runner
-from ..engine.loaders import to_device, train_loader
-from ..engine.state import class_names
+from ..engine.checkpoint import class_names
+from ..engine.data import to_device, train_loader
 from ..ops.records import FORWARD
 from ..utils.distributed import close_distributed, gather_objects, is_main, rank, setup_distributed, world_size
 from ..utils.files import list_folder

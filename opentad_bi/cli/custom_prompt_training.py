@@ -12,13 +12,14 @@ from pathlib import Path
 
 from ..config import raw_config
 from ..datasets.feature_index import class_folders, find_classes
-from ..engine.checkpoint import load_checkpoint, save_checkpoint
+from ..engine.checkpoint import save_checkpoint
 from ..evaluation.curves import draw_curves, evaluations
 from ..ops.names import class_key
 from ..registry import nearest
 from ..utils.files import list_folder
 from ..utils.logging import LOGGER
 from ..utils.provenance import FEATURE_RECORD, read_feature_record
+from ..utils.weight_files import load_checkpoint
 from . import train
 from .common import Parser, add_device_arguments, command, overriding, train_words
 

@@ -14,8 +14,8 @@ import torch
 from ..config import dataset_config, load_config, parse_overrides
 from ..datasets.check import check_dataset
 from ..engine import Runner
-from ..engine.freeze import train_mode
-from ..engine.loaders import to_device
+from ..engine.branch import train_mode
+from ..engine.data import to_device
 from ..evaluation.heat_map import draw_heat_map
 from ..models.classifiers.guards import ALIKE, FLAT
 from ..models.classifiers.video_feature_clip import VideoFeatureCLIP

@@ -9,9 +9,8 @@ from ..config import load_config, parse_overrides
 from ..datasets.clip_features import replaced_sources
 from ..datasets.readers import find_video
 from ..engine import Runner
-from ..engine.extract import extract
-from ..engine.extract_forms import VideoRows, Windows, feature_file
-from ..engine.weights import fill
+from ..engine.inference import VideoRows, Windows, extract, feature_file
+from ..engine.warm_start import fill
 from ..ops.records import PAIR
 from ..registry import DATASETS, nearest
 from ..utils.distributed import close_distributed, setup_distributed

@@ -13,11 +13,9 @@ import numpy as np
 
 from ..config import config_of_data, load_config, parse_overrides
 from ..engine import Runner
-from ..engine.classes import check_same_classes, file_classes
-from ..engine.continuing import FILE
+from ..engine.data import check_overlap
 from ..engine.hooks.artifacts import CONFIG
-from ..engine.videos import check_overlap
-from ..engine.weights import fill
+from ..engine.warm_start import FILE, check_same_classes, file_classes, fill
 from ..evaluation.tables import numbers_table
 from ..registry import METRICS
 from ..utils.distributed import close_distributed, is_main, setup_distributed

@@ -7,9 +7,8 @@ from ..config import dataset_config
 from ..engine import Runner
 from ..engine.branch import fill_branches
 from ..engine.checkpoint import checkpoint_files
-from ..engine.classes import check_same_classes, file_classes
-from ..engine.videos import check_overlap
-from ..engine.weights import fill
+from ..engine.data import check_overlap
+from ..engine.warm_start import check_same_classes, file_classes, fill
 from ..errors import some
 from ..ops.records import BACKWARD, FORWARD, FUSED, MERGED
 from ..registry import METRICS

@@ -1,6 +1,6 @@
 """The engine: one training loop over branches, evaluation, checkpoints, hooks."""
 
-from . import ema, hooks, optimizers, schedulers
+from . import hooks, optim
 from .runner import NonFiniteLoss, Runner
 
-__all__ = ["NonFiniteLoss", "Runner", "ema", "hooks", "optimizers", "schedulers"]
+__all__ = ["NonFiniteLoss", "Runner", "hooks", "optim"]

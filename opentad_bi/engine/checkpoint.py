@@ -1,14 +1,25 @@
-"""Checkpoint files: tensors, numbers, strings and dicts only, written whole or not at all."""
+"""Checkpoints of a run: written, listed, and restored whole.
 
+Checkpoint files: tensors, numbers, strings and dicts only, written whole or not at all.
+
+The whole state of a run in one dict: saved and restored bit for bit, over any interruption.
+"""
+
+import contextlib
+import difflib
 import os
 import re
 from pathlib import Path
 
 import torch
 
+from ..utils.distributed import gather_objects, rank, world_size
 from ..utils.files import atomic, list_folder
 from ..utils.logging import LOGGER
-from ..utils.weight_files import load_checkpoint
+from ..utils.weight_files import check_dense, load_checkpoint
+from .data import FORMER, read_record
+from .optim import progress_of
+from .warm_start import load_weights
 
 __all__ = ["checkpoint_files", "load_checkpoint", "load_latest", "save_checkpoint"]
 
@@ -43,3 +54,166 @@ def load_latest(folder):
         except ValueError as error:
             LOGGER.warning("%s; this checkpoint is passed over", error)
     return None, None
+
+
+_PARTS = {  # of a checkpoint that a run resumes from
+    **dict.fromkeys(("state_dict", "state_dict_ema", "branches", "scaler"), dict),
+    **dict.fromkeys(("epoch", "iteration", "seed", "global_batch"), int),
+    "random": list,
+    "config": str,
+}
+_NO_RUN = (
+    "no run to go on with: that is an epoch_*.pth or interrupt.pth of this toolbox or, for a single network, of "
+    "OpenTAD; weights alone are given by --for_resume and --back_resume, or by load_from"
+)
+FORMAT = 1  # of our checkpoints; files without it come from OpenTAD
+
+
+def run_state(runner):
+    """Everything needed to go on: weights, averages, optimizers, schedules, scaler, progress, random states.
+
+    `state_dict_ema` are the weights that are evaluated; `ema`: how far their average has come.
+
+    `epoch` is the last finished epoch, counted from 0, as in OpenTAD's files; `iteration` counts the iterations
+    done since; `means` and `lrs` are of the epoch so far, or of the finished one. By `iters_per_epoch`, iterations of
+    an epoch, another run can tell epochs from the schedules. `classes` are the names that the training set gives its
+    labels, where it does; `videos` tell which they were, see `videos.video_record`.
+    """
+    random_states = gather_objects(_random_state(runner.device))
+    return {
+        "format": FORMAT,
+        "epoch": runner.epoch - 1,
+        "iteration": runner.iteration,
+        "iters_per_epoch": runner.iters_per_epoch,
+        "state_dict": runner.model.state_dict(),
+        "state_dict_ema": runner.ema.module.state_dict(),
+        **progress_of(runner.ema, whole=True),
+        "branches": {name: branch.state_dict() for name, branch in runner.branches.items()},
+        "scaler": runner.scaler.state_dict(),
+        "random": random_states,
+        "seed": runner.seed,
+        "global_batch": runner.global_batch,
+        "best": runner.best,
+        "means": {kind: means.state_dict() for kind, means in runner.means.items()},
+        "lrs": runner.lrs,
+        "config": runner.config_text,
+        **class_names(runner.dataset("train")),
+        **runner.video_record,
+    }
+
+
+def class_names(dataset):
+    """{"classes": [...]} of a dataset with that attribute, or around one (`dataset.dataset`), else {}."""
+    while dataset is not None:
+        if names := getattr(dataset, "classes", None):
+            return {"classes": list(map(str, names))}
+        dataset = getattr(dataset, "dataset", None)
+    return {}
+
+
+def restore_run(runner, state, path):
+    """Put `runner` where the checkpoint `state`, read from `path`, was written.
+
+    Raises:
+        ValueError: it is no checkpoint of a run, or one of another; names `path` and the part that does not fit.
+    """
+    if not isinstance(state, dict):
+        raise ValueError(f"{path} holds a {type(state).__name__}, {_NO_RUN}")
+    if "format" not in state:
+        _restore_opentad(runner, state, path)
+        return
+    wrong = [key for key, kind in _PARTS.items() if not isinstance(state.get(key), kind)]
+    if wrong:
+        raise ValueError(f"{path} is no whole checkpoint of a run: missing or damaged in it: {', '.join(wrong)}")
+    _load_both(runner, state["state_dict"], state["state_dict_ema"], path)
+    for name, branch in runner.branches.items():
+        with _part(path, f"the state of {name}"):
+            branch.load_state_dict(state["branches"][name])
+    with _part(path, "the state of the scaler"):
+        runner.scaler.load_state_dict(state["scaler"])
+    runner.epoch, runner.iteration = state["epoch"] + 1, state["iteration"]
+    with _part(path, "the state of the averaged weights"):
+        _restore_average(runner, state)
+    with _part(path, "the means of the epoch"):
+        for kind, means in state.get("means", {}).items():
+            runner.means[kind].load_state_dict(means)
+    runner.lrs = state.get("lrs", {})
+    runner.former = read_record(state).get(FORMER, [])
+    _compare_configs(runner, state, path)
+    if state["seed"] != runner.seed:
+        LOGGER.warning("the run was started with seed %d; it goes on with that, not %d", state["seed"], runner.seed)
+        runner.seed = runner.sampler.seed = state["seed"]
+    if len(state["random"]) == world_size():
+        with _part(path, "the random state"):
+            _set_random_state(state["random"][rank()], runner.device)
+    else:
+        LOGGER.warning("%s was written by %d processes, this run has %d: dropout draws will differ",
+                       path, len(state["random"]), world_size())  # fmt: skip
+
+
+@contextlib.contextmanager
+def _part(path, what):
+    """Whatever goes wrong with a part of a checkpoint names the file and the part."""
+    try:
+        yield
+    except Exception as error:  # torch's own states are dicts in dicts
+        reason = f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0]}"
+        raise ValueError(f"{path} cannot be resumed: {what} in it cannot be restored in this run ({reason})") from error
+
+
+def _compare_configs(runner, state, path):
+    """Tell what changed in the config since the checkpoint; a half-done epoch must be cut into the same batches."""
+    was, now = (text.splitlines() for text in (state["config"], runner.config_text))
+    changed = [line for line in difflib.unified_diff(was, now, "then", "now", n=0, lineterm="") if line[0] in "+-"]
+    if changed:
+        LOGGER.warning(
+            "the config differs from that of %s (optimizers keep their rates and decay):\n%s", path, "\n".join(changed)
+        )
+    if runner.iteration and state["global_batch"] != runner.global_batch:
+        raise ValueError(
+            f"{path} lies amid an epoch of batches of {state['global_batch']} samples, but this run has "
+            f"{runner.global_batch} (batch_size x accumulate); resume an epoch_*.pth instead, or keep the batch"
+        )
+
+
+def _restore_opentad(runner, state, path):
+    """Go on from an OpenTAD checkpoint of a single network; scaler and random states are not in such files."""
+    if len(runner.branches) != 1 or not {"epoch", "state_dict", "optimizer", "scheduler"} <= set(state):
+        raise ValueError(f"{path} holds {_NO_RUN}")
+    with _part(path, "the list of weights"):
+        weights = {n.removeprefix("module."): t for n, t in state["state_dict"].items()}
+        averages = {n.removeprefix("module."): t for n, t in state.get("state_dict_ema", weights).items()}
+    _load_both(runner, weights, averages, path)
+    (branch,) = runner.branches.values()
+    with _part(path, "the state of its optimizer"):
+        branch.load_state_dict({"optimizer": state["optimizer"], "scheduler": state["scheduler"]})
+        runner.epoch, runner.iteration = state["epoch"] + 1, 0
+    _restore_average(runner, {})
+
+
+def _load_both(runner, weights, averages, path):
+    """Fill the average, then the live network: frozen weights are shared, and the live ones are exact."""
+    check_dense(averages, path)
+    check_dense(weights, path)
+    load_weights(runner.ema.module, averages, what=path)
+    load_weights(runner.model, weights, what=path)
+
+
+def _restore_average(runner, state):
+    """How far the average has come; a file that does not say, of an earlier version, has the plain one."""
+    if hasattr(runner.ema, "load_state_dict"):
+        done = runner.epoch * state.get("iters_per_epoch", runner.iters_per_epoch) + runner.iteration
+        runner.ema.load_state_dict(state.get("ema") or {"updates": done})
+
+
+def _random_state(device):
+    state = {"cpu": torch.get_rng_state()}
+    if device.type == "cuda":
+        state["cuda"] = torch.cuda.get_rng_state(device)
+    return state
+
+
+def _set_random_state(state, device):
+    torch.set_rng_state(state["cpu"])
+    if device.type == "cuda" and "cuda" in state:
+        torch.cuda.set_rng_state(state["cuda"], device)

@@ -1,11 +1,16 @@
-"""The one training loop: any model that answers `forward`, `predict` and `branches`."""
+"""Means of numbers over an epoch.
+
+Mixed precision, as `solver.amp` of a config asks for it.
+
+The one training loop: any model that answers `forward`, `predict` and `branches`.
+"""
 
 import itertools
 import math
 import random
 import sys
 from contextlib import nullcontext
-from functools import cached_property
+from functools import cached_property, partial
 
 import numpy as np
 import torch
@@ -15,18 +20,55 @@ from ..config import config_text
 from ..registry import EMAS, METRICS, MODELS, check_keys, nearest
 from ..utils.distributed import mean_over_ranks, rank, share_buffers, world_size
 from ..utils.logging import LOGGER
-from .branch import Branch, fill_branches
-from .checkpoint import load_checkpoint
-from .classes import asks_for_classes, check_same_classes
-from .ema import log_evaluated
-from .evaluate import evaluate
-from .freeze import train_mode
+from ..utils.weight_files import load_checkpoint
+from .branch import Branch, fill_branches, train_mode
+from .checkpoint import class_names, restore_run
+from .data import build_dataset, sample_names, to_device, train_loader, trained_sets, video_record
 from .hooks import WORKFLOW_KEYS, EvaluateHook, StopRun, build_hooks
-from .loaders import build_dataset, sample_names, to_device, train_loader
-from .means import EpochMeans
-from .precision import autocast, precision
-from .state import class_names, restore_run
-from .videos import trained_sets, video_record
+from .inference import evaluate
+from .optim import log_evaluated
+from .warm_start import asks_for_classes, check_same_classes
+
+
+class EpochMeans:
+    """Running means of numbers by name; what a checkpoint holds of them goes on after a resume."""
+
+    def __init__(self):
+        self.sums, self.count = {}, 0
+
+    def add(self, numbers, weight=1):
+        """Count an iteration of `weight` micro-batches with the {name: mean over them} it gave."""
+        self.count += weight
+        for name, value in numbers.items():
+            self.sums[name] = self.sums.get(name, 0.0) + weight * value
+
+    def values(self):
+        """{name: mean} so far."""
+        return {name: value / self.count for name, value in self.sums.items()}
+
+    def state_dict(self):
+        """As plain numbers."""
+        return {"sums": dict(self.sums), "count": self.count}
+
+    def load_state_dict(self, state):
+        """Restore what `state_dict` gave."""
+        self.sums, self.count = dict(state["sums"]), state["count"]
+
+
+PRECISIONS = {None: None, False: None, "fp16": torch.float16, True: torch.float16, "bf16": torch.bfloat16}
+
+
+def precision(amp):
+    """The dtype of `solver.amp`: "fp16" (also True), "bf16", or None (also False) for none."""
+    if isinstance(amp, (dict, list)) or amp not in PRECISIONS:
+        raise ValueError(f"solver.amp {amp!r} is not one of 'fp16', 'bf16', None")
+    return PRECISIONS[amp]
+
+
+def autocast(device, dtype):
+    """A function that returns the autocast context of `dtype` on `device`, or that of none for None."""
+    return partial(torch.autocast, device.type, dtype=dtype) if dtype else nullcontext
+
 
 SOLVER_KEYS = ("train", "val", "test", "amp", "accumulate", "ema", "static_graph", "fp16_compress")
 TRAIN_KEYS = ("batch_size", "num_workers", "drop_last")

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from opentad_bi.cli import base_to_new, train
 from opentad_bi.cli._trained_runs import Run
-from opentad_bi.engine.checkpoint import load_checkpoint
+from opentad_bi.utils.weight_files import load_checkpoint
 
 pytestmark = pytest.mark.usefixtures("no_pictures")
 

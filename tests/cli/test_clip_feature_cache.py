@@ -12,7 +12,7 @@ from close import close
 from opentad_bi.cli import _feature_files, make_demo_clips
 from opentad_bi.cli import extract_clip_features as command
 from opentad_bi.config import load_config
-from opentad_bi.engine.loaders import build_dataset
+from opentad_bi.engine.data import build_dataset
 from opentad_bi.registry import MODELS
 
 CONFIG = Path(__file__).resolve().parents[2] / "configs" / "prompt" / "demo_clips" / "video_coop.py"

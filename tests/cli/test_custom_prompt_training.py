@@ -12,10 +12,10 @@ from close import close
 from opentad_bi.cli import custom_prompt_training as command
 from opentad_bi.cli import test as test_command
 from opentad_bi.config import load_config
-from opentad_bi.engine.checkpoint import load_checkpoint
 from opentad_bi.engine.hooks import Hook
-from opentad_bi.engine.weights import fill
+from opentad_bi.engine.warm_start import fill
 from opentad_bi.registry import HOOKS, MODELS
+from opentad_bi.utils.weight_files import load_checkpoint
 
 pytestmark = pytest.mark.usefixtures("no_pictures")
 

@@ -15,9 +15,9 @@ from torch import nn
 
 from opentad_bi.cli.extract_features import main
 from opentad_bi.config import load_config
-from opentad_bi.engine import extract as extract_module
-from opentad_bi.engine.extract import plan_parts, unfinished
-from opentad_bi.engine.loaders import build_dataset
+from opentad_bi.engine import inference as extract_module
+from opentad_bi.engine.data import build_dataset
+from opentad_bi.engine.inference import plan_parts, unfinished
 from opentad_bi.registry import BACKBONES, DATASETS, MODELS
 
 BASES = Path(__file__).resolve().parents[2] / "configs" / "_base_"

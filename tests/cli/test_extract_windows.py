@@ -15,8 +15,8 @@ from opentad_bi.cli.extract_features import main
 from opentad_bi.config import load_config
 from opentad_bi.datasets.window_files import open_windows
 from opentad_bi.engine import Runner
-from opentad_bi.engine.extract import in_dtype
-from opentad_bi.engine.loaders import build_dataset
+from opentad_bi.engine.data import build_dataset
+from opentad_bi.engine.inference import in_dtype
 from opentad_bi.registry import MODELS
 
 BASES = Path(__file__).resolve().parents[2] / "configs" / "_base_"

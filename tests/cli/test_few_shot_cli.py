@@ -15,7 +15,7 @@ from opentad_bi.cli import _trained_runs, few_shot, train
 from opentad_bi.cli import test as test_command
 from opentad_bi.cli.make_demo_features import write_tower
 from opentad_bi.config import raw_config
-from opentad_bi.engine.checkpoint import load_checkpoint
+from opentad_bi.utils.weight_files import load_checkpoint
 
 pytestmark = pytest.mark.usefixtures("no_pictures")
 

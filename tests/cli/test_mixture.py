@@ -11,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from opentad_bi.cli import mixture, train
-from opentad_bi.engine.checkpoint import load_checkpoint, save_checkpoint
+from opentad_bi.engine.checkpoint import save_checkpoint
 from opentad_bi.ops.records import ClassScores, UnitMeta
+from opentad_bi.utils.weight_files import load_checkpoint
 
 pytestmark = pytest.mark.usefixtures("no_pictures")
 

@@ -9,7 +9,7 @@ from clip_set import CONFIGS, make_clip_set, tiny, undo_kernels
 
 from opentad_bi.cli import run_video_coop, train
 from opentad_bi.cli import test as test_command
-from opentad_bi.engine.videos import read_record
+from opentad_bi.engine.data import read_record
 from opentad_bi.utils.weight_files import load_checkpoint
 
 CONFIG = str(CONFIGS / "video_coop.py")

@@ -15,7 +15,7 @@ from close import close
 
 from opentad_bi.cli import test as test_command
 from opentad_bi.cli import train
-from opentad_bi.engine.checkpoint import load_checkpoint
+from opentad_bi.utils.weight_files import load_checkpoint
 
 ROOT = Path(__file__).resolve().parents[2]
 

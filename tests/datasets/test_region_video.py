@@ -14,7 +14,7 @@ from opentad_bi.datasets import captioned_videos, region_video, squashed_frames
 from opentad_bi.datasets.readers import VideoError
 from opentad_bi.datasets.readers.pyav import PyAVReader
 from opentad_bi.datasets.region_video import RegionVideoDataset
-from opentad_bi.engine.loaders import train_loader
+from opentad_bi.engine.data import train_loader
 from opentad_bi.ops.names import bare_name
 from opentad_bi.registry import DATASETS
 

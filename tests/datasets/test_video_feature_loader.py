@@ -13,7 +13,7 @@ from unit_files import write_classes
 
 from opentad_bi.datasets import feature_batch, feature_rows
 from opentad_bi.datasets.video_feature import VideoFeatureDataset
-from opentad_bi.engine.loaders import eval_loader, to_device, train_loader
+from opentad_bi.engine.data import eval_loader, to_device, train_loader
 from opentad_bi.ops.records import UnitMeta, UnitMetas
 
 CLASSES = {name: {f"{name}{video}": 5 + video for video in range(4)} for name in ("abuse", "arson", "normal")}

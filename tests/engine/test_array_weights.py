@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import nn
 
-from opentad_bi.engine.weights import load_initial_weights, read_weights
+from opentad_bi.engine.warm_start import load_initial_weights, read_weights
 
 
 def test_named_arrays_fill_a_network(tmp_path):

@@ -13,8 +13,9 @@ from test_laws import StopAfter, assert_same
 from test_model_contracts import Scored, Watch
 
 from opentad_bi.config import load_config
-from opentad_bi.engine.checkpoint import load_checkpoint, load_latest
+from opentad_bi.engine.checkpoint import load_latest
 from opentad_bi.engine.hooks import ArtifactsHook, artifacts
+from opentad_bi.utils.weight_files import load_checkpoint
 
 FILES = {"checkpoint.pth", "config.json", "training_log.json", "validation_results.json"}
 

@@ -4,10 +4,11 @@ import pytest
 import torch
 from torch import nn
 
-from opentad_bi.engine.checkpoint import load_checkpoint, load_latest, save_checkpoint
-from opentad_bi.engine.ema import ExponentialMovingAverage, NoAverage
+from opentad_bi.engine.checkpoint import load_latest, save_checkpoint
 from opentad_bi.engine.hooks import Hook
-from opentad_bi.engine.weights import fill
+from opentad_bi.engine.optim import ExponentialMovingAverage, NoAverage
+from opentad_bi.engine.warm_start import fill
+from opentad_bi.utils.weight_files import load_checkpoint
 
 
 class Walk:

@@ -5,9 +5,9 @@ from types import SimpleNamespace
 import pytest
 import toy
 
-from opentad_bi.engine.checkpoint import load_checkpoint
-from opentad_bi.engine.state import class_names
-from opentad_bi.engine.weights import read_file, read_weights
+from opentad_bi.engine.checkpoint import class_names
+from opentad_bi.engine.warm_start import read_weights
+from opentad_bi.utils.weight_files import load_checkpoint, read_file
 
 
 @pytest.mark.parametrize("classes", [None, ["Dive", "Jump"]])

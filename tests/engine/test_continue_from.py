@@ -12,9 +12,10 @@ from test_laws import assert_same, weights
 from torch import nn
 
 from opentad_bi.engine.branch import Branch
-from opentad_bi.engine.checkpoint import load_checkpoint, save_checkpoint
-from opentad_bi.engine.continuing import compare, find_checkpoint
+from opentad_bi.engine.checkpoint import save_checkpoint
+from opentad_bi.engine.warm_start import compare, find_checkpoint
 from opentad_bi.registry import MODELS
+from opentad_bi.utils.weight_files import load_checkpoint
 
 NAMES = st.dictionaries(st.sampled_from("abcde"), st.integers(0, 3), max_size=5)
 

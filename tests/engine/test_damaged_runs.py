@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from opentad_bi.engine.checkpoint import load_checkpoint
+from opentad_bi.utils.weight_files import load_checkpoint
 
 
 def without(*keys):

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from opentad_bi.engine.optimizers import build_optimizer
+from opentad_bi.engine.optim import build_optimizer
 from opentad_bi.registry import MODELS, SCHEDULERS
 
 BASE = 0.2

@@ -11,8 +11,7 @@ from test_laws import assert_same, part, resume_everywhere, weights
 
 from opentad_bi.cli import train
 from opentad_bi.config import config_text
-from opentad_bi.engine.branch import Branch
-from opentad_bi.engine.freeze import train_mode
+from opentad_bi.engine.branch import Branch, train_mode
 from opentad_bi.registry import MODELS
 
 ROOT = Path(__file__).resolve().parents[2]

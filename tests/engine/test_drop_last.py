@@ -14,8 +14,8 @@ from test_laws import assert_same, resume_everywhere, weights
 
 from opentad_bi.cli import train
 from opentad_bi.config import config_text
+from opentad_bi.engine.data import train_loader
 from opentad_bi.engine.hooks import Hook
-from opentad_bi.engine.loaders import train_loader
 from opentad_bi.registry import HOOKS
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from opentad_bi.engine import loaders
-from opentad_bi.engine.loaders import EpochSampler, draw_seed, train_loader
+from opentad_bi.engine import data
+from opentad_bi.engine.data import EpochSampler, draw_seed, train_loader
 
 
 class Ordered:
@@ -48,10 +48,10 @@ def test_units_are_micro_batches():
 
 
 def test_processes_share_every_unit(monkeypatch):
-    monkeypatch.setattr(loaders, "world_size", lambda: 2)
+    monkeypatch.setattr(data, "world_size", lambda: 2)
     shares = []
     for number in range(2):
-        monkeypatch.setattr(loaders, "rank", lambda number=number: number)
+        monkeypatch.setattr(data, "rank", lambda number=number: number)
         shares.append(batches(Ordered())[1])
     pairs = [(a[0][0], b[0][0]) for a, b in zip(*shares, strict=True)]
     assert len(pairs) == 4 and all(a % 2 == b % 2 and a != b for a, b in pairs)

@@ -9,9 +9,9 @@ from opentad_bi.cli.cache_predictions import cache
 from opentad_bi.datasets.cached_predictions import write_record
 from opentad_bi.datasets.collate import collate
 from opentad_bi.engine import Runner
-from opentad_bi.engine.freeze import train_mode
+from opentad_bi.engine.branch import train_mode
+from opentad_bi.engine.checkpoint import run_state
 from opentad_bi.engine.hooks import Hook
-from opentad_bi.engine.state import run_state
 from opentad_bi.ops.records import SampleMeta
 from opentad_bi.ops.reverse import reverse_batch
 from opentad_bi.registry import DATASETS

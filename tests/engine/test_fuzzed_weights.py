@@ -12,8 +12,7 @@ import tiny_detector as tiny
 import torch
 from torch import nn
 
-from opentad_bi.engine.continuing import continue_from
-from opentad_bi.engine.weights import fill
+from opentad_bi.engine.warm_start import continue_from, fill
 from opentad_bi.registry import MODELS
 
 SHARED = Path(os.environ.get("OPENTAD_SHARED", Path(__file__).resolve().parents[3] / "shared"))

@@ -6,8 +6,9 @@ import pytest
 import torch
 
 from opentad_bi.engine import NonFiniteLoss
-from opentad_bi.engine.checkpoint import load_checkpoint, load_latest
+from opentad_bi.engine.checkpoint import load_latest
 from opentad_bi.engine.hooks import Hook
+from opentad_bi.utils.weight_files import load_checkpoint
 
 
 class SpoilAfter(Hook):

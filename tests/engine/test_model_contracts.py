@@ -7,8 +7,8 @@ import torch
 import toy
 
 from opentad_bi.engine.branch import Branch
-from opentad_bi.engine.classes import file_classes
 from opentad_bi.engine.hooks import ExportHook
+from opentad_bi.engine.warm_start import file_classes
 from opentad_bi.registry import DATASETS, MODELS
 
 

@@ -13,7 +13,8 @@ import pytest
 import torch
 
 from opentad_bi.engine import NonFiniteLoss
-from opentad_bi.engine.checkpoint import checkpoint_files, load_checkpoint, load_latest, save_checkpoint
+from opentad_bi.engine.checkpoint import checkpoint_files, load_latest, save_checkpoint
+from opentad_bi.utils.weight_files import load_checkpoint
 
 ROOT = Path(__file__).resolve().parents[2]
 

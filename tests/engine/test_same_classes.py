@@ -7,8 +7,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from opentad_bi.engine.branch import Branch, fill_branches
-from opentad_bi.engine.classes import check_same_classes, file_classes
-from opentad_bi.engine.weights import fill, load_initial_weights
+from opentad_bi.engine.warm_start import check_same_classes, file_classes, fill, load_initial_weights
 
 names = st.lists(st.sampled_from("abc"), min_size=1, max_size=4)
 

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from opentad_bi.engine.hooks import WritersHook, weights_and_biases
+from opentad_bi.engine.hooks import WritersHook, logging
 
 ROOT = Path(__file__).resolve().parents[2]
 KEY = "0123456789" * 4
@@ -23,7 +23,7 @@ def started(monkeypatch, tmp_path):
         found.update(args=args, key=os.environ.get("WANDB_API_KEY"))
         return SimpleNamespace(log=lambda numbers, step: None, finish=lambda: None)
 
-    monkeypatch.setattr(weights_and_biases, "require", lambda name: SimpleNamespace(init=init))
+    monkeypatch.setattr(logging, "require", lambda name: SimpleNamespace(init=init))
     monkeypatch.setenv("WANDB_API_KEY", "")  # that it is put back afterwards, also where it was not set
     monkeypatch.delenv("WANDB_API_KEY")
     monkeypatch.delenv("WANDB_MODE", raising=False)
@@ -38,7 +38,7 @@ def save_token(tmp_path, text):
 
 
 def test_without_a_key_a_run_stays_on_this_machine_and_says_so(started, tmp_path, caplog):
-    weights_and_biases.start_wandb({"project": "toy"}, tmp_path)
+    logging.start_wandb({"project": "toy"}, tmp_path)
     assert started == {"args": {"dir": str(tmp_path), "project": "toy", "mode": "offline"}, "key": None}
     assert "no key in WANDB_API_KEY or tokens/wandb.txt" in caplog.text and "mode offline" in caplog.text
 
@@ -47,7 +47,7 @@ def test_without_a_key_a_run_stays_on_this_machine_and_says_so(started, tmp_path
 def test_a_mode_that_is_given_stands(started, tmp_path, monkeypatch, caplog, by):
     if by == "environment":
         monkeypatch.setenv("WANDB_MODE", "disabled")
-    weights_and_biases.start_wandb({"mode": "shared"} if by == "config" else {}, tmp_path)
+    logging.start_wandb({"mode": "shared"} if by == "config" else {}, tmp_path)
     assert started["args"].get("mode") == ("shared" if by == "config" else None)
     assert not caplog.records
 
@@ -83,16 +83,16 @@ def test_a_run_that_is_refused_is_not_told(started, toy_config, make_runner):
 
 
 def test_who_is_logged_in_is_online(started, tmp_path):
-    for host, mode in (("elsewhere.org", "offline"), (weights_and_biases.HOST, None)):
+    for host, mode in (("elsewhere.org", "offline"), (logging.HOST, None)):
         (tmp_path / "netrc").write_text(f"machine {host}\n  login user\n  password {KEY}\n")
         (tmp_path / "netrc").chmod(0o600)
-        weights_and_biases.start_wandb({}, tmp_path)
+        logging.start_wandb({}, tmp_path)
         assert started["args"].get("mode") == mode
 
 
 def test_an_empty_file_of_a_key_is_none(started, tmp_path):
     save_token(tmp_path, "\n")
-    weights_and_biases.start_wandb({}, tmp_path)
+    logging.start_wandb({}, tmp_path)
     assert started["args"]["mode"] == "offline" and started["key"] is None
 
 
@@ -143,7 +143,7 @@ def test_what_is_no_argument_of_wandb_is_an_error_before_the_training(
     def init(project=None, entity=None):
         raise AssertionError("a run was started")
 
-    monkeypatch.setattr(weights_and_biases, "require", lambda name: SimpleNamespace(init=init))
+    monkeypatch.setattr(logging, "require", lambda name: SimpleNamespace(init=init))
     toy_config.workflow.wandb = value
     with pytest.raises(error, match=message):
         make_runner(toy_config)

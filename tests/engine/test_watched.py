@@ -7,8 +7,9 @@ import torch
 import toy
 from close import close
 
-from opentad_bi.engine.checkpoint import load_checkpoint, save_checkpoint
+from opentad_bi.engine.checkpoint import save_checkpoint
 from opentad_bi.registry import MODELS
+from opentad_bi.utils.weight_files import load_checkpoint
 
 
 def test_watched_numbers_are_averaged_as_the_losses_and_no_part_of_the_total(toy_config, make_runner):

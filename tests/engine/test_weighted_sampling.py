@@ -5,20 +5,20 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from opentad_bi.engine import loaders
-from opentad_bi.engine.loaders import EpochSampler
+from opentad_bi.engine import data
+from opentad_bi.engine.data import EpochSampler
 
 
 def keys(sampler, processes, monkeypatch=None):
     """What each process is given."""
     found = []
     for number in range(processes):
-        loaders_rank, loaders_world = loaders.rank, loaders.world_size
-        loaders.rank, loaders.world_size = (lambda number=number: number), (lambda: processes)
+        loaders_rank, loaders_world = data.rank, data.world_size
+        data.rank, data.world_size = (lambda number=number: number), (lambda: processes)
         try:
             found.append(list(sampler))
         finally:
-            loaders.rank, loaders.world_size = loaders_rank, loaders_world
+            data.rank, data.world_size = loaders_rank, loaders_world
     return found
 
 
@@ -67,4 +67,4 @@ class Weighted:
 
 def test_a_loader_draws_by_the_weights_of_its_dataset():
     options = {"batch_size": 2, "num_workers": 0, "accumulate": 1, "seed": 0}
-    assert [i for batch in loaders.train_loader(Weighted(), **options) for i in batch] == [9] * 10
+    assert [i for batch in data.train_loader(Weighted(), **options) for i in batch] == [9] * 10

@@ -10,8 +10,7 @@ import threading
 import pytest
 import toy
 
-from opentad_bi.engine.loaders import train_loader
-from opentad_bi.engine.worker_signals import held_sigterm
+from opentad_bi.engine.data import held_sigterm, train_loader
 
 
 def idle():

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from close import close
 
-from opentad_bi.engine.weights import load_weights, read_weights
+from opentad_bi.engine.warm_start import load_weights, read_weights
 from opentad_bi.models.backbones import I3D, VideoBackbone, i3d_state_dict
 from opentad_bi.models.backbones.i3d import pad_same
 

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from opentad_bi.engine.weights import load_weights
+from opentad_bi.engine.warm_start import load_weights
 from opentad_bi.models.backbones import VideoBackbone, VisionTransformerAdapter
 
 SMALL = {"img_size": 32, "embed_dims": 16, "depth": 2, "num_heads": 2, "num_frames": 4, "total_frames": 4}

@@ -8,7 +8,7 @@ from opentad_config import translate_backbone
 from reference_files import names, parity_names
 from reference_models import close
 
-from opentad_bi.engine.weights import load_weights
+from opentad_bi.engine.warm_start import load_weights
 from opentad_bi.models.backbones import Adapter, PlainAdapter, VitBlock, resize_table, sine_cosine_table
 from opentad_bi.models.backbones.vit_block import ClipAttention
 from opentad_bi.registry import BACKBONES

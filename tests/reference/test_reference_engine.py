@@ -11,11 +11,11 @@ from reference_models import NORMALIZER, close, our_batch, unpadded, without_dro
 from torch import nn
 
 from opentad_bi.engine import Runner
-from opentad_bi.engine.checkpoint import load_checkpoint
+from opentad_bi.engine.checkpoint import restore_run
 from opentad_bi.engine.hooks import Hook
-from opentad_bi.engine.state import restore_run
-from opentad_bi.engine.weights import load_weights, read_weights
+from opentad_bi.engine.warm_start import load_weights, read_weights
 from opentad_bi.registry import DATASETS, HOOKS, MODELS, SCHEDULERS
+from opentad_bi.utils.weight_files import load_checkpoint
 
 STATES = {}
 EMA = {"type": "ExponentialMovingAverage", "decay": 0.999, "warm_up": False}

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from safetensors.torch import save_file
 from torch import nn
 
-from opentad_bi.engine.weights import load_initial_weights, read_file
-from opentad_bi.utils.weight_files import differences, file_form, read_content
+from opentad_bi.engine.warm_start import load_initial_weights
+from opentad_bi.utils.weight_files import differences, file_form, read_content, read_file
 
 FORMS = {
     "torch.pth": "torch",

@@ -3,13 +3,8 @@
 from ...registry import HOOKS
 from .artifacts import ArtifactsHook
 from .base import Hook
-from .checkpoint import CheckpointHook
-from .early_stop import EarlyStopHook
-from .evaluate import EvaluateHook
-from .export import ExportHook
-from .log import LogHook
-from .signals import SignalHook, StopRun
-from .writers import WritersHook
+from .logging import LogHook, WritersHook
+from .saving import CheckpointHook, EarlyStopHook, EvaluateHook, ExportHook, SignalHook, StopRun
 
 __all__ = [
     "WORKFLOW_KEYS",

@@ -13,10 +13,9 @@ from ...registry import HOOKS
 from ...utils.distributed import gather_objects, is_main
 from ...utils.files import list_folder, read_json, write_text
 from ...utils.logging import LOGGER
-from ..checkpoint import save_checkpoint
-from ..continuing import FILE, ROOT
-from ..ema import progress_of
-from ..state import class_names
+from ..checkpoint import class_names, save_checkpoint
+from ..optim import progress_of
+from ..warm_start import FILE, ROOT
 from .base import Hook
 
 CONFIG, LOG, RESULTS = "config.json", "training_log.json", "validation_results.json"

@@ -11,7 +11,7 @@ from close import close
 from region_batches import CLASSES, build, make_batch
 from torch.nn import functional as F
 
-from opentad_bi.engine.freeze import apply_trainable
+from opentad_bi.engine.branch import apply_trainable
 from opentad_bi.ops.records import UnitMetas
 from opentad_bi.registry import MODELS
 

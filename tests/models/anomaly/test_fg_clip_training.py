@@ -6,8 +6,8 @@ from mmengine.config import Config
 from region_batches import CLASSES, make_batch
 
 from opentad_bi.engine import Runner
-from opentad_bi.engine.checkpoint import load_checkpoint
 from opentad_bi.registry import DATASETS
+from opentad_bi.utils.weight_files import load_checkpoint
 
 
 @DATASETS.register_module(force=True)

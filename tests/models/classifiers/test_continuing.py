@@ -7,7 +7,7 @@ import torch
 from test_video_clip import CLASSES, METHODS, batch_of, build, probabilities  # noqa: F401 - build is a fixture
 
 from opentad_bi.engine.checkpoint import save_checkpoint
-from opentad_bi.engine.continuing import continue_from
+from opentad_bi.engine.warm_start import continue_from
 
 LEARNER = METHODS["video_coop"]["prompt"]
 

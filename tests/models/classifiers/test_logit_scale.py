@@ -7,8 +7,7 @@ import torch
 import torch.nn.functional as F
 from close import close
 
-from opentad_bi.engine.continuing import continue_from
-from opentad_bi.engine.weights import load_weights
+from opentad_bi.engine.warm_start import continue_from, load_weights
 from opentad_bi.models.clip.preprocess import FramePreprocess
 from opentad_bi.ops.records import UnitMeta
 from opentad_bi.registry import MODELS

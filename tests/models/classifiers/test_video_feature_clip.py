@@ -8,9 +8,9 @@ import torch
 import torch.nn.functional as F
 from close import close
 
-from opentad_bi.engine.ema import ExponentialMovingAverage
-from opentad_bi.engine.freeze import apply_trainable
-from opentad_bi.engine.weights import load_weights
+from opentad_bi.engine.branch import apply_trainable
+from opentad_bi.engine.optim import ExponentialMovingAverage
+from opentad_bi.engine.warm_start import load_weights
 from opentad_bi.models.classifiers import video_feature_clip
 from opentad_bi.models.classifiers.guards import check_first_loss
 from opentad_bi.ops.records import UnitMeta

@@ -1,4 +1,12 @@
-"""Features of whole videos, in both directions on one lattice, from the backbone of a detector.
+"""Evaluation of a model on a data set, and features of a backbone.
+
+Run a model over a dataset and hand all results to a metric.
+
+The two forms of extracted features: one row per position of a video, or every window as the network gives it.
+
+W windows of a video, T grid positions of a window, V of them valid, n positions of the video, C channels
+
+Features of whole videos, in both directions on one lattice, from the backbone of a detector.
 
 The videos are seen through the sliding windows of a dataset, so a backbone that takes windows of a fixed length only,
 or looks across the whole of a window, is given what it was made for. `extract_forms.py` says what of the windows is
@@ -7,19 +15,122 @@ kept and how.
 B windows, C channels, T grid positions of a window, V of them valid, n positions of a video
 """
 
+from dataclasses import dataclass
+from pathlib import Path
+
 import numpy as np
 import torch
 from torch.utils.data import DataLoader
 from tqdm import tqdm
 
-from ..ops.records import FORWARD
+from ..ops.records import BACKWARD, FORWARD
 from ..ops.reverse import reverse_batch
 from ..ops.windows import central_parts
 from ..utils.distributed import gather_objects, is_main, rank, world_size
+from ..utils.files import atomic, write_json
 from ..utils.provenance import source_stamp
 from ..utils.validation import check_finite
-from .extract_forms import Part, feature_file
-from .loaders import to_device
+from .data import eval_loader, to_device
+
+
+@torch.no_grad()
+def evaluate(model, dataset, metric, *, batch_size, num_workers, device, autocast):
+    """Predict every sample once, over all processes, and return the metric's numbers.
+
+    Args:
+        model: has `predict(batch) -> list`, one result per sample.
+        dataset: has `collate`.
+        metric: has `update(results)` and `compute()`; it sees the results in the order of the dataset.
+        batch_size: samples per batch over all processes.
+        num_workers: loader processes in this process.
+        device: where the model is.
+        autocast: a function that returns the autocast context.
+    Returns:
+        what `metric.compute()` gives, on every process.
+    """
+    training = model.training
+    model.eval()
+    loader, indices = eval_loader(
+        dataset, batch_size=batch_size, num_workers=num_workers, pin_memory=device.type == "cuda"
+    )
+    results = []
+    for batch in tqdm(loader, desc="predict", unit="batch", disable=not is_main(), leave=False):
+        with autocast():
+            results += model.predict(to_device(batch, device))
+    model.train(training)
+    gathered = gather_objects(list(zip(indices, results, strict=True)))
+    metrics = None
+    if is_main():
+        in_order = sorted((pair for part in gathered for pair in part), key=lambda pair: pair[0])
+        metric.update([result for _, result in in_order])
+        metrics = metric.compute()
+    return gather_objects(metrics)[0]
+
+
+@dataclass(frozen=True)
+class Part:
+    """What one window gives to the file of its video.
+
+    Args:
+        index: of the sample in the dataset.
+        start: first grid position of the window.
+        first, stop: positions of the window (exclusive end) that it speaks for where windows overlap.
+        last: no other window of the video follows.
+    """
+
+    index: int
+    video: str
+    start: int
+    first: int
+    stop: int
+    last: bool
+
+
+class VideoRows:
+    """(n, C): every position from the window in whose middle it lies best; backward as the reversed video runs."""
+
+    name = "videos"
+
+    def take(self, direction, maps, part, valid):
+        """Rows of the positions that a window speaks for, from its maps (T, C) in the order of the direction."""
+        first, stop = min(part.first, valid), min(part.stop, valid)
+        return maps[valid - stop : valid - first] if direction == BACKWARD else maps[first:stop]
+
+    def save(self, path, direction, rows, parts, valid, facts):
+        """Write the rows of all windows of one video, and `facts`, if there are any, in NAME.json."""
+        if facts:
+            write_json(path.with_name(f"{path.stem}.json"), facts)
+        table = np.concatenate(rows[::-1] if direction == BACKWARD else rows)
+        with atomic(path) as temporary:
+            np.save(temporary, table)
+
+
+class Windows:
+    """(W, T, C): every window with its padding, as the network gives it, the backward ones of the reversed window.
+
+    Beside NAME.npy lies NAME.json: `starts`, the first grid position of every window, and `valid`, its V, and `facts`.
+    """
+
+    name = "windows"
+
+    def take(self, direction, maps, part, valid):
+        """The maps as they are."""
+        return maps
+
+    def save(self, path, direction, rows, parts, valid, facts):
+        """Write all windows of one video, one after the other; the array last, since it tells that both are there."""
+        index = {"starts": [part.start for part in parts], "valid": valid}
+        write_json(path.with_name(f"{path.stem}.json"), index | facts)
+        with atomic(path) as temporary:
+            table = np.lib.format.open_memmap(temporary, "w+", rows[0].dtype, (len(rows), *rows[0].shape))
+            for row, window in zip(table, rows, strict=True):
+                row[:] = window
+            table.flush()
+
+
+def feature_file(out, direction, video):
+    """Path of the features of one video."""
+    return Path(out) / direction / f"{video}.npy"
 
 
 def plan_parts(windows):
