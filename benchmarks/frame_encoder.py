@@ -14,7 +14,7 @@ import time
 
 import torch
 
-from opentad_bi.models.anomaly.memory import training_bytes
+from opentad_bi.models.video_anomaly.encoders import training_bytes
 from opentad_bi.registry import MODELS
 
 MIB = 2**20

@@ -11,7 +11,7 @@ from torchvision.transforms.v2 import functional as F
 from opentad_bi.datasets.frame_stream import FrameStreamDataset
 from opentad_bi.datasets.region_video import RegionVideoDataset
 from opentad_bi.datasets.squashed_frames import SquashedFrames
-from opentad_bi.models.anomaly.fg_clip import FGCLIP
+from opentad_bi.models.video_anomaly.fg_clip import FGCLIP
 from opentad_bi.registry import DATASETS, MODELS
 
 

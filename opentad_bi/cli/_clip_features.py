@@ -17,7 +17,7 @@ from ..datasets.readers import VideoError
 from ..datasets.video_folder import VideoFolder
 from ..engine.data import build_dataset
 from ..engine.inference import in_dtype
-from ..models.clip.frame_encoder import FrameEncoder
+from ..models.clip.preprocess import FrameEncoder
 from ..models.clip.loading import load_clip
 from ..registry import nearest
 from ..utils.distributed import close_distributed, is_main, setup_distributed

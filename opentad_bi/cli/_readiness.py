@@ -18,8 +18,8 @@ from ..engine.checkpoint import class_names
 from ..engine.data import build_dataset, to_device
 from ..engine.runner import autocast, precision
 from ..engine.warm_start import asks_for_classes
-from ..models.anomaly.fg_clip import FGCLIP, GLOBAL
-from ..models.clip.tokens import Tokens
+from ..models.video_anomaly.fg_clip import FGCLIP, GLOBAL
+from ..models.clip.towers import Tokens
 from ..registry import MODELS, SCHEDULERS
 from ..utils.checks import ERROR, WARNING, Verdict, attempt, judge
 from ..utils.logging import quietly

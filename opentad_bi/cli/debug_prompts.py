@@ -17,7 +17,7 @@ from ..engine import Runner
 from ..engine.branch import train_mode
 from ..engine.data import to_device
 from ..evaluation.heat_map import draw_heat_map
-from ..models.classifiers.guards import ALIKE, FLAT
+from ..models.classifiers.clip_classifier import ALIKE, FLAT
 from ..models.classifiers.video_feature_clip import VideoFeatureCLIP
 from ..registry import MODELS
 from ..utils.distributed import setup_distributed

@@ -9,7 +9,7 @@ from tqdm import tqdm
 from ..datasets.clip_features import feature_path
 from ..datasets.second_frames import SecondFrames, batches_ahead
 from ..engine.inference import in_dtype
-from ..models.clip.frame_encoder import FrameEncoder
+from ..models.clip.preprocess import FrameEncoder
 from ..models.clip.loading import load_clip
 from ..models.clip.preprocess import FramePreprocess
 from ..ops.windows import SecondMeans

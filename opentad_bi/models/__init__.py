@@ -1,6 +1,5 @@
 """The models of opentad_bi; importing this package registers them."""
 
-from . import anomaly as anomaly
 from . import backbones as backbones
 from . import classifiers as classifiers
 from . import clip as clip
@@ -13,3 +12,4 @@ from . import necks as necks
 from . import pooling as pooling
 from . import projections as projections
 from . import prompts as prompts
+from . import video_anomaly as video_anomaly

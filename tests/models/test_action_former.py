@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from small_detector import CLASSES, batch, config, detector
 
-from opentad_bi.models.detectors.padding import minimal_length, padded_length
+from opentad_bi.models.detectors.single_stage import minimal_length, padded_length
 from opentad_bi.registry import MODELS
 
 

@@ -3,7 +3,7 @@ from close import close
 from hypothesis import given
 from hypothesis import strategies as st
 
-from opentad_bi.models.projections.attention_kernels import global_attention, local_attention
+from opentad_bi.models.projections.attention import global_attention, local_attention
 
 HEADS, WIDTH = 2, 4
 

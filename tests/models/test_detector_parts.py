@@ -5,10 +5,10 @@ from close import close
 from hypothesis import given
 from hypothesis import strategies as st
 
-from opentad_bi.models.heads.joined_levels import join_levels, part_levels
-from opentad_bi.models.layers.conv_unit import ConvUnit
-from opentad_bi.models.layers.drop_path import ScaledDropPath
-from opentad_bi.models.projections.transformer_block import TransformerBlock
+from opentad_bi.models.heads.action_former_head import join_levels, part_levels
+from opentad_bi.models.layers.conv import ConvUnit
+from opentad_bi.models.layers.norm import ScaledDropPath
+from opentad_bi.models.projections.attention import TransformerBlock
 from opentad_bi.registry import LOSSES, PROJECTIONS
 
 

@@ -7,7 +7,7 @@ from close import close
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from opentad_bi.models.backbones import linear
+from opentad_bi.models.backbones.adapters import linear
 
 
 @settings(max_examples=30, deadline=None)

@@ -10,7 +10,8 @@ import torch.nn.functional as F
 from close import close
 
 from opentad_bi.engine.warm_start import load_weights, read_weights
-from opentad_bi.models.backbones import I3D, VideoBackbone, i3d_state_dict
+from opentad_bi.models.backbones.i3d import I3D, i3d_state_dict
+from opentad_bi.models.backbones.video_backbone import VideoBackbone
 from opentad_bi.models.backbones.i3d import pad_same
 
 SHARED = Path(os.environ.get("OPENTAD_SHARED", Path(__file__).resolve().parents[3] / "shared"))

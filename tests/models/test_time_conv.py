@@ -3,9 +3,9 @@ import torch
 from close import close
 from torch import nn
 
-from opentad_bi.models.layers.conv_unit import ConvUnit
+from opentad_bi.models.layers.conv import ConvUnit
 from opentad_bi.models.layers.norm import ChannelNorm
-from opentad_bi.models.layers.time_conv import TimeConv, channels_last
+from opentad_bi.models.layers.conv import TimeConv, channels_last
 
 
 def gradients(out, inputs):

@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from close import close
 from torch import nn
 
-from opentad_bi.models.backbones import VideoBackbone
+from opentad_bi.models.backbones.video_backbone import VideoBackbone
 from opentad_bi.registry import BACKBONES
 
 

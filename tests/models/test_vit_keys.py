@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from opentad_bi.engine.warm_start import load_weights
-from opentad_bi.models.backbones import VideoBackbone, VisionTransformerAdapter
+from opentad_bi.models.backbones.video_backbone import VideoBackbone
+from opentad_bi.models.backbones.vit_adapter import VisionTransformerAdapter
 
 SMALL = {"img_size": 32, "embed_dims": 16, "depth": 2, "num_heads": 2, "num_frames": 4, "total_frames": 4}
 

@@ -9,8 +9,9 @@ from reference_files import names, parity_names
 from reference_models import close
 
 from opentad_bi.engine.warm_start import load_weights
-from opentad_bi.models.backbones import Adapter, PlainAdapter, VitBlock, resize_table, sine_cosine_table
-from opentad_bi.models.backbones.vit_block import ClipAttention
+from opentad_bi.models.backbones.adapters import Adapter, PlainAdapter
+from opentad_bi.models.backbones.vit_adapter import VitBlock, resize_table, sine_cosine_table
+from opentad_bi.models.backbones.vit_adapter import ClipAttention
 from opentad_bi.registry import BACKBONES
 
 SIZES = names("state_dict_keys_videomae_*.json")

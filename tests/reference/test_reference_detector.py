@@ -8,8 +8,8 @@ from opentad_config import freezes_backbone, translate_model
 from reference_files import load, names, parity_names
 from reference_models import NORMALIZER, close, our_batch, unpadded, without_dropout
 
-from opentad_bi.models.layers.conv_unit import ConvUnit
-from opentad_bi.models.projections.transformer_block import TransformerBlock
+from opentad_bi.models.layers.conv import ConvUnit
+from opentad_bi.models.projections.attention import TransformerBlock
 from opentad_bi.ops.segments import assign_targets
 from opentad_bi.registry import LOSSES, MODELS
 

@@ -4,7 +4,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from ...registry import BACKBONES
-from .tia_adapter import Adapter
+from .adapters import Adapter
 
 # K windows, F frames of a window, S frame size, D width, h w size of a stage's map
 

@@ -1,15 +1,202 @@
-"""Video transformer of VideoMAE with adapters (Tong et al., NeurIPS 2022; AdaTAD: Liu et al., CVPR 2024)."""
+"""The VideoMAE vision transformer with adapters (AdaTAD).
 
+The fixed sine-cosine table that tells a video transformer where a token lies.
+
+Key styles in which weights of VideoMAE transformers are published, brought to one.
+
+One block of a video transformer: attention within a clip, feed-forward layer, adapters.
+
+Video transformer of VideoMAE with adapters (Tong et al., NeurIPS 2022; AdaTAD: Liu et al., CVPR 2024).
+"""
+
+import re
 import torch
+import torch.nn.functional as F
 from torch import nn
 from torch.utils.checkpoint import checkpoint
-
+from .adapters import Adapter, PlainAdapter, linear
 from ...registry import BACKBONES, nearest
-from .frozen_linear import linear
-from .positions import resize_table, sine_cosine_table
-from .tia_adapter import Adapter, PlainAdapter
-from .vit_block import VitBlock
-from .vit_keys import adapt_vit_keys
+
+
+# P positions, D width, t h w tokens along time, height, width
+
+
+def sine_cosine_table(positions, width):
+    """Table of Vaswani et al. (NeurIPS 2017): sine in even columns, cosine in odd ones.  -> (P, D) float32.
+
+    Column j of row p is the angle p / 10000^(2 floor(j/2) / D); angles are taken in float64.
+    """
+    column = torch.arange(width, dtype=torch.float64)
+    frequency = 10000.0 ** (-2 * torch.div(column, 2, rounding_mode="floor") / width)
+    angle = torch.arange(positions, dtype=torch.float64)[:, None] * frequency
+    return torch.where(column % 2 == 0, angle.sin(), angle.cos()).float()
+
+
+def resize_table(table, grid, size):
+    """Resize a table laid over `grid` = (t, h, w) to `size` = (h', w'), each frame by bicubic interpolation.
+
+    (1, t*h*w, D) -> (1, t*h'*w', D); the same tensor comes back where nothing changes.
+    """
+    frames, *source = grid
+    if tuple(source) == tuple(size):
+        return table
+    maps = table.reshape(frames, *source, -1).permute(0, 3, 1, 2)
+    maps = F.interpolate(maps, size=tuple(size), mode="bicubic", align_corners=False)
+    return maps.permute(0, 2, 3, 1).reshape(1, -1, table.shape[-1])
+
+
+# of a whole detector, the wrapper, a recogniser, the pre-training; longer ones first
+_PREFIXES = ("backbone.model.backbone.", "model.backbone.", "backbone.", "encoder.")
+_RENAMED = (
+    (re.compile(r"^patch_embed\.proj\."), "patch_embed.projection."),
+    (re.compile(r"^(blocks\.\d+\.mlp\.)fc1\."), r"\1layers.0.0."),
+    (re.compile(r"^(blocks\.\d+\.mlp\.)fc2\."), r"\1layers.1."),
+    (re.compile(r"^head\."), "cls_head.fc_cls."),
+)
+
+
+def adapt_vit_keys(state):
+    """Return `state` under the keys of `VisionTransformerAdapter`, foreign entries left for a strict load to report.
+
+    Understood, each with or without a leading `module.`: whole detectors (`backbone.model.backbone.*`), recognisers
+    of mmaction2 (`backbone.*`, `cls_head.*`), the original VideoMAE after fine-tuning (`mlp.fc1`,
+    `patch_embed.proj`, `head.*`) and after pre-training (`encoder.*`), and our own keys.
+    """
+    state = strip_prefix(state, "module.")
+    for prefix in _PREFIXES:
+        state = {key.removeprefix(prefix): value for key, value in state.items()}
+    return {_rename(key): value for key, value in state.items()}
+
+
+def strip_prefix(state, prefix):
+    """Take `prefix` off every key if all of them have it."""
+    if state and all(key.startswith(prefix) for key in state):
+        return {key[len(prefix) :]: value for key, value in state.items()}
+    return dict(state)
+
+
+def _rename(key):
+    for pattern, replacement in _RENAMED:
+        key = pattern.sub(replacement, key)
+    return key
+
+
+# K clips, N tokens of a clip, D width, H heads, d = D / H
+
+
+class ClipAttention(nn.Module):
+    """Multi-head attention among the tokens of one clip; queries and values have a bias, keys have none.
+
+    Args:
+        embed_dims: width D.
+        num_heads: heads H; must divide D.
+        qkv_bias: whether queries and values have a bias.
+    """
+
+    def __init__(self, embed_dims, num_heads, qkv_bias=True):
+        super().__init__()
+        if embed_dims % num_heads:
+            raise ValueError(f"embed_dims {embed_dims} is not a multiple of num_heads {num_heads}")
+        self.num_heads = num_heads
+        self.q_bias = nn.Parameter(torch.zeros(embed_dims)) if qkv_bias else None
+        self.v_bias = nn.Parameter(torch.zeros(embed_dims)) if qkv_bias else None
+        self.qkv = nn.Linear(embed_dims, 3 * embed_dims, bias=False)
+        self.proj = nn.Linear(embed_dims, embed_dims)
+
+    def forward(self, x):
+        """(K, N, D) -> (K, N, D)."""
+        clips, tokens, width = x.shape
+        bias = None
+        if self.q_bias is not None:
+            bias = torch.cat([self.q_bias, torch.zeros_like(self.q_bias), self.v_bias])
+        qkv = linear(x, self.qkv.weight, bias).view(clips, tokens, 3, self.num_heads, -1)
+        q, k, v = qkv.permute(2, 0, 3, 1, 4)  # (K, H, N, d) each
+        x = F.scaled_dot_product_attention(q, k, v)
+        x = x.transpose(1, 2).reshape(clips, tokens, width)
+        return linear(x, self.proj.weight, self.proj.bias)
+
+
+class FeedForward(nn.Module):
+    """Linear, exact GELU, Linear; the parameter names are those of the released checkpoints."""
+
+    def __init__(self, embed_dims, hidden):
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.Sequential(nn.Linear(embed_dims, hidden), nn.GELU()), nn.Linear(hidden, embed_dims)
+        )
+
+    def forward(self, x):
+        """(K, N, D) -> (K, N, D)."""
+        (enter, activation), leave = self.layers
+        x = activation(linear(x, enter.weight, enter.bias))
+        return linear(x, leave.weight, leave.bias)
+
+
+class DropPath(nn.Module):
+    """Add a residual branch, in training dropped for whole clips (stochastic depth: Huang et al., ECCV 2016).
+
+    Args:
+        rate: probability that a clip's branch is dropped; the kept ones are scaled by 1 / (1 - rate).
+    """
+
+    def __init__(self, rate=0.0):
+        super().__init__()
+        if not 0 <= rate < 1:
+            raise ValueError(f"drop_path_rate must lie in [0, 1), got {rate}")
+        self.rate = rate
+
+    def forward(self, x, branch):
+        """x + branch, or x alone for dropped clips.  (K, ...), (K, ...) -> (K, ...)"""
+        if not self.training or self.rate == 0:
+            return x + branch
+        keep = x.new_empty((len(x),) + (1,) * (x.dim() - 1)).bernoulli_(1 - self.rate)
+        return torch.addcmul(x, branch, keep.div_(1 - self.rate))
+
+    def extra_repr(self):
+        return f"rate={self.rate:g}"
+
+
+class VitBlock(nn.Module):
+    """Pre-norm transformer block, followed by its adapters.
+
+    Args:
+        embed_dims, num_heads, qkv_bias: see `ClipAttention`.
+        mlp_ratio: hidden width of the feed-forward layer in units of `embed_dims`.
+        eps: of the layer norms.
+        drop_path_rate: see `DropPath`.
+        adapter, bi_adapter: modules called as `module(tokens, h, w)` one after the other, or None.
+    """
+
+    def __init__(
+        self,
+        embed_dims,
+        num_heads,
+        mlp_ratio=4,
+        *,
+        qkv_bias=True,
+        eps=1e-6,
+        drop_path_rate=0.0,
+        adapter=None,
+        bi_adapter=None,
+    ):
+        super().__init__()
+        self.norm1 = nn.LayerNorm(embed_dims, eps=eps)
+        self.attn = ClipAttention(embed_dims, num_heads, qkv_bias)
+        self.drop_path = DropPath(drop_path_rate)
+        self.norm2 = nn.LayerNorm(embed_dims, eps=eps)
+        self.mlp = FeedForward(embed_dims, int(embed_dims * mlp_ratio))
+        self.adapter = adapter
+        self.bi_adapter = bi_adapter
+
+    def forward(self, x, h, w):
+        """(K, N, D) tokens in (t, h, w) order -> (K, N, D)."""
+        x = self.drop_path(x, self.attn(self.norm1(x)))
+        x = self.drop_path(x, self.mlp(self.norm2(x)))
+        for adapter in (self.adapter, self.bi_adapter):
+            if adapter is not None:
+                x = adapter(x, h, w)
+        return x
+
 
 # K clips, F frames of a clip, S frame size, D width, t h w tokens along time, height, width
 

@@ -1,18 +1,91 @@
-"""What classifiers by the texts of a frozen CLIP model have in common."""
+"""What all classifiers over CLIP share.
+
+Signs that a classifier by text features cannot learn, told at the start instead of after the last epoch.
+
+Keep learned prompts near texts that a person wrote (after KgCoOp, Yao et al., CVPR 2023).
+
+What classifiers by the texts of a frozen CLIP model have in common.
+"""
 
 import math
 import re
-
 import torch
+import torch.nn.functional as F
 from torch import nn
-
+from ..clip.towers import TextEncoder, Tokens, leave_out_of_state
+from ..prompts.fixed_texts import FixedTexts
 from ...registry import POOLINGS, PROMPTS
 from ...utils.files import write_json
 from ...utils.logging import LOGGER
-from ..clip.frozen import leave_out_of_state
-from ..clip.text import TextEncoder
-from ..clip.tokens import Tokens
-from .guards import check_first_loss, off_diagonal
+
+
+ALIKE = 1 - 1e-6  # cosine of features that are the same but for rounding
+NEAR = 1e-4  # from ln C
+FLAT = 1e-4  # norm of a gradient that is round-off
+
+
+def off_diagonal(features):
+    """Cosines of all pairs of different classes: (K, E) -> (K * (K - 1),)"""
+    features = torch.nn.functional.normalize(features.float(), dim=1)
+    count = len(features)
+    return (features @ features.T)[~torch.eye(count, dtype=torch.bool, device=features.device)]
+
+
+def check_first_loss(loss, parameters, text_features, inputs):
+    """Warn, naming the cause, if the loss is that of guessing and no gradient leads away from it.
+
+    Args:
+        loss: 0-d, of the first batch.
+        parameters: what is to be trained.
+        text_features: (K, E).
+        inputs: (B, E) pooled features.
+    Returns:
+        the warning, or None.
+    """
+    chance = math.log(len(text_features))
+    if not abs(float(loss.detach()) - chance) <= NEAR or not parameters:  # NaN is not near anything
+        return None
+    grads = torch.autograd.grad(loss, parameters, retain_graph=True, allow_unused=True)
+    norm = math.sqrt(sum(float(grad.float().square().sum()) for grad in grads if grad is not None))
+    if norm > FLAT:
+        return None
+    alike = float(off_diagonal(text_features.detach()).min()) if len(text_features) > 1 else 1.0
+    if alike > ALIKE:
+        cause = "the text features of all classes are the same: look at the prompts (tools/debug_prompts.py)"
+    elif float(inputs.detach().abs().max()) == 0:
+        cause = "the features of the batch are all zero: look at the feature files"
+    else:
+        cause = "the classes are told apart by nothing that is trained: look at `trainable` and at the logit scale"
+    message = f"the loss starts at ln({len(text_features)}) = {chance:.6f} with a gradient of {norm:.1e}; {cause}"
+    LOGGER.warning(message)
+    return message
+
+
+# M videos, K classes, E width of the joint space
+
+
+class TextRegulariser(nn.Module):
+    """Weight times (1 - mean cosine of the learned text features and those of a template).
+
+    Args:
+        classes, tower, tokens: as `FixedTexts` has them.
+        weight: of the loss.
+        template: text of a class, its name in the place of {}.
+    """
+
+    def __init__(self, classes, tower, tokens, *, weight, template):
+        super().__init__()
+        self.weight = weight
+        texts = FixedTexts(classes, tower, tokens, template=template)
+        with torch.no_grad():
+            features = F.normalize(tower(*texts(tower.token_embedding)).float(), dim=1)
+        self.register_buffer("features", features, persistent=False)  # (K, E)
+
+    def forward(self, text):
+        """Loss, 0-d, of text features (K, E) or (M, K, E)."""
+        cosines = (F.normalize(text.float(), dim=-1) * self.features).sum(-1)
+        return self.weight * (1 - cosines.mean())
+
 
 # B batch, K classes, R texts, E width of the joint space
 

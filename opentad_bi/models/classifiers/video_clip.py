@@ -11,9 +11,9 @@ from ...registry import COUPLINGS, MODELS, VISUAL_PROMPTS
 from ...utils.validation import check_finite, input_parts
 from ..clip.loading import load_clip
 from ..clip.preprocess import FramePreprocess
-from ..clip.visual import ImageEncoder
+from ..clip.towers import ImageEncoder
 from .clip_classifier import CLIPClassifier
-from .regulariser import TextRegulariser
+from .clip_classifier import TextRegulariser
 
 # B batch, V views, T frames of a view, S side in pixels, M = B * V, K classes, R texts of all classes
 # D width of the text tower, E width of the joint space

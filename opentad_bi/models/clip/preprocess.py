@@ -1,14 +1,18 @@
-"""Frames to what an image tower takes: open_clip's transform of PIL images, on batches of tensors of any device.
+"""Frames for the tower of a CLIP model, and their features.
+
+Frames to what an image tower takes: open_clip's transform of PIL images, on batches of tensors of any device.
 
 N frames, H, W their height and width, S, T those that the tower takes
+
+Prepared frames to features of an image tower.
 """
 
 import torch
 from torch import nn
-from torchvision.transforms.v2 import InterpolationMode
-from torchvision.transforms.v2 import functional as F
-
+from torch.nn.functional import normalize
+from torchvision.transforms.v2 import InterpolationMode, functional as F
 from ...utils.logging import warn
+
 
 MODES = ("shortest", "longest", "squash")
 INTERPOLATIONS = {"bicubic": InterpolationMode.BICUBIC, "bilinear": InterpolationMode.BILINEAR}
@@ -97,3 +101,29 @@ class FramePreprocess(nn.Module):
         before, after = (wanted - have) // 2, (wanted - have + 1) // 2
         padding = [before, 0, after, 0] if dim == 3 else [0, before, 0, after]
         return F.pad(images, padding, fill=self.fill)
+
+
+# N images, S, T their height and width, D width of the joint space
+
+
+class FrameEncoder:
+    """Images, resized already (`FramePreprocess.resize`), to features.
+
+    Args:
+        clip: a `CLIPModel`; its network is moved to the device.
+        device: where the network runs.
+        autocast: a function that returns the context of mixed precision in which it runs.
+        normalised: features are L2-normalised; False: as the network gives them.
+    """
+
+    def __init__(self, clip, device, autocast, *, normalised=True):
+        self.network, self.device, self.autocast = clip.module.to(device).eval(), device, autocast
+        self.prepare, self.normalised = FramePreprocess(clip.preprocess).to(device), normalised
+
+    @torch.no_grad()
+    def __call__(self, images):
+        """uint8 (N, 3, S, T) -> float32 (N, D) array"""
+        inputs = self.prepare.normalise(images.to(self.device, non_blocking=True))
+        with self.autocast():
+            features = self.network.encode_image(inputs).float()
+        return (normalize(features, dim=-1) if self.normalised else features).cpu().numpy()

@@ -1,5 +1,4 @@
-"""Whole detectors: from frames or features to segments with classes and scores."""
+"""Detectors: a single network, and a pair of one in each direction."""
 
 from . import bidirectional as bidirectional
-from . import padding as padding
 from . import single_stage as single_stage

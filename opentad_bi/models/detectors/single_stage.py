@@ -1,14 +1,41 @@
-"""ActionFormer: one network from a video to its actions (Zhang et al., ECCV 2022; end to end: AdaTAD, CVPR 2024)."""
+"""Which length a sequence is padded to before the pyramid.
+
+ActionFormer: one network from a video to its actions (Zhang et al., ECCV 2022; end to end: AdaTAD, CVPR 2024).
+"""
 
 import torch
 import torch.nn.functional as F
 from torch import nn
-
-from ...ops.records import SINGLE, Grid, Prediction, Result
+from ...ops.records import Grid, Prediction, Result, SINGLE
 from ...ops.segments import decode_segments, select_candidates
 from ...registry import BACKBONES, HEADS, MODELS, NECKS, PROJECTIONS
 from ...utils.validation import check_finite, input_parts
-from .padding import minimal_length, padded_length
+
+
+# T length of a sequence
+
+
+def padded_length(length, max_seq_len, divisors):
+    """`max_seq_len` for what fits into it, else the next multiple of the largest of `divisors`."""
+    if length <= max_seq_len:
+        return max_seq_len
+    step = max(divisors)
+    return -(-length // step) * step
+
+
+def minimal_length(length, max_seq_len, divisors, strides):
+    """Shortest legal length at which the outputs are those of `padded_length`.
+
+    All that reaches a valid position from the padding is its first column on each level (normalisation gives it a
+    value before the next convolution sees it). So one padded column per level is enough, and none is needed where
+    the length is already `max_seq_len`.
+    """
+    if length >= max_seq_len:
+        return padded_length(length, max_seq_len, divisors)
+    coarse, step = max(strides), max(divisors)
+    needed = (-(-length // coarse) + 1) * coarse
+    return min(max_seq_len, -(-needed // step) * step)
+
 
 # B batch, C channels, K classes, T grid positions, P points of all levels
 

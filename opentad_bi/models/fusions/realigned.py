@@ -12,7 +12,7 @@ from torch import nn
 from ...ops.records import BACKWARD, FORWARD, PAIR, Prediction
 from ...ops.reverse import realign
 from ...registry import FUSIONS, MIXERS
-from .flipped import flip
+from .mixers import flip
 
 ALIGNMENTS = {"exact": realign, "flip": lambda prediction, lengths: flip(prediction)}
 

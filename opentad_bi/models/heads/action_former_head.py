@@ -1,17 +1,74 @@
-"""Class and distance maps at every point, and their losses (ActionFormer: Zhang et al., ECCV 2022, section 3.3)."""
+"""The head of ActionFormer: class and boundaries at every point of a pyramid.
+
+Points of all levels of a pyramid.
+
+All levels of a pyramid side by side, so that shared layers run once instead of once per level.
+
+Class and distance maps at every point, and their losses (ActionFormer: Zhang et al., ECCV 2022, section 3.3).
+"""
 
 import itertools
 import math
-
 import torch
+import torch.nn.functional as F
 from torch import nn
-
-from ...ops.segments import assign_targets, decode_segments
+from ..layers.conv import ConvUnit, TimeConv
+from ..layers.norm import Scale
+from ...ops.segments import assign_targets, decode_segments, level_points
 from ...registry import HEADS, LOSSES, POINT_GENERATORS
-from ..layers.conv_unit import ConvUnit
-from ..layers.scale import Scale
-from ..layers.time_conv import TimeConv
-from .joined_levels import join_levels, part_levels
+
+
+# T_l points of level l, L levels
+
+
+@POINT_GENERATORS.register_module()
+class PointGenerator:
+    """Where each level looks.
+
+    Args:
+        strides: L distances between neighbouring points, in grid positions.
+        regression_range: L pairs (low, high): how far the longer boundary of a level's instances may be.
+        use_offset: points sit in the middle of their cells, at (i + 0.5) * stride, instead of at i * stride.
+    """
+
+    def __init__(self, strides, regression_range, use_offset=False):
+        if len(strides) != len(regression_range):
+            raise ValueError(f"{len(strides)} strides, but {len(regression_range)} regression ranges")
+        self.strides = list(strides)
+        self.regression_range = [tuple(pair) for pair in regression_range]
+        self.shift = 0.5 if use_offset else 0.0
+
+    def __call__(self, lengths, device=None):
+        """L lengths T_l -> L tensors (T_l, 4), rows (position, range low, range high, stride)."""
+        levels = zip(lengths, self.strides, self.regression_range, strict=True)
+        return [level_points(length, stride, pair, device, self.shift) for length, stride, pair in levels]
+
+
+# B batch, C channels, T_l length of level l, G gap, T sum of all T_l + G
+
+
+def join_levels(features, masks, gap):
+    """Put levels one after another with `gap` zero columns after each.
+
+    Zero columns are what a convolution pads with, so kernels up to 2 * gap + 1 see the same as on single levels, as
+    long as the gaps are masked to zero between layers.
+
+    Args:
+        features: (B, C, T_l) each.
+        masks: (B, T_l) bool each.
+    Returns:
+        (B, C, T), (B, T) bool, False in the gaps.
+    """
+    x = torch.cat([F.pad(x.transpose(1, 2), (0, 0, 0, gap)) for x in features], dim=1)
+    return x.transpose(1, 2), torch.cat([F.pad(mask, (0, gap)) for mask in masks], dim=1)
+
+
+def part_levels(x, lengths, gap):
+    """Undo `join_levels`.  (B, C, T) -> views (B, C, T_l)"""
+    return [
+        part[..., :length] for part, length in zip(x.split([n + gap for n in lengths], dim=2), lengths, strict=True)
+    ]
+
 
 # B batch, C channels, K classes, T_l points of level l, L levels, P points of all levels
 

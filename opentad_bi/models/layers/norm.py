@@ -1,5 +1,13 @@
-"""Layer normalisation over the channels of a sequence."""
+"""Norm over channels, learned scale and dropped paths.
 
+Layer normalisation over the channels of a sequence.
+
+One learned factor.
+
+A residual branch with learned channel scales that is skipped at random in training.
+"""
+
+import torch
 import torch.nn.functional as F
 from torch import nn
 
@@ -10,3 +18,40 @@ class ChannelNorm(nn.LayerNorm):
     def forward(self, x):
         x = F.layer_norm(x.transpose(1, 2), self.normalized_shape, self.weight, self.bias, self.eps)
         return x.transpose(1, 2)
+
+
+class Scale(nn.Module):
+    """Multiply by a learned scalar that starts at 1."""
+
+    def __init__(self):
+        super().__init__()
+        self.scale = nn.Parameter(torch.tensor(1.0))
+
+    def forward(self, x):
+        return x * self.scale
+
+
+# B batch, C channels, T time
+
+
+class ScaledDropPath(nn.Module):
+    """Scale channels, then drop whole samples (stochastic depth: Huang et al., ECCV 2016).
+
+    Args:
+        channels: C.
+        drop_prob: chance that a sample's branch is dropped in training; survivors are scaled up to keep the mean.
+        init_scale: first value of every channel's scale.
+    """
+
+    def __init__(self, channels, drop_prob, init_scale=1e-4):
+        super().__init__()
+        self.scale = nn.Parameter(torch.full((1, channels, 1), init_scale))
+        self.drop_prob = drop_prob
+
+    def forward(self, x):
+        """(B, C, T) -> (B, C, T)"""
+        x = x * self.scale
+        if not self.training or self.drop_prob == 0:
+            return x
+        keep = 1 - self.drop_prob
+        return x * (x.new_empty(len(x), 1, 1).bernoulli_(keep) / keep)

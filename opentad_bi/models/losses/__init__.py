@@ -1,4 +1,4 @@
-"""Losses: those of detectors are elementwise, and the caller reduces; the contrast of pairs is a mean."""
+"""Losses."""
 
-from . import focal_loss as focal_loss
-from . import segment_loss as segment_loss
+from . import contrast as contrast
+from . import detection as detection

@@ -1,11 +1,71 @@
-"""Multi-head attention over time with convolutional queries, keys and values (ActionFormer, section 3.2)."""
+"""Masked attention over time, global and in local windows, and the transformer block around it.
 
+Global and local softmax attention over a sequence with padding; both linear in memory along time.
+
+Multi-head attention over time with convolutional queries, keys and values (ActionFormer, section 3.2).
+
+Transformer block over time that can halve the sequence (ActionFormer, section 3.2).
+"""
+
+import torch
+import torch.nn.functional as F
 from torch import nn
+from ..layers.conv import ConvUnit, TimeConv
+from ..layers.norm import ChannelNorm, ScaledDropPath
 
-from ..layers.conv_unit import ConvUnit
-from ..layers.norm import ChannelNorm
-from ..layers.time_conv import TimeConv
-from .attention_kernels import global_attention, local_attention
+
+# B batch, T time, H heads, D width of a head, R reach = window // 2, S block length, K = ceil(T / S) blocks
+
+BLOCK = 32  # queries that share one stretch of keys; the fastest on CPU for windows of 5 to 33
+PADDED_KEY = -1e4  # added to the logits of padded keys: no weight beside a real key, and finite in float16
+
+
+def global_attention(query, key, value, mask):
+    """Every position looks at all that are not padding.  3 x (B, T, H, D), (B, T) bool -> (B, T, H, D)"""
+    query, key, value = (x.transpose(1, 2) for x in (query, key, value))
+    return F.scaled_dot_product_attention(query, key, value, attn_mask=mask[:, None, None]).transpose(1, 2)
+
+
+def local_attention(query, key, value, mask, window):
+    """Every position looks at those at most window // 2 away.  3 x (B, T, H, D), (B, T) bool -> (B, T, H, D)
+
+    Queries are taken in blocks; a block meets only the keys its members can reach, so time and memory grow with
+    T * window. What comes out at padded positions means nothing.
+    """
+    batch, length, heads, width = query.shape
+    reach = window // 2
+    size = max(reach, min(BLOCK, length))
+    count = -(-length // size)
+    query = F.pad(query, (0, 0, 0, 0, 0, count * size - length)).reshape(batch * count, size, heads, width)
+    key, value = (_stretches(x, size, count, reach) for x in (key, value))
+    out = F.scaled_dot_product_attention(
+        query.transpose(1, 2),
+        key.transpose(1, 2),
+        value.transpose(1, 2),
+        attn_mask=_band_bias(mask, size, count, reach).to(query.dtype),
+    )
+    return out.transpose(1, 2).reshape(batch, count * size, heads, width)[:, :length]
+
+
+def _stretches(x, size, count, reach):
+    """Each block with `reach` positions on both sides.  (B, T, ...) -> (B * K, S + 2R, ...), zeros outside"""
+    right = (count + 1) * size - x.shape[1]
+    x = F.pad(x, (0, 0) * (x.dim() - 2) + (size, right)).unflatten(1, (count + 2, size))
+    x = torch.cat([x[:, :-2, size - reach :], x[:, 1:-1], x[:, 2:, :reach]], dim=2)
+    return x.flatten(0, 1)
+
+
+def _band_bias(mask, size, count, reach):
+    """What to add to the logits: -inf outside the band, PADDED_KEY at padded keys.  (B, T) -> (B * K, 1, S, S + 2R)
+
+    Positions outside the sequence count as padding; every row of the band keeps a finite entry, so no row is NaN.
+    """
+    row = torch.arange(size, device=mask.device)[:, None]
+    column = torch.arange(-reach, size + reach, device=mask.device)
+    band = torch.where((row - column).abs() <= reach, 0.0, -torch.inf)  # (S, S + 2R)
+    real = _stretches(mask, size, count, reach)  # (B * K, S + 2R)
+    return (band + torch.where(real, 0.0, PADDED_KEY)[:, None])[:, None]
+
 
 # B batch, C channels, T time, T' = T / stride
 
@@ -64,3 +124,47 @@ class MaskedAttention(nn.Module):
     def _heads(self, x):
         """(B, C, T) -> (B, T, heads, C / heads)"""
         return x.transpose(1, 2).unflatten(2, (self.n_head, -1))
+
+
+# B batch, C channels, T time, T' = T / stride
+
+EXPANSION = 4  # width of the hidden layer of the perceptron, in channels of the block
+
+
+class TransformerBlock(nn.Module):
+    """Pre-norm attention and perceptron; the shortcut of a strided block is max-pooled.
+
+    Args:
+        channels: C.
+        n_head, stride, window, proj_pdrop: as for `MaskedAttention`; `proj_pdrop` also acts in the perceptron.
+        path_pdrop: stochastic depth; at 0 the branches have no channel scales at all.
+    """
+
+    def __init__(self, channels, *, n_head, stride=1, window=-1, path_pdrop=0.0, proj_pdrop=0.0):
+        super().__init__()
+        self.stride = stride
+        self.ln1 = ChannelNorm(channels)
+        self.ln2 = ChannelNorm(channels)
+        self.attn = MaskedAttention(channels, n_head=n_head, stride=stride, window=window, proj_pdrop=proj_pdrop)
+        self.mlp = nn.Sequential(
+            TimeConv(channels, EXPANSION * channels, 1),
+            nn.GELU(),
+            nn.Dropout(proj_pdrop),
+            TimeConv(EXPANSION * channels, channels, 1),
+            nn.Dropout(proj_pdrop),
+        )
+        self.drop_path_attn = ScaledDropPath(channels, path_pdrop) if path_pdrop > 0 else nn.Identity()
+        self.drop_path_mlp = ScaledDropPath(channels, path_pdrop) if path_pdrop > 0 else nn.Identity()
+
+    def forward(self, x, mask):
+        """(B, C, T), (B, T) bool -> (B, C, T'), (B, T') bool."""
+        out, mask = self.attn(self.ln1(x), mask)
+        keep = mask[:, None].to(x.dtype)
+        x = self._pool(x) * keep + self.drop_path_attn(out)
+        return x + self.drop_path_mlp(self.mlp(self.ln2(x)) * keep), mask
+
+    def _pool(self, x):
+        if self.stride == 1:
+            return x
+        kernel = self.stride + 1
+        return F.max_pool2d(x.unsqueeze(2), (1, kernel), (1, self.stride), (0, kernel // 2)).squeeze(2)

@@ -1,15 +1,68 @@
-"""Feature pyramid of convolutions and transformer blocks (ActionFormer: Zhang et al., ECCV 2022, section 3.2)."""
+"""The convolution-transformer pyramid of ActionFormer.
 
+Sine-cosine positions added to a sequence.
+
+Several feature streams, each brought to its own width.
+
+Feature pyramid of convolutions and transformer blocks (ActionFormer: Zhang et al., ECCV 2022, section 3.2).
+"""
+
+import torch
+import torch.nn.functional as F
 from functools import partial
-
 from torch import nn
-
+from ..backbones.vit_adapter import sine_cosine_table
+from ..layers.conv import ConvUnit, EPS, channels_last
+from .attention import TransformerBlock
 from ...registry import PROJECTIONS, nearest
-from ..layers.conv_unit import EPS, ConvUnit
-from ..layers.time_conv import channels_last
-from .position_table import PositionTable
-from .streams import Streams
-from .transformer_block import TransformerBlock
+
+
+# B batch, C channels, T time
+
+
+class PositionTable(nn.Module):
+    """Add the table of `max_seq_len` positions over sqrt(C), zero in the padding.
+
+    In evaluation a sequence at least that long gets the table stretched linearly; in training it must fit.
+    """
+
+    def __init__(self, channels, max_seq_len):
+        super().__init__()
+        table = sine_cosine_table(max_seq_len, channels).T[None] / channels**0.5
+        self.register_buffer("table", table, persistent=False)  # (1, C, max_seq_len)
+
+    def forward(self, x, mask):
+        """(B, C, T), (B, T) bool -> (B, C, T)"""
+        table, length = self.table, x.shape[-1]
+        if length > table.shape[-1] and self.training:
+            raise ValueError(f"{length} positions in training, but max_seq_len is {table.shape[-1]}")
+        if length >= table.shape[-1] and not self.training:
+            table = F.interpolate(table, length, mode="linear", align_corners=False)
+        return x + table[..., :length] * mask[:, None].to(x.dtype)
+
+
+# B batch, T time
+
+
+class Streams(nn.ModuleList):
+    """One point-wise convolution unit per stream; the streams lie one after another in the channels.
+
+    Args:
+        in_channels, out_channels: widths of every stream before and after.
+        norm: normalise each stream over its channels.
+        eps: of the normalisation.
+    """
+
+    def __init__(self, in_channels, out_channels, *, norm=True, eps=EPS):
+        pairs = zip(in_channels, out_channels, strict=True)
+        super().__init__(ConvUnit(n_in, n_out, kernel_size=1, norm=norm, eps=eps) for n_in, n_out in pairs)
+        self.widths = list(in_channels)
+
+    def forward(self, x, mask):
+        """(B, sum(in_channels), T), (B, T) bool -> (B, sum(out_channels), T)"""
+        parts = zip(self, x.split(self.widths, dim=1), strict=True)
+        return torch.cat([unit(part, mask)[0] for unit, part in parts], dim=1)
+
 
 # B batch, C channels, T time, L levels, T_l = T / 2^l
 

@@ -1,9 +1,7 @@
-"""Learned prompts: vectors among the tokens of a text tower or of a visual tower, and between both."""
+"""Prompts of texts and of frames."""
 
-from . import conditional as conditional
+from . import class_prompts as class_prompts
+from . import couplings as couplings
 from . import fixed_texts as fixed_texts
-from . import mapped_prompts as mapped_prompts
 from . import prompt_learner as prompt_learner
-from . import video_summary as video_summary
-from . import video_to_text as video_to_text
-from . import visual_context as visual_context
+from . import visual_prompts as visual_prompts

@@ -9,7 +9,7 @@ from ...ops.names import class_key, shown_class
 from ...registry import PROMPTS, nearest
 from ...utils.files import read_json
 from ...utils.logging import LOGGER
-from .layout import lay_out
+from .class_prompts import lay_out
 
 # K classes, R texts of all classes, L positions, D width of the text tower
 

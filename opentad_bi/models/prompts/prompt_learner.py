@@ -1,14 +1,68 @@
-"""Learned context vectors among the tokens of a prompt (CoOp, Zhou et al., IJCV 2022), shared or of every class."""
+"""Learned context of the class texts (CoOp, CoCoOp), and which words it stands for.
+
+Learned prompts as a reader may look at them: every vector, and the tokens it lies closest to.
+
+Learned context vectors among the tokens of a prompt (CoOp, Zhou et al., IJCV 2022), shared or of every class.
+
+A context that follows the video (CoCoOp, Zhou et al., CVPR 2022).
+"""
 
 import hashlib
-
 import torch
 from torch import nn
-
+from .class_prompts import RANDOM, arrange, class_parts, lay_out
 from ...registry import PROMPTS
-from .contexts import RANDOM, class_parts
-from .export import describe_prompts
-from .layout import arrange, lay_out
+
+
+# R learned vectors, V tokens of the vocabulary, D width of the text tower
+
+
+def nearest_tokens(vectors, table, count=1):
+    """The tokens closest to each vector in Euclidean distance, of equally close ones the first.
+
+    Args:
+        vectors: (R, D).
+        table: (V, D) token embedding.
+        count: how many of them.
+    Returns:
+        token ids (R, count) int64 and distances (R, count) float32, the closest first.
+    """
+    distances, found = torch.cdist(vectors.float(), table.float()), []
+    for _ in range(count):  # not topk, which leaves open which of equals it takes
+        found.append(distances.min(dim=1))
+        distances.scatter_(1, found[-1].indices[:, None], torch.inf)
+    return torch.stack([near.indices for near in found], dim=1), torch.stack([near.values for near in found], dim=1)
+
+
+@torch.no_grad()
+def describe_prompts(learner, table, tokens, count=1):
+    """The prompts of a `PromptLearner` as plain data.
+
+    Args:
+        learner: the `PromptLearner`.
+        table: (V, D) token embedding of its tower.
+        tokens: the `Tokens` of its tower.
+        count: nearest tokens to name for every vector.
+    Returns:
+        {class: {"prompt" (text that learning started from, X for a random vector), "context_shape" [n, D],
+        "nearest_tokens" [[{"token", "distance"}, ...] per vector], "context_vector" [n lists of D numbers]}}
+    """
+    ids, distances = (found.tolist() for found in nearest_tokens(learner.ctx, table, count))
+    near = [
+        [{"token": tokens.decode(token), "distance": round(far, 6)} for token, far in zip(*row, strict=True)]
+        for row in zip(ids, distances, strict=True)
+    ]
+    vectors = learner.ctx.detach().float().cpu()
+    return {
+        name: {
+            "prompt": text,
+            "context_shape": [len(rows), vectors.shape[1]],
+            "nearest_tokens": [near[row] for row in rows],
+            "context_vector": [vectors[row].tolist() for row in rows],
+        }
+        for name, text, rows in zip(learner.classes, learner.texts, learner.rows, strict=True)
+    }
+
 
 # K classes, R learned vectors, L positions, D width of the text tower
 
@@ -168,3 +222,65 @@ def _text(parts, tokens):
     """Prefix and context of a prompt as text, with X for a vector without a token to start from."""
     known = tokens.text([*parts.prefix, *(token for token in parts.context if token is not RANDOM)])
     return " ".join([*([known] if known else []), *("X" for token in parts.context if token is RANDOM)])
+
+
+# M videos, K classes, L positions, D width of the text tower, E width of the joint space
+
+
+@PROMPTS.register_module()
+class ConditionalPromptLearner(PromptLearner):
+    """Prompts of all classes for every video: a small network turns its feature into a shift of all context vectors.
+
+    Args:
+        classes, tower, tokens, ctx_mode, n_ctx, ctx_init, class_prompts, csc, class_token_position, on_overflow,
+            init_std: as `PromptLearner` has them.
+        reduction: the hidden layer has E / reduction units, at least one.
+    """
+
+    conditional = True
+
+    def __init__(
+        self,
+        classes,
+        tower,
+        tokens,
+        *,
+        ctx_mode="random",
+        n_ctx=None,
+        ctx_init=None,
+        class_prompts=None,
+        csc=False,
+        class_token_position="end",
+        on_overflow="error",
+        init_std=0.02,
+        reduction=16,
+    ):
+        super().__init__(
+            classes,
+            tower,
+            tokens,
+            ctx_mode=ctx_mode,
+            n_ctx=n_ctx,
+            ctx_init=ctx_init,
+            class_prompts=class_prompts,
+            csc=csc,
+            class_token_position=class_token_position,
+            on_overflow=on_overflow,
+            init_std=init_std,
+        )
+        hidden = max(1, tower.embed_dim // reduction)
+        self.shift = nn.Sequential(nn.Linear(tower.embed_dim, hidden), nn.ReLU(), nn.Linear(hidden, tower.width))
+
+    def forward(self, embedding, condition):
+        """Prompts of all classes for every video, as far as the tower must see them.
+
+        Args:
+            embedding: the token embedding of the tower.
+            condition: (M, E) float, normalised features of the videos.
+        Returns:
+            embeddings (M * K, L, D), the classes of the first video first, and the places of the end of text (M * K,).
+        """
+        plain, eot = super().forward(embedding)
+        learned = (self.source[:, : self.length] >= 0).unsqueeze(2).to(plain.dtype)  # (K, L, 1)
+        shift = self.shift(condition).to(plain.dtype)[:, None, None]  # (M, 1, 1, D)
+        return torch.addcmul(plain, learned, shift).flatten(0, 1), eot.repeat(len(condition))

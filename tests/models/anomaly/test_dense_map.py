@@ -7,7 +7,7 @@ import torch
 from close import close
 from torch import nn
 
-from opentad_bi.models.anomaly.dense_map import DenseEncoder, value_path
+from opentad_bi.models.video_anomaly.encoders import DenseEncoder, value_path
 
 
 @pytest.fixture

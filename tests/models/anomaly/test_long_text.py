@@ -8,7 +8,7 @@ from close import close
 from hypothesis import given
 from hypothesis import strategies as st
 
-from opentad_bi.models.anomaly.long_text import CaptionEncoder, stretch_positions
+from opentad_bi.models.video_anomaly.encoders import CaptionEncoder, stretch_positions
 
 
 def own(clip):

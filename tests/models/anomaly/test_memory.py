@@ -7,7 +7,7 @@ import pytest
 import torch
 from region_batches import build, make_batch
 
-from opentad_bi.models.anomaly.memory import training_bytes
+from opentad_bi.models.video_anomaly.encoders import training_bytes
 
 MIB = 2**20
 

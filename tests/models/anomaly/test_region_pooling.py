@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from region_batches import some_boxes
 from torchvision.ops import roi_align
 
-from opentad_bi.models.anomaly.region_pooling import box_weights, by_video, region_weights, slots
+from opentad_bi.models.video_anomaly.encoders import box_weights, by_video, region_weights, slots
 
 GRIDS = st.tuples(st.integers(1, 16), st.integers(1, 16))
 NUMBERS = st.floats(0, 1, width=32)

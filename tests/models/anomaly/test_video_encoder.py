@@ -5,8 +5,8 @@ import torch
 from close import close
 from region_batches import build, make_batch
 
-from opentad_bi.models.anomaly.region_pooling import box_weights
-from opentad_bi.models.anomaly.video_encoder import VideoEncoder
+from opentad_bi.models.video_anomaly.encoders import box_weights
+from opentad_bi.models.video_anomaly.encoders import VideoEncoder
 
 KEYS = ("inputs", "valid", "boxes", "box_mask", "region_video")
 WAYS = [{"frame_chunk": 1}, {"frame_chunk": 2}, {"frame_chunk": 7}, {"recompute": "block"}, {"recompute": "video"}]

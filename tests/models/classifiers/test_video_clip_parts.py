@@ -21,7 +21,7 @@ from test_video_clip import (  # noqa: F401 - build is a fixture
     probabilities,
 )
 
-from opentad_bi.models.classifiers.regulariser import TextRegulariser
+from opentad_bi.models.classifiers.clip_classifier import TextRegulariser
 from opentad_bi.utils.logging import strictly
 
 SENTENCES = {"Archery": ["a bow", "an arrow"], "Apply Eye Makeup": ["a brush", "a face"], "Walking With Dog": ["a dog"]}

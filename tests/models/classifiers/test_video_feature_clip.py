@@ -12,7 +12,7 @@ from opentad_bi.engine.branch import apply_trainable
 from opentad_bi.engine.optim import ExponentialMovingAverage
 from opentad_bi.engine.warm_start import load_weights
 from opentad_bi.models.classifiers import video_feature_clip
-from opentad_bi.models.classifiers.guards import check_first_loss
+from opentad_bi.models.classifiers.clip_classifier import check_first_loss
 from opentad_bi.ops.records import UnitMeta
 from opentad_bi.registry import MODELS
 

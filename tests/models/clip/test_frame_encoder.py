@@ -8,7 +8,7 @@ import pytest
 import torch
 from close import close
 
-from opentad_bi.models.clip.frame_encoder import FrameEncoder
+from opentad_bi.models.clip.preprocess import FrameEncoder
 from opentad_bi.models.clip.preprocess import FramePreprocess
 
 

@@ -6,8 +6,8 @@ import pytest
 import torch
 from close import close
 
-from opentad_bi.models.clip.text import TextEncoder
-from opentad_bi.models.clip.tokens import Tokens
+from opentad_bi.models.clip.towers import TextEncoder
+from opentad_bi.models.clip.towers import Tokens
 
 TEXTS = ["a photo of a cat", "dog", "someone who takes goods from a shop, hides them and leaves without paying"]
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 from close import close
 
-from opentad_bi.models.clip.text import TextEncoder
+from opentad_bi.models.clip.towers import TextEncoder
 
 TEXTS = ["a photo of a cat", "dog", "someone who takes goods from a shop and hides them"]
 

@@ -5,7 +5,7 @@ import copy
 import pytest
 import torch
 
-from opentad_bi.models.clip.visual import ImageEncoder
+from opentad_bi.models.clip.towers import ImageEncoder
 
 
 @torch.no_grad()

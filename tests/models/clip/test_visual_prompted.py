@@ -7,8 +7,8 @@ import torch
 from close import close
 from torch import nn
 
-from opentad_bi.models.clip.visual import ImageEncoder
-from opentad_bi.models.prompts.visual_prompt import VisualPrompt
+from opentad_bi.models.clip.towers import ImageEncoder
+from opentad_bi.models.prompts.visual_prompts import VisualPrompt
 
 M, T, D = 2, 3, 64
 

@@ -4,7 +4,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from opentad_bi.models.losses.feature_queue import FeatureQueue
+from opentad_bi.models.losses.contrast import FeatureQueue
 
 
 def rows(*values):

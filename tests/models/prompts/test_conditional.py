@@ -7,8 +7,8 @@ import torch
 from close import close
 
 from opentad_bi.models.classifiers import video_feature_clip
-from opentad_bi.models.clip.text import TextEncoder
-from opentad_bi.models.clip.tokens import Tokens
+from opentad_bi.models.clip.towers import TextEncoder
+from opentad_bi.models.clip.towers import Tokens
 from opentad_bi.registry import MODELS, PROMPTS
 
 CLASSES = ["cat", "a very large dog"]

@@ -7,8 +7,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from opentad_bi.models.clip.text import TextEncoder
-from opentad_bi.models.prompts.mapped_prompts import MappedPrompts
+from opentad_bi.models.clip.towers import TextEncoder
+from opentad_bi.models.prompts.couplings import MappedPrompts
 
 D_T, D_V, LAYERS, N = 6, 10, 4, 3
 LISTS = st.lists(st.integers(0, LAYERS - 1), unique=True)

@@ -6,8 +6,8 @@ from close import close
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from opentad_bi.models.clip.visual import ImageEncoder
-from opentad_bi.models.prompts.video_summary import VideoSummary
+from opentad_bi.models.clip.towers import ImageEncoder
+from opentad_bi.models.prompts.visual_prompts import VideoSummary
 
 WIDTH, LAYERS, FRAMES, PATCH, VIEWS = 16, 2, 3, 4, 2
 KINDS = {"summary": True, "local": True, "conditioning": True, "time": True}

@@ -5,7 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from opentad_bi.models.prompts.video_to_text import VideoToText
+from opentad_bi.models.prompts.couplings import VideoToText
 
 D_T, D_V, FRAMES, LAYERS, VIEWS = 6, 10, 3, 4, 2
 

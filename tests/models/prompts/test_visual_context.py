@@ -6,7 +6,7 @@ import pytest
 import torch
 from close import close
 
-from opentad_bi.models.clip.visual import ImageEncoder
+from opentad_bi.models.clip.towers import ImageEncoder
 from opentad_bi.registry import VISUAL_PROMPTS
 
 DEPTHS = ("shallow", "throughout", "deep")

@@ -1,12 +1,17 @@
-"""A CLIP model of videos and of regions in them, whose texts score frames for anomalies."""
+"""A feature for each class, from several texts.
+
+A CLIP model of videos and of regions in them, whose texts score frames for anomalies.
+"""
 
 import math
-from itertools import islice
-
 import torch
+from itertools import islice
 from torch import nn
 from torch.nn import functional as F
-
+from ..clip.loading import load_clip
+from ..losses.contrast import Columns, DUPLICATES, FeatureQueue, hard_contrast, symmetric_contrast
+from ..prompts.fixed_texts import class_texts
+from .encoders import BLOCK, CaptionEncoder, VIDEO, VideoEncoder, training_bytes
 from ...ops.names import caption_number, normal_label
 from ...ops.records import CaptionFeatures, RowScores
 from ...registry import MODELS, nearest
@@ -14,13 +19,46 @@ from ...utils.checks import judge
 from ...utils.distributed import gather_rows
 from ...utils.logging import LOGGER
 from ...utils.validation import check_choice, check_count, check_finite, check_number
-from ..clip.loading import load_clip
-from ..losses.contrast import DUPLICATES, Columns, hard_contrast, symmetric_contrast
-from ..losses.feature_queue import FeatureQueue
-from .long_text import CaptionEncoder
-from .memory import training_bytes
-from .text_bank import TextBank
-from .video_encoder import BLOCK, VIDEO, VideoEncoder
+
+
+# C classes, R texts of all classes, E width of the joint space
+
+
+class TextBank(nn.Module):
+    """The mean direction of the texts of each class.
+
+    Args:
+        classes: names by label.
+        template: text of a class without texts of its own, its name in the place of {}.
+        texts: {class: [text, ...]}, or the path of a JSON file that holds that, or None.
+    Raises:
+        ValueError, KeyError, FileNotFoundError: naming the class or text that is wrong.
+    """
+
+    def __init__(self, classes, template="{}", texts=None):
+        super().__init__()
+        groups = class_texts(classes, template, texts)
+        self.texts = [text for group in groups for text in group]
+        owner = torch.tensor([label for label, group in enumerate(groups) for _ in group])
+        share = F.one_hot(owner).T.float() / owner.bincount()[:, None]
+        self.register_buffer("share", share, persistent=False)  # (C, R), of rows that sum to 1
+        self._kept = None
+
+    def forward(self, encoder):
+        """Features of length 1 by an encoder that has `encode(texts)`: -> (C, E) float32"""
+        features = encoder.encode(self.texts).float()
+        with torch.autocast(features.device.type, enabled=False):
+            return F.normalize(self.share @ F.normalize(features, dim=1), dim=1)
+
+    @torch.no_grad()
+    def kept(self, encoder):
+        """`forward` without a gradient, made anew only after the parameters of the encoder have changed."""
+        key = [self.share.device, *((p.data_ptr(), p._version) for p in encoder.parameters())]
+        if self._kept is None or self._kept[0] != key:
+            with torch.autocast(self.share.device.type, enabled=False):  # the same, whoever asks first
+                self._kept = key, self(encoder)
+        return self._kept[1]
+
 
 # B videos, T frames, S side in pixels, K regions of all videos, C classes, h x w grid of patches, P = h * w
 # E width of the joint space

@@ -1,11 +1,137 @@
-"""Visual prompts that let the frames of a view see each other (Vita-CLIP, Wasim et al., CVPR 2023)."""
+"""Learned tokens beside those of the frames.
+
+What a prompt on the side of the images may do to a frozen tower.
+
+Lists of layers, as configs give them.
+
+Learned vectors among the tokens of an image (VPT, Jia et al., ECCV 2022), the same for all frames.
+
+Visual prompts that let the frames of a view see each other (Vita-CLIP, Wasim et al., CVPR 2023).
+"""
 
 import torch
 from torch import nn
-
-from ...registry import VISUAL_PROMPTS
+from ...registry import VISUAL_PROMPTS, nearest
 from ...utils.validation import check_count
-from .visual_prompt import VisualPrompt
+
+
+# M videos (views of videos), T frames, L tokens of a frame, P tokens that are added, D width of the visual tower
+
+
+class VisualPrompt(nn.Module):
+    """Puts learned tokens into the visual tower; as it stands, none.
+
+    A subclass overrides what it needs of the three places: before the first layer for good (`enter`), in the first
+    layer alone (`shallow`), or in any layer alone (`beside`).
+
+    Attributes:
+        whole_clips: the frames of a video are seen together, so that every video needs as many of them as the prompt
+            was built for, and none of them may be padding.
+    """
+
+    whole_clips = True
+
+    def enter(self, x):
+        """Change the embedded tokens, before the norm in front of the first layer.
+
+        What is appended stays in all layers.
+
+        Args:
+            x: (M, T, L, D), the class token first, positions added.
+        Returns:
+            (M, T, L', D) with the L tokens in front.
+        """
+        return x
+
+    def shallow(self):
+        """Tokens that pass the norm in front of the first layer and are seen in that layer alone: (P, D) or None."""
+        return None
+
+    def beside(self, layer, x):
+        """Tokens that the others attend to in one layer alone, and what a layer says of the frames.
+
+        The tokens are further keys and values of the attention, behind the first norm of the layer; what would become
+        of them is dropped.
+
+        Args:
+            layer: its index, from 0.
+            x: (M, T, L, D), what goes into the layer.
+        Returns:
+            tokens (P, D) for all frames, (M, T, P, D) for each or None; summary (M, T, D) of the frames or None.
+        """
+        return None, None
+
+
+def check_layers(where, layers, **towers):
+    """`layers` as a sorted tuple, if every tower has them all.
+
+    Args:
+        where: name of the argument, for messages.
+        layers: indices from 0 on.
+        towers: number of layers of each tower, by its name ("text", "visual").
+    Raises:
+        ValueError: a layer that is no index of a tower, or stands there twice.
+    """
+    layers = list(layers)
+    for layer in layers:
+        if isinstance(layer, bool) or not isinstance(layer, int):
+            raise ValueError(f"{where}: layer {layer!r} is no whole number")
+        for name, count in towers.items():
+            if not 0 <= layer < count:
+                raise ValueError(f"{where}: the {name} tower has no layer {layer}; it has layers 0 to {count - 1}")
+    if len(set(layers)) < len(layers):
+        raise ValueError(f"{where}: a layer stands twice in {layers}")
+    return tuple(sorted(layers))
+
+
+# M videos, T frames, L tokens of a frame, D width of the visual tower
+
+DEPTHS = ("shallow", "throughout", "deep")
+
+
+@VISUAL_PROMPTS.register_module()
+class VisualContext(VisualPrompt):
+    """Vectors behind the patches of every frame, without positions; with a learned text context: Dual-CoOp.
+
+    Args:
+        width: D.
+        layers: of the visual tower.
+        n_ctx: number of vectors; with 0 the tower is left as it is.
+        depth: "shallow": they stand in the first layer alone; "throughout": what becomes of them goes on through all
+            layers; "deep": every layer has vectors of its own.
+        init_std: they start from N(0, init_std).
+    Raises:
+        ValueError: another depth, a negative number.
+    """
+
+    whole_clips = False
+
+    def __init__(self, width, layers, *, n_ctx=8, depth="shallow", init_std=0.02):
+        super().__init__()
+        if depth not in DEPTHS:
+            raise ValueError(f"depth {depth!r} of a visual context is unknown; {nearest(depth, DEPTHS, every=True)}")
+        if not isinstance(n_ctx, int) or n_ctx < 0:
+            raise ValueError(f"n_ctx {n_ctx!r} of a visual context must be a whole number, at least 0")
+        self.depth = depth
+        shape = (layers, n_ctx, width) if depth == "deep" else (n_ctx, width)
+        self.ctx = nn.Parameter(torch.empty(shape).normal_(std=init_std)) if n_ctx else None
+
+    def enter(self, x):
+        """(M, T, L, D) -> (M, T, L + n_ctx, D) where they stay, else the same"""
+        if self.ctx is None or self.depth != "throughout":
+            return x
+        return torch.cat([x, self.ctx.to(x.dtype).expand(*x.shape[:2], -1, -1)], dim=2)
+
+    def shallow(self):
+        """The vectors of the first layer: (n_ctx, D) or None"""
+        if self.ctx is None or self.depth == "throughout":
+            return None
+        return self.ctx[0] if self.depth == "deep" else self.ctx
+
+    def beside(self, layer, x):
+        """The vectors of a later layer: (n_ctx, D) or None, and no summary"""
+        return (self.ctx[layer] if self.depth == "deep" and self.ctx is not None and layer else None), None
+
 
 # M views, T frames of a view, L tokens of a frame, G global prompts, P tokens beside them, D width of the tower
 

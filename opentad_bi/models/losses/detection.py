@@ -1,8 +1,13 @@
-"""Focal loss (Lin et al., ICCV 2017)."""
+"""Losses of detectors: focal loss of the classes, IoU losses of the segments.
+
+Focal loss (Lin et al., ICCV 2017).
+
+Losses between predicted and true segments.
+"""
 
 import torch.nn.functional as F
 from torch import nn
-
+from ...ops.segments import segment_diou, segment_giou
 from ...registry import LOSSES
 
 
@@ -28,3 +33,25 @@ class FocalLoss(nn.Module):
         if self.alpha >= 0:
             loss = loss * (self.alpha * targets + (1 - self.alpha) * (1 - targets))
         return loss
+
+
+@LOSSES.register_module()
+class DIOULoss(nn.Module):
+    """1 - distance IoU of each pair (Zheng et al., AAAI 2020).  (..., 2), (..., 2) -> (...) in [0, 2]
+
+    Above 2 for a segment whose end lies before its start (see `ops.segments`).
+    """
+
+    def forward(self, predicted, target):
+        return 1 - segment_diou(predicted.float(), target.float())
+
+
+@LOSSES.register_module()
+class GIOULoss(nn.Module):
+    """1 - generalized IoU of each pair (Rezatofighi et al., CVPR 2019).  (..., 2), (..., 2) -> (...) in [0, 2]
+
+    Above 2 for a segment whose end lies before its start (see `ops.segments`).
+    """
+
+    def forward(self, predicted, target):
+        return 1 - segment_giou(predicted.float(), target.float())
