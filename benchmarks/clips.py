@@ -20,9 +20,9 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from benchmarks.data import draw_frames, encode
-from opentad_bi.datasets.readers import EXTENSIONS
+from opentad_bi.datasets.readers.base import EXTENSIONS
 from opentad_bi.datasets.transforms.compose import Compose
-from opentad_bi.datasets.transforms.trim_black import picture_rows
+from opentad_bi.datasets.transforms.geometry import picture_rows
 from opentad_bi.registry import TRANSFORMS
 
 ROOT = Path(__file__).resolve().parents[1]

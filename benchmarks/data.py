@@ -17,7 +17,7 @@ import numpy as np
 import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from opentad_bi.datasets.readers import open_video
+from opentad_bi.datasets.readers.base import open_video
 from opentad_bi.ops.reverse import reverse_batch
 from opentad_bi.registry import DATASETS
 

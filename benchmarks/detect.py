@@ -28,7 +28,7 @@ from benchmarks.reverse import write_source
 from opentad_bi.apis import detect_all, init_detector
 from opentad_bi.apis.inference import batches, predict
 from opentad_bi.config import load_config
-from opentad_bi.datasets.stream import VideoWindows
+from opentad_bi.datasets.detection.stream import VideoWindows
 from opentad_bi.prepare.h264 import H264Writer
 from opentad_bi.registry import MODELS
 

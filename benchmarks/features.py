@@ -18,7 +18,7 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from opentad_bi.datasets.video_feature import VideoFeatureDataset
+from opentad_bi.datasets.feature_prompts.dataset import VideoFeatureDataset
 from opentad_bi.engine.data import EpochSampler
 
 CLASSES, WIDTH, BATCH, EPOCH = 14, 512, 32, 400_000

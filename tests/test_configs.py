@@ -10,7 +10,7 @@ from mmengine.config import Config
 
 from opentad_bi.cli.make_demo_features import write_tower
 from opentad_bi.config import load_config
-from opentad_bi.datasets.cached_predictions import write_cached, write_record
+from opentad_bi.datasets.detection.cached_predictions import write_cached, write_record
 from opentad_bi.engine import Runner
 from opentad_bi.ops.records import PAIR, SampleMeta
 from opentad_bi.prepare import demo_surveillance_story

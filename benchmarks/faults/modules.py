@@ -8,9 +8,9 @@ from dataclasses import KW_ONLY, dataclass, replace
 import torch
 from torchvision.transforms.v2 import functional as F
 
-from opentad_bi.datasets.frame_stream import FrameStreamDataset
-from opentad_bi.datasets.region_video import RegionVideoDataset
-from opentad_bi.datasets.squashed_frames import SquashedFrames
+from opentad_bi.datasets.common.frames import SquashedFrames
+from opentad_bi.datasets.video_anomaly.dataset import RegionVideoDataset
+from opentad_bi.datasets.video_anomaly.stream import FrameStreamDataset
 from opentad_bi.models.video_anomaly.fg_clip import FGCLIP
 from opentad_bi.registry import DATASETS, MODELS
 

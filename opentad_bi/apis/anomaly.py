@@ -16,8 +16,8 @@ from torch import nn
 from tqdm import tqdm
 
 from ..config import load_config
-from ..datasets.readers import open_video
-from ..datasets.video_rows import VideoRows, read_squares, stream_settings
+from ..datasets.readers.base import open_video
+from ..datasets.video_anomaly.stream import VideoRows, read_squares, stream_settings
 from ..engine.data import to_device
 from ..engine.runner import autocast, precision
 from ..engine.warm_start import asks_for_classes

@@ -9,7 +9,7 @@ from mmengine.config import Config
 from torch import nn
 
 from ..config import dataset_config, load_config
-from ..datasets.stream import split_pipeline
+from ..datasets.detection.stream import split_pipeline
 from ..engine.runner import autocast, precision
 from ..engine.warm_start import check_same_classes, file_classes, fill, load_initial_weights
 from ..registry import MODELS

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from ..datasets.stream import VideoWindows
+from ..datasets.detection.stream import VideoWindows
 from ..engine.data import to_device
 from ..evaluation.post_processing import SEGMENT_DECIMALS
 from ..ops.records import FORWARD, chief

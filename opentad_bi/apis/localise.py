@@ -6,8 +6,8 @@ N pairs of a frame and a box in it, h x w grid of patches
 import numpy as np
 import torch
 
-from ..datasets.lifespans import Lifespan
-from ..datasets.video_rows import read_squares, stream_settings
+from ..datasets.video_anomaly.regions import Lifespan
+from ..datasets.video_anomaly.stream import read_squares, stream_settings
 from ..evaluation.localisation import enlarge, localisation, unit_range
 from ..utils.validation import check_finite
 

@@ -11,14 +11,15 @@ from torch.utils.data import DataLoader, Dataset
 from tqdm import tqdm
 
 from ..config import load_config, parse_overrides
-from ..datasets.annotation import read_block_list
-from ..datasets.clip_features import FAILED, NoDraws, difference, feature_path, pipeline_settings
-from ..datasets.readers import VideoError
-from ..datasets.video_folder import VideoFolder
+from ..datasets.common.feature_files import feature_path
+from ..datasets.detection.annotation import read_block_list
+from ..datasets.readers.base import VideoError
+from ..datasets.video_prompts.dataset import VideoFolder
+from ..datasets.video_prompts.features import FAILED, NoDraws, difference, pipeline_settings
 from ..engine.data import build_dataset
 from ..engine.inference import in_dtype
-from ..models.clip.preprocess import FrameEncoder
 from ..models.clip.loading import load_clip
+from ..models.clip.preprocess import FrameEncoder
 from ..registry import nearest
 from ..utils.distributed import close_distributed, is_main, setup_distributed
 from ..utils.files import write_text

@@ -4,9 +4,9 @@ import logging
 from collections.abc import Sequence
 
 from ..config import dataset_config
-from ..datasets.check import NOT_CHECKED, Finding, check_dataset, table, unwrap
-from ..datasets.check_splits import check_splits
-from ..datasets.reach import out_of_reach
+from ..datasets.common.check import NOT_CHECKED, Finding, table, unwrap
+from ..datasets.detection.check import check_dataset, check_splits
+from ..datasets.detection.statistics import out_of_reach
 from ..utils.logging import LOGGER, is_strict, quietly
 
 TRAIN = "train"

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..datasets.clip_features import feature_path, replaced_sources, source_record
+from ..datasets.common.feature_files import feature_path, replaced_sources, source_record
 from ..engine.runner import autocast, precision
 from ..utils.distributed import gather_objects, rank, world_size
 from ..utils.files import atomic, write_json

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..config import load_config
-from ..datasets.captioned_videos import captioned_videos
+from ..datasets.video_anomaly.captions import captioned_videos
 from ..utils.logging import LOGGER
 from ._readiness import missing_captions
 

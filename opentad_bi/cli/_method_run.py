@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..config import raw_config
-from ..datasets.few_shot import PROTOCOLS
+from ..datasets.video_prompts.few_shot import PROTOCOLS
 from . import train
 from .common import Parser, add_device_arguments, overriding, train_words
 

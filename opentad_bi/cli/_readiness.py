@@ -10,16 +10,17 @@ import torch
 from torch import nn
 
 from ..config import dataset_config
-from ..datasets.caption_files import caption_files
-from ..datasets.caption_texts import count_truncated
-from ..datasets.check import NOT_CHECKED, check_dataset, own_verdicts, unwrap
+from ..datasets.common.check import NOT_CHECKED, unwrap
+from ..datasets.detection.check import check_dataset, own_verdicts
+from ..datasets.video_anomaly.captions import caption_files
+from ..datasets.video_anomaly.texts import count_truncated
 from ..engine.branch import apply_trainable, train_mode
 from ..engine.checkpoint import class_names
 from ..engine.data import build_dataset, to_device
 from ..engine.runner import autocast, precision
 from ..engine.warm_start import asks_for_classes
-from ..models.video_anomaly.fg_clip import FGCLIP, GLOBAL
 from ..models.clip.towers import Tokens
+from ..models.video_anomaly.fg_clip import FGCLIP, GLOBAL
 from ..registry import MODELS, SCHEDULERS
 from ..utils.checks import ERROR, WARNING, Verdict, attempt, judge
 from ..utils.logging import quietly

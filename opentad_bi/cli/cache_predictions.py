@@ -6,8 +6,8 @@ from pathlib import Path
 import torch
 from tqdm import tqdm
 
-from ..datasets.cached_predictions import write_cached, write_record
-from ..datasets.readers import find_video
+from ..datasets.detection.cached_predictions import write_cached, write_record
+from ..datasets.readers.base import find_video
 from ..engine import Runner
 from ..engine.checkpoint import class_names
 from ..engine.data import to_device, train_loader

@@ -10,8 +10,9 @@ from pathlib import Path
 from tqdm import tqdm
 
 from ..config import dataset_config, load_config, parse_overrides
-from ..datasets.annotation import write_class_map
-from ..datasets.check import check_dataset, table, unwrap
+from ..datasets.common.check import table, unwrap
+from ..datasets.detection.annotation import write_class_map
+from ..datasets.detection.check import check_dataset
 from ..utils.logging import is_strict
 from ._data_check import TRAIN, reach_findings
 from .common import Parser, add_config_arguments, add_strict_argument, command

@@ -11,7 +11,7 @@ from argparse import BooleanOptionalAction
 from pathlib import Path
 
 from ..config import raw_config
-from ..datasets.feature_index import class_folders, find_classes
+from ..datasets.feature_prompts.index import class_folders, find_classes
 from ..engine.checkpoint import save_checkpoint
 from ..evaluation.curves import draw_curves, evaluations
 from ..ops.names import class_key

@@ -7,10 +7,17 @@ from pathlib import Path
 import numpy as np
 
 from ..config import dataset_config, load_config, parse_overrides, raw_config
-from ..datasets.check import unwrap
-from ..datasets.proposal import propose
-from ..datasets.reach import pyramid, reached, window_settings
-from ..datasets.statistics import PERCENTILES, describe, read_subset, share_inside
+from ..datasets.common.check import unwrap
+from ..datasets.detection.statistics import (
+    PERCENTILES,
+    describe,
+    propose,
+    pyramid,
+    reached,
+    read_subset,
+    share_inside,
+    window_settings,
+)
 from ..evaluation.tables import aligned
 from ..utils.files import write_json
 from .common import Parser, add_config_arguments, command, make_writable

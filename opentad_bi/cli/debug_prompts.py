@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from ..config import dataset_config, load_config, parse_overrides
-from ..datasets.check import check_dataset
+from ..datasets.detection.check import check_dataset
 from ..engine import Runner
 from ..engine.branch import train_mode
 from ..engine.data import to_device

@@ -6,12 +6,13 @@ import pandas as pd
 
 from ..apis import detect_all, init_detector
 from ..config import parse_overrides
-from ..datasets.readers import EXTENSIONS, VideoError
+from ..datasets.readers.base import VideoError
 from ..errors import some
 from ..evaluation.ground_truth import segments_by_video
 from ..evaluation.page import write_page
 from ..evaluation.predictions import parse_results
 from ..evaluation.timeline import draw_timeline
+from ..ops.names import VIDEO_SUFFIXES
 from ..ops.records import FUSED_PAIR
 from ..prepare.playable import playable
 from ..utils.files import atomic, list_folder, read_json, write_json
@@ -31,7 +32,6 @@ Tables are written after every video. Those that are in DIR already are added to
 again are replaced, those of other videos stay, whatever network and options they were made with.
 """
 COLUMNS = ("video", "start_sec", "end_sec", "label", "score")
-SUFFIXES = {f".{name}" for name in (*EXTENSIONS, "mov", "m4v")}
 
 
 def parser():
@@ -121,7 +121,7 @@ def find_videos(paths):
             raise FileNotFoundError(f"video {path} does not exist")
         found = [p for p in list_folder(path) if is_video(p)] if path.is_dir() else [path]
         if not found:
-            raise FileNotFoundError(f"folder {path} has no videos in it ({', '.join(sorted(SUFFIXES))})")
+            raise FileNotFoundError(f"folder {path} has no videos in it ({', '.join(VIDEO_SUFFIXES)})")
         files.update({file.resolve(): file for file in found})
     for file in files.values():
         if other := names.get(file.stem):
@@ -146,7 +146,7 @@ def truth_of(videos, path):
 
 def is_video(path):
     """Does `path` look like a video that is not hidden?"""
-    return path.suffix.lower() in SUFFIXES and path.is_file() and not path.name.startswith(".")
+    return path.suffix.lower() in VIDEO_SUFFIXES and path.is_file() and not path.name.startswith(".")
 
 
 def summary(found):

@@ -4,8 +4,8 @@ from pathlib import Path
 
 from ..apis import detect_anomaly, heat_frames, init_anomaly_detector, localise
 from ..config import parse_overrides
-from ..datasets.caption_files import read_captions
-from ..datasets.frame_counts import fit_to_files
+from ..datasets.video_anomaly.captions import read_captions
+from ..datasets.video_anomaly.frame_counts import fit_to_files
 from ..errors import some
 from ..evaluation.heat_frames import draw_heat_frame
 from ..evaluation.localisation import over_videos

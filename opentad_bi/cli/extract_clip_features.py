@@ -6,14 +6,13 @@ from pathlib import Path
 import torch
 from tqdm import tqdm
 
-from ..datasets.clip_features import feature_path
-from ..datasets.second_frames import SecondFrames, batches_ahead
+from ..datasets.common.feature_files import feature_path
+from ..datasets.common.frames import SecondFrames, batches_ahead
 from ..engine.inference import in_dtype
-from ..models.clip.preprocess import FrameEncoder
 from ..models.clip.loading import load_clip
-from ..models.clip.preprocess import FramePreprocess
+from ..models.clip.preprocess import FrameEncoder, FramePreprocess
+from ..ops.names import VIDEO_SUFFIXES
 from ..ops.windows import SecondMeans
-from ..prepare.reverse_folder import VIDEO_SUFFIXES
 from ..registry import READERS
 from ..utils.distributed import close_distributed, is_main, setup_distributed
 from ..utils.files import walk_files

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from ..apis.detector import windows_config
 from ..config import load_config, parse_overrides
-from ..datasets.clip_features import replaced_sources
-from ..datasets.readers import find_video
+from ..datasets.common.feature_files import replaced_sources
+from ..datasets.readers.base import find_video
 from ..engine import Runner
 from ..engine.inference import VideoRows, Windows, extract, feature_file
 from ..engine.warm_start import fill

@@ -8,7 +8,8 @@ from pathlib import Path
 from tqdm import tqdm
 
 from ..errors import some
-from ..prepare.reverse_folder import UNRECORDED, VIDEO_SUFFIXES, Job, plan, reverse_folder
+from ..ops.names import VIDEO_SUFFIXES
+from ..prepare.reverse_folder import UNRECORDED, Job, plan, reverse_folder
 from .common import Parser, command
 
 PRESETS = ("ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow")

@@ -1,33 +1,8 @@
-"""The datasets of opentad_bi; importing this package registers them, the transforms and the video readers."""
+"""The datasets of opentad_bi; importing this package registers them, their pipelines and the video readers."""
 
-from . import (
-    cached_predictions,
-    frame_stream,
-    paired,
-    readers,
-    region_video,
-    stream,
-    thumos14,
-    transforms,
-    video_feature,
-    video_folder,
-    video_lists,
-    video_mix,
-)
-from .annotation import write_class_map
-
-__all__ = [
-    "cached_predictions",
-    "frame_stream",
-    "paired",
-    "readers",
-    "region_video",
-    "stream",
-    "thumos14",
-    "transforms",
-    "video_feature",
-    "video_folder",
-    "video_lists",
-    "video_mix",
-    "write_class_map",
-]
+from . import detection as detection
+from . import feature_prompts as feature_prompts
+from . import readers as readers
+from . import transforms as transforms
+from . import video_anomaly as video_anomaly
+from . import video_prompts as video_prompts

@@ -13,8 +13,8 @@ A small transformer over time (Efficient-Prompt, Ju et al., ECCV 2022).
 
 import torch
 from torch import nn
-from ..registry import POOLINGS
 
+from ..registry import POOLINGS
 
 # B batch, T time steps, D width
 

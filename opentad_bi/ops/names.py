@@ -19,7 +19,9 @@ from ..errors import some
 from ..registry import nearest
 from ..utils.provenance import source_stamp
 
-_EXTENSIONS = (".mp4", ".avi", ".mkv", ".mov", ".webm", ".mpg", ".mpeg", ".wmv", ".flv", ".npy")
+# what counts as a video file, in the order in which a name without one is tried; no other list stands anywhere
+VIDEO_SUFFIXES = (".mp4", ".avi", ".mkv", ".webm", ".mov", ".m4v", ".mpg", ".mpeg", ".ts", ".wmv", ".flv")
+_BARED = (*VIDEO_SUFFIXES, ".npy")
 _NUMBER = re.compile(r"[+-]?\d+(\.\d*)?")
 _UPLOADED = re.compile(r"(?:https?://[^/]+)?/data/upload/(?:\d+/)?[0-9a-f]{8}-([^/?]+)")
 
@@ -27,7 +29,7 @@ _UPLOADED = re.compile(r"(?:https?://[^/]+)?/data/upload/(?:\d+/)?[0-9a-f]{8}-([
 def bare_name(text):
     """The name of a video without folders and without the extension of a video or feature file."""
     path = PurePosixPath(str(text).strip().replace("\\", "/"))
-    return path.stem if path.suffix.lower() in _EXTENSIONS else path.name
+    return path.stem if path.suffix.lower() in _BARED else path.name
 
 
 def served_path(text):

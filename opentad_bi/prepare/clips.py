@@ -6,10 +6,10 @@ from pathlib import Path
 
 import numpy as np
 
+from ..ops.names import VIDEO_SUFFIXES
 from ..registry import nearest
 from ..utils.files import list_folder, walk_files
 from .frame_index import open_video
-from .reverse_folder import VIDEO_SUFFIXES
 
 log = logging.getLogger(__name__)
 

@@ -10,6 +10,7 @@ from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..ops.names import VIDEO_SUFFIXES
 from ..utils.files import list_folder, walk_files
 from ..utils.provenance import file_change
 from .frame_index import count_frames, index_frames
@@ -19,7 +20,6 @@ from .verify import verify_reversed
 
 log = logging.getLogger(__name__)
 
-VIDEO_SUFFIXES = (".mp4", ".mkv", ".mov", ".m4v", ".avi", ".webm", ".mpg", ".mpeg", ".ts", ".wmv", ".flv")
 STALE_SEC = 60
 UNRECORDED = "does not say what it was made of, as an older version made it; only its frames are counted"
 

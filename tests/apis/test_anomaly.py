@@ -15,8 +15,8 @@ from opentad_bi.apis import detect_anomaly, heat_frames, init_anomaly_detector, 
 from opentad_bi.apis.anomaly import AnomalyDetector
 from opentad_bi.cli import test as test_command
 from opentad_bi.config import load_config
-from opentad_bi.datasets.caption_records import Keyframe, Region
-from opentad_bi.datasets.readers import VideoError, open_video
+from opentad_bi.datasets.readers.base import VideoError, open_video
+from opentad_bi.datasets.video_anomaly.regions import Keyframe, Region
 from opentad_bi.registry import MODELS
 
 SHARED = Path(os.environ.get("OPENTAD_SHARED", Path(__file__).resolve().parents[3] / "shared"))

@@ -9,9 +9,10 @@ import pytest
 from detect_files import CLASSES, FPS, HEIGHT, WIDTH, write_video
 
 from opentad_bi.apis import detect
-from opentad_bi.datasets.readers import VideoError, open_video
+from opentad_bi.datasets.common.frames import FRAMES_AT_ONCE
+from opentad_bi.datasets.detection.stream import VideoWindows, gather
+from opentad_bi.datasets.readers.base import VideoError, open_video
 from opentad_bi.datasets.readers.pyav import PyAVReader
-from opentad_bi.datasets.stream import FRAMES_AT_ONCE, VideoWindows, gather
 from opentad_bi.registry import TRANSFORMS
 from opentad_bi.utils.prefetch import ahead
 
@@ -41,7 +42,7 @@ def test_only_small_frames_of_the_windows_at_hand_are_kept(long_video, pair, mon
         assert {chunk.shape[1:] for chunk in chunks.values()} == {(32, 32, 3)} != {(HEIGHT, WIDTH, 3)}
         return gather(chunks, positions)
 
-    monkeypatch.setattr("opentad_bi.datasets.stream.gather", watch)
+    monkeypatch.setattr("opentad_bi.datasets.detection.stream.gather", watch)
     with VideoWindows(pair.windows, long_video, CLASSES) as windows:
         assert sum(1 for _ in windows) == len(windows) == 13 == len(held)
     assert max(held) <= 32 + 2 * FRAMES_AT_ONCE
@@ -140,7 +141,7 @@ def set_rate(monkeypatch):
             reader.fps, reader.times = fps, lambda: None
             return reader
 
-        monkeypatch.setattr("opentad_bi.datasets.stream.open_video", opened)
+        monkeypatch.setattr("opentad_bi.datasets.detection.stream.open_video", opened)
 
     return change
 

@@ -14,7 +14,7 @@ import torch
 from noise_video import write_noise
 
 from opentad_bi.cli import extract_clip_features as command
-from opentad_bi.datasets.readers import open_video
+from opentad_bi.datasets.readers.base import open_video
 from opentad_bi.models.clip.loading import load_clip
 from opentad_bi.models.clip.preprocess import FramePreprocess
 

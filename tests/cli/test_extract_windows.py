@@ -13,7 +13,7 @@ from noise_video import write_noise
 from opentad_bi.cli import check_dataset
 from opentad_bi.cli.extract_features import main
 from opentad_bi.config import load_config
-from opentad_bi.datasets.window_files import open_windows
+from opentad_bi.datasets.detection.features import open_windows
 from opentad_bi.engine import Runner
 from opentad_bi.engine.data import build_dataset
 from opentad_bi.engine.inference import in_dtype

@@ -10,7 +10,7 @@ from region_set import CONFIG
 
 from opentad_bi.cli import train
 from opentad_bi.cli.verify_training_ready import main
-from opentad_bi.datasets.check import check_dataset
+from opentad_bi.datasets.detection.check import check_dataset
 from opentad_bi.registry import MODELS
 from opentad_bi.utils.checks import attempt, judge, verdict_table
 
@@ -78,7 +78,7 @@ def test_a_set_that_is_ready(region_set, verdicts):
 
 
 def test_the_fast_form_decodes_nothing_and_builds_no_model(region_set, verdicts, monkeypatch):
-    monkeypatch.setattr("opentad_bi.datasets.check_regions.open_video", None)
+    monkeypatch.setattr("opentad_bi.datasets.video_anomaly.check.open_video", None)
     monkeypatch.setattr(MODELS, "build", None)
     found, code = verdicts(region_set)
     assert code == 0 and {n.removeprefix("train: ") for n in found if n.startswith("train: ")} == FAST

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import torch
 
-from opentad_bi.datasets.video_lists import ListedVideo, VideoList
+from opentad_bi.datasets.video_prompts.lists import ListedVideo, VideoList
 from opentad_bi.ops.records import UnitMeta
 from opentad_bi.registry import TRANSFORMS
 

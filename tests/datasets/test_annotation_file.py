@@ -6,12 +6,7 @@ import logging
 import pytest
 from dataset_files import LABELS, entry
 
-from opentad_bi.datasets.annotation import (
-    ground_truth,
-    read_block_list,
-    read_class_map,
-    write_class_map,
-)
+from opentad_bi.datasets.detection.annotation import ground_truth, read_block_list, read_class_map, write_class_map
 from opentad_bi.registry import DATASETS
 from opentad_bi.utils.annotation import read_database, select_names
 

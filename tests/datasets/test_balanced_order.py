@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from opentad_bi.datasets.balanced_order import balanced_order
+from opentad_bi.datasets.video_anomaly.sampling import balanced_order
 
 samples = st.lists(st.tuples(st.booleans(), st.integers(0, 8)), min_size=1, max_size=60)
 units, seeds = st.integers(1, 9), st.integers(0, 2**32)

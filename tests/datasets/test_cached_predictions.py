@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from opentad_bi.datasets.cached_predictions import CachedPredictions, write_cached, write_record
+from opentad_bi.datasets.detection.cached_predictions import CachedPredictions, write_cached, write_record
 from opentad_bi.ops.records import SampleMeta
 
 SHARED = Path(os.environ.get("OPENTAD_SHARED", Path(__file__).resolve().parents[3] / "shared"))

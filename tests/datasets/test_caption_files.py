@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from caption_samples import FORMS, LIST, write_form
 
-from opentad_bi.datasets.caption_files import caption_files, read_captions
-from opentad_bi.datasets.caption_records import CaptionedVideo, Keyframe, Region, parent_name
-from opentad_bi.datasets.lifespans import Lifespan
+from opentad_bi.datasets.common.video_paths import parent_name
+from opentad_bi.datasets.video_anomaly.captions import caption_files, read_captions
+from opentad_bi.datasets.video_anomaly.regions import CaptionedVideo, Keyframe, Lifespan, Region
 
 UCF = ["Normal", "Abuse", "Arson", "Assault", "Burglary", "Fighting", "RoadAccidents", "Shooting", "Vandalism"]
 

@@ -6,8 +6,7 @@ import logging
 
 import pytest
 
-from opentad_bi.datasets.caption_files import read_captions
-from opentad_bi.datasets.captioned_videos import captioned_videos
+from opentad_bi.datasets.video_anomaly.captions import captioned_videos, read_captions
 from opentad_bi.utils.files import read_json, read_names
 
 CLASSES = ["Normal", "Abuse", "Arson"]

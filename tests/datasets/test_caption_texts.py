@@ -6,8 +6,8 @@ from dataclasses import replace
 import pytest
 from caption_samples import write_form
 
-from opentad_bi.datasets.caption_files import read_captions
-from opentad_bi.datasets.caption_texts import (
+from opentad_bi.datasets.video_anomaly.captions import read_captions
+from opentad_bi.datasets.video_anomaly.texts import (
     count_truncated,
     has_chinese,
     read_caption_map,

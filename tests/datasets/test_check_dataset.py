@@ -7,7 +7,8 @@ import pytest
 from dataset_files import feature_pipeline, frame_pipeline
 
 from opentad_bi.cli.check_dataset import main
-from opentad_bi.datasets.check import check_dataset, table
+from opentad_bi.datasets.common.check import table
+from opentad_bi.datasets.detection.check import check_dataset
 from opentad_bi.registry import DATASETS
 
 

@@ -9,9 +9,9 @@ from dataset_files import FPS, FRAMES, feature_pipeline, frame_pipeline
 
 from opentad_bi.cli import test as evaluate
 from opentad_bi.cli import train
-from opentad_bi.datasets.check import check_dataset
-from opentad_bi.datasets.check_fit import BY_CONTENT, BY_HEADER, misfit
-from opentad_bi.datasets.readers.header import read_header
+from opentad_bi.datasets.common.fit import BY_CONTENT, BY_HEADER, misfit
+from opentad_bi.datasets.detection.check import check_dataset
+from opentad_bi.datasets.readers.pyav import read_header
 from opentad_bi.registry import DATASETS
 from opentad_bi.utils.provenance import source_stamp
 

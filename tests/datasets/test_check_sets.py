@@ -12,11 +12,12 @@ from dataset_files import draw, encode, frame_pipeline
 from unit_files import write_classes
 
 from opentad_bi.cli.check_dataset import main
-from opentad_bi.datasets.base import AnnotationDataset
-from opentad_bi.datasets.cached_predictions import write_cached, write_record
-from opentad_bi.datasets.check import check_dataset, table, unchecked
-from opentad_bi.datasets.reach import out_of_reach
-from opentad_bi.datasets.video_lists import ListedVideo, VideoList
+from opentad_bi.datasets.common.check import table
+from opentad_bi.datasets.detection.cached_predictions import write_cached, write_record
+from opentad_bi.datasets.detection.check import check_dataset, unchecked
+from opentad_bi.datasets.detection.statistics import out_of_reach
+from opentad_bi.datasets.detection.thumos import AnnotationDataset
+from opentad_bi.datasets.video_prompts.lists import ListedVideo, VideoList
 from opentad_bi.ops.records import SampleMeta
 from opentad_bi.registry import DATASETS
 from opentad_bi.utils.logging import strictly
@@ -117,10 +118,10 @@ def test_clips(clips, tmp_path):
 
 
 def test_clips_that_are_shorter_than_they_say(clips, tmp_path, monkeypatch):
-    from opentad_bi.datasets import check_sets
+    from opentad_bi.datasets.common import check
 
-    header = check_sets.read_header(tmp_path / "Run" / "Run.mp4")
-    monkeypatch.setattr(check_sets, "read_header", lambda path: type(header)(25.0, (251,), (10.0,)))
+    header = check.read_header(tmp_path / "Run" / "Run.mp4")
+    monkeypatch.setattr(check, "read_header", lambda path: type(header)(25.0, (251,), (10.0,)))
     (line,) = problems(clips, level="warning")
     assert "2 are shorter than they say" in line and "Run.mp4 has 12 of 251 frames" in line
 

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from opentad_bi.datasets.check_splits import check_splits
+from opentad_bi.datasets.detection.check import check_splits
 
 
 def features(folder, names):

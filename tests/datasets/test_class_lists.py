@@ -4,7 +4,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from opentad_bi.datasets.class_lists import class_prompt_name, read_class_index, read_class_names, read_label_table
+from opentad_bi.datasets.video_prompts.lists import (
+    class_prompt_name,
+    read_class_index,
+    read_class_names,
+    read_label_table,
+)
 
 
 @pytest.fixture

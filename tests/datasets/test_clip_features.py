@@ -7,8 +7,9 @@ import pytest
 import torch
 from clip_files import group, toy_list, write_files
 
-from opentad_bi.datasets.clip_features import NoDraws, difference, feature_path, pipeline_settings
-from opentad_bi.datasets.video_folder import VideoFolder
+from opentad_bi.datasets.common.feature_files import feature_path
+from opentad_bi.datasets.video_prompts.dataset import VideoFolder
+from opentad_bi.datasets.video_prompts.features import NoDraws, difference, pipeline_settings
 
 STEPS = [
     {"type": "LoadClips", "frames": 4, "views": 2, "size": 32},

@@ -12,12 +12,12 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from torchvision.transforms.v2 import functional as F
 
-from opentad_bi.datasets.readers import VideoError, open_video
-from opentad_bi.datasets.transforms.compose import Compose
-from opentad_bi.datasets.transforms.cutout import CLIP_MEAN
-from opentad_bi.datasets.transforms.draws import random_box
-from opentad_bi.datasets.transforms.load_clips import INTERPOLATIONS, spread
-from opentad_bi.datasets.transforms.trim_black import picture_rows
+from opentad_bi.datasets.common.frames import INTERPOLATIONS
+from opentad_bi.datasets.readers.base import VideoError, open_video
+from opentad_bi.datasets.transforms.color import CLIP_MEAN
+from opentad_bi.datasets.transforms.compose import Compose, random_box
+from opentad_bi.datasets.transforms.geometry import picture_rows
+from opentad_bi.datasets.video_prompts.pipeline import spread
 from opentad_bi.models.clip.preprocess import FramePreprocess
 from opentad_bi.ops.records import UnitMeta
 from opentad_bi.registry import TRANSFORMS

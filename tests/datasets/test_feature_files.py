@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from opentad_bi.datasets.feature_files import read_features
-from opentad_bi.datasets.transforms.truncate import random_truncation
+from opentad_bi.datasets.common.feature_files import read_features
+from opentad_bi.datasets.detection.pipeline import random_truncation
 from opentad_bi.registry import TRANSFORMS
 
 

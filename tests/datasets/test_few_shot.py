@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from opentad_bi.datasets.few_shot import (
+from opentad_bi.datasets.video_prompts.few_shot import (
     ACROSS,
     PROTOCOLS,
     choose_labels,
@@ -20,7 +20,7 @@ from opentad_bi.datasets.few_shot import (
     kinetics_source,
     ucf101_group,
 )
-from opentad_bi.datasets.video_lists import ListedVideo, VideoList, read_hmdb51, read_ucf101
+from opentad_bi.datasets.video_prompts.lists import ListedVideo, VideoList, read_hmdb51, read_ucf101
 
 SHARED = Path(os.environ.get("OPENTAD_SHARED", Path(__file__).resolve().parents[3] / "shared"))
 sizes = st.lists(st.lists(st.integers(1, 5), min_size=1, max_size=6), min_size=1, max_size=4)

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from dataset_files import FPS, FRAMES, feature_pipeline, frame_pipeline
 
-from opentad_bi.datasets import file_length
-from opentad_bi.datasets.check import check_dataset
-from opentad_bi.datasets.statistics import read_subset
+from opentad_bi.datasets.detection import annotation
+from opentad_bi.datasets.detection.check import check_dataset
+from opentad_bi.datasets.detection.statistics import read_subset
 from opentad_bi.registry import DATASETS
 
 
@@ -38,9 +38,9 @@ def test_frames_and_seconds_of_videos(keys, make, database, videos):
 def test_a_file_is_asked_once_until_it_changes(make, database, videos, monkeypatch):
     without(database, "frame")
     cfg, opened = make(data_path=str(videos / "for"), pipeline=frame_pipeline()), []
-    original = file_length.open_video
-    monkeypatch.setattr(file_length, "open_video", lambda path, *rest: opened.append(path) or original(path, *rest))
-    file_length._of_video.cache_clear()
+    original = annotation.open_video
+    monkeypatch.setattr(annotation, "open_video", lambda path, *rest: opened.append(path) or original(path, *rest))
+    annotation._of_video.cache_clear()
     for _ in range(2):
         DATASETS.build(cfg)
     assert sorted(path.stem for path in opened) == ["long", "short"]

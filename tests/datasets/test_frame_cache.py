@@ -12,8 +12,8 @@ from dataset_files import draw, encode
 from hypothesis import given
 from hypothesis import strategies as st
 
-from opentad_bi.datasets import frame_cache
-from opentad_bi.datasets.frame_cache import FrameCache
+from opentad_bi.datasets.common import frames
+from opentad_bi.datasets.common.frames import FrameCache
 from opentad_bi.datasets.readers.pyav import PyAVReader
 from opentad_bi.registry import READERS, TRANSFORMS
 
@@ -32,7 +32,7 @@ def video(tmp_path_factory):
 def warnings(monkeypatch):
     """What the cache warns of, as a list of text."""
     told = []
-    monkeypatch.setattr(frame_cache.LOGGER, "warning", lambda text, *args: told.append(text % args))
+    monkeypatch.setattr(frames.LOGGER, "warning", lambda text, *args: told.append(text % args))
     return told
 
 
@@ -182,7 +182,7 @@ def test_a_file_that_cannot_be_read_is_made_anew_with_one_warning(tmp_path, vide
         raise kind(errno.EIO, "not today", str(path))
 
     with monkeypatch.context() as patch:
-        patch.setattr(frame_cache.np.lib.format, "open_memmap", refuse)
+        patch.setattr(frames.np.lib.format, "open_memmap", refuse)
         assert np.array_equal(load(video, cache=tmp_path), plain) and len(refused) == 1
     assert len(warnings) == 1 and "is damaged" in warnings[0] and "not today" in warnings[0]
     assert np.array_equal(load(video, cache=tmp_path), plain) and len(warnings) == 1
@@ -193,7 +193,7 @@ def test_a_full_disk_is_told_once_and_costs_nothing_else(tmp_path, video, warnin
         raise OSError(errno.ENOSPC, "No space left on device")
 
     step = TRANSFORMS.build({**LOAD, "cache": tmp_path})
-    monkeypatch.setattr(frame_cache.np, "save", full)
+    monkeypatch.setattr(frames.np, "save", full)
     for _ in range(2):
         assert np.array_equal(step({"path": video, "video": "film", "rng": None})["imgs"], load(video))
     assert len(warnings) == 1 and "cannot write" in warnings[0] and "No space left" in warnings[0]

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from dataset_files import FPS, draw, encode
 
-from opentad_bi.datasets.caption_files import read_captions
-from opentad_bi.datasets.check_regions import region_verdicts
-from opentad_bi.datasets.frame_counts import fit_frames
-from opentad_bi.datasets.region_video import RegionVideoDataset
+from opentad_bi.datasets.video_anomaly.captions import read_captions
+from opentad_bi.datasets.video_anomaly.check import region_verdicts
+from opentad_bi.datasets.video_anomaly.dataset import RegionVideoDataset
+from opentad_bi.datasets.video_anomaly.frame_counts import fit_frames
 
 SHARED = Path(os.environ.get("OPENTAD_SHARED", Path(__file__).resolve().parents[3] / "shared"))
 BOX = [0.0, 0.0, 0.5, 0.5]

@@ -7,8 +7,8 @@ import pytest
 import torch
 from dataset_files import draw, encode
 
-from opentad_bi.datasets.frame_stream import FrameStreamDataset
-from opentad_bi.datasets.readers import open_video
+from opentad_bi.datasets.readers.base import open_video
+from opentad_bi.datasets.video_anomaly.stream import FrameStreamDataset
 from opentad_bi.evaluation.frame_anomaly import FrameAnomaly
 from opentad_bi.ops.records import ClassScores, UnitMeta
 from opentad_bi.registry import DATASETS

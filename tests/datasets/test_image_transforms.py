@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from opentad_bi.datasets.transforms.collect import to_planes
+from opentad_bi.datasets.detection.pipeline import to_planes
+from opentad_bi.datasets.transforms.color import adjust_brightness, adjust_contrast, adjust_hue, adjust_saturation
 from opentad_bi.datasets.transforms.img_aug import OPERATIONS, autocontrast, cutout, invert, posterize, solarize
-from opentad_bi.datasets.transforms.pixels import adjust_brightness, adjust_contrast, adjust_hue, adjust_saturation
 from opentad_bi.registry import TRANSFORMS
 
 

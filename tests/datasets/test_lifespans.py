@@ -8,8 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from region_strategies import LENGTH, regions
 
-from opentad_bi.datasets.caption_records import Keyframe, Region
-from opentad_bi.datasets.lifespans import Lifespan
+from opentad_bi.datasets.video_anomaly.regions import Keyframe, Lifespan, Region
 
 BOX = (0.1, 0.2, 0.5, 0.6)
 

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from opentad_bi.datasets import video_selection
-from opentad_bi.datasets.list_labels import check_labels
-from opentad_bi.datasets.video_lists import ListedVideo, VideoList, read_numbered
+from opentad_bi.datasets.video_prompts import selection
+from opentad_bi.datasets.video_prompts.lists import ListedVideo, VideoList, read_numbered
+from opentad_bi.datasets.video_prompts.selection import check_labels
 
 SHARED = Path(os.environ.get("OPENTAD_SHARED", Path(__file__).resolve().parents[3] / "shared"))
 UCF = ["HammerThrow", "Hammering", "Handstand Pushups"]
@@ -29,7 +29,7 @@ def rows(order, count=3):
 
 
 def test_classes_in_the_order_of_the_list(tmp_path):
-    found = video_selection.read_videos(write(tmp_path, rows(UCF)), tmp_path)
+    found = selection.read_videos(write(tmp_path, rows(UCF)), tmp_path)
     assert found.counts() == [3, 3, 3]
 
 
@@ -37,23 +37,23 @@ def test_two_classes_the_other_way_round(tmp_path):
     swapped = ["Hammering", "HammerThrow", "Handstand Pushups"]
     cfg = write(tmp_path, rows(swapped))
     with pytest.raises(ValueError, match=r"6 of 9 files .*v_HammerThrow_g01_c01.avi under 'Hammering'.*`reference`"):
-        video_selection.read_videos(cfg, tmp_path)
+        selection.read_videos(cfg, tmp_path)
     reference = VideoList(tuple(swapped), tuple(ListedVideo(Path(f), label) for f, label in rows(swapped)))
-    right = video_selection.read_videos(cfg, tmp_path, reference)
+    right = selection.read_videos(cfg, tmp_path, reference)
     assert [right.classes[video.label] for video in right.videos[:1]] == ["HammerThrow"]
 
 
 def test_labels_that_start_at_1(tmp_path):
     one = [(name, label + 1) for name, label in rows(UCF)]
     with pytest.raises(ValueError, match=r"label 3 is none of 0\.\.2, .*first_label=1"):
-        video_selection.read_videos(write(tmp_path, one), tmp_path)
+        selection.read_videos(write(tmp_path, one), tmp_path)
     cfg = write(tmp_path, [row for row in one if row[1] < 3])  # none of the last class: the numbers alone would do
     with pytest.raises(ValueError, match=r"6 of 6 files stand under another class.*give first_label=1"):
-        video_selection.read_videos(cfg, tmp_path)
-    found = video_selection.read_videos(write(tmp_path, one, first_label=1), tmp_path)
+        selection.read_videos(cfg, tmp_path)
+    found = selection.read_videos(write(tmp_path, one, first_label=1), tmp_path)
     assert found.counts() == [3, 3, 3] and found.videos[0].label == 0
     with pytest.raises(ValueError, match=r"label 0 is none of 1\.\.3, .*first_label=0"):
-        video_selection.read_videos(write(tmp_path, rows(UCF), first_label=1), tmp_path)
+        selection.read_videos(write(tmp_path, rows(UCF), first_label=1), tmp_path)
     with pytest.raises(ValueError, match="first_label 2"):
         read_numbered(tmp_path / "list.txt", UCF, first_label=2)
 
@@ -65,15 +65,15 @@ def test_one_in_a_hundred_is_a_warning(tmp_path, caplog, count, error):
     cfg = write(tmp_path, [*right[: 100 - count], *wrong])
     if error:
         with pytest.raises(ValueError, match="2 of 100 files"):
-            video_selection.read_videos(cfg, tmp_path)
+            selection.read_videos(cfg, tmp_path)
     else:
-        video_selection.read_videos(cfg, tmp_path)
+        selection.read_videos(cfg, tmp_path)
         assert "1 of 100 files" in caplog.text
 
 
 def test_files_that_say_nothing_are_not_counted(tmp_path):
     named = [(f"clip{i}.mp4", i % 3) for i in range(9)] + [("v_Archery_g01_c01.avi", 0)]
-    assert sum(video_selection.read_videos(write(tmp_path, named), tmp_path).counts()) == 10
+    assert sum(selection.read_videos(write(tmp_path, named), tmp_path).counts()) == 10
 
 
 def test_the_longest_class_before_the_tags_is_meant_in_hmdb51():
@@ -91,16 +91,16 @@ def test_the_real_list_of_ucf101_with_its_classes_in_the_order_of_the_alphabet(t
         pytest.skip(f"no real lists at {folder}; set OPENTAD_SHARED to the folder above data/")
     numbered = [line.split()[1] for line in (folder / "ucf101/classInd.txt").open()]
     cfg = {"type": "numbered", "list_file": str(folder / "few_shot/ucf_splits_val1.txt"), "classes": numbered}
-    assert len(video_selection.read_videos(cfg, tmp_path).videos) == 3783
+    assert len(selection.read_videos(cfg, tmp_path).videos) == 3783
     with pytest.raises(ValueError, match=r"153 of 3783 files .*`reference`"):
-        video_selection.read_videos({**cfg, "classes": sorted(numbered)}, tmp_path)
+        selection.read_videos({**cfg, "classes": sorted(numbered)}, tmp_path)
     ucf101 = {"type": "ucf101", "list_file": str(folder / "ucf101/testlist01.txt")}
     ucf101["class_file"] = str(folder / "ucf101/classInd.txt")
-    right = video_selection.read_videos({**cfg, "classes": sorted(numbered)}, tmp_path, ucf101)
+    right = selection.read_videos({**cfg, "classes": sorted(numbered)}, tmp_path, ucf101)
     assert right.classes == tuple(numbered)
     hmdb = {"type": "numbered", "list_file": str(folder / "few_shot/hmdb_splits_val1.txt")}
     hmdb["classes"] = str(folder / "few_shot/hmdb_51_labels.csv")
     with pytest.raises(ValueError, match=r"120 of 1530 files .*`reference`"):
-        video_selection.read_videos(hmdb, tmp_path)
+        selection.read_videos(hmdb, tmp_path)
     official = [{"type": "hmdb51", "folder": str(folder / "hmdb51"), "split": 1, "part": p} for p in ("train", "test")]
-    assert len(video_selection.read_videos(hmdb, tmp_path, official).videos) == 1530
+    assert len(selection.read_videos(hmdb, tmp_path, official).videos) == 1530

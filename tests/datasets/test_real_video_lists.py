@@ -6,11 +6,18 @@ from pathlib import Path
 
 import pytest
 
-from opentad_bi.datasets import video_selection
-from opentad_bi.datasets.class_lists import class_prompt_name, read_class_names, read_label_table
-from opentad_bi.datasets.few_shot import GROUPS
-from opentad_bi.datasets.video_folder import VideoFolder
-from opentad_bi.datasets.video_lists import read_hmdb51, read_numbered, read_ucf101, rename_classes
+from opentad_bi.datasets.video_prompts import selection
+from opentad_bi.datasets.video_prompts.dataset import VideoFolder
+from opentad_bi.datasets.video_prompts.few_shot import GROUPS
+from opentad_bi.datasets.video_prompts.lists import (
+    class_prompt_name,
+    read_class_names,
+    read_hmdb51,
+    read_label_table,
+    read_numbered,
+    read_ucf101,
+    rename_classes,
+)
 
 SHARED = Path(os.environ.get("OPENTAD_SHARED", Path(__file__).resolve().parents[3] / "shared"))
 
@@ -137,18 +144,18 @@ def official(real, data, part):
 @pytest.fixture
 def all_there(monkeypatch):
     """Take every listed file as there."""
-    monkeypatch.setattr(video_selection, "check_files", lambda videos, root, tolerate: videos)
+    monkeypatch.setattr(selection, "check_files", lambda videos, root, tolerate: videos)
 
 
 @pytest.mark.parametrize(("data", "classes"), [("ucf101", 101), ("hmdb51", 51)])
 @pytest.mark.parametrize("validation", [{"val_shots": 4}, {"val_share": 0.2}])
 @pytest.mark.usefixtures("all_there")
 def test_real_draws_share_no_group_with_their_validation(real, data, classes, validation):
-    whole, tests = (video_selection.read_videos(official(real, data, part), "videos") for part in ("train", "test"))
+    whole, tests = (selection.read_videos(official(real, data, part), "videos") for part in ("train", "test"))
     for seed, shots in enumerate((None, 1, 16)):
         options = {"shots": shots, "group": data, "draw_seed": seed, **validation}
         (train, names), (val, same) = (
-            video_selection.select_videos(whole, "videos", part=part, **options) for part in ("train", "val")
+            selection.select_videos(whole, "videos", part=part, **options) for part in ("train", "val")
         )
         groups = [
             {(v.label, GROUPS[data](v.path, whole.classes[v.label])) for v in part.videos} for part in (train, val)
@@ -177,8 +184,8 @@ def test_real_base_and_new_lists_with_names_put_right(real):
     reference = [official(real, "hmdb51", part) for part in ("train", "test")]
     labels = str(real / "few_shot/hmdb_51_base_labels.csv")
     base = {"type": "numbered", "list_file": str(real / "few_shot/base2novel_hmdb_base_val.txt"), "classes": labels}
-    listed, names = video_selection.select_videos(base, "videos", reference=reference)
-    right = [video_selection.read_videos(cfg, "videos") for cfg in reference]
+    listed, names = selection.select_videos(base, "videos", reference=reference)
+    right = [selection.read_videos(cfg, "videos") for cfg in reference]
     truth = {v.path.name: class_prompt_name(found.classes[v.label]) for found in right for v in found.videos}
     assert all(truth[video.path.name] == names[video.label] for video in listed.videos)
     assert names != [class_prompt_name(name) for name in read_label_table(labels)]

@@ -6,9 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from region_strategies import LENGTH, regions
 
-from opentad_bi.datasets.caption_records import Keyframe, Region
-from opentad_bi.datasets.lifespans import Lifespan
-from opentad_bi.datasets.region_sampling import (
+from opentad_bi.datasets.video_anomaly.regions import Keyframe, Lifespan, Region
+from opentad_bi.datasets.video_anomaly.sampling import (
     POLICIES,
     ensure_regions,
     frame_window,

@@ -10,10 +10,11 @@ import pytest
 import torch
 from dataset_files import draw, encode
 
-from opentad_bi.datasets import captioned_videos, region_video, squashed_frames
-from opentad_bi.datasets.readers import VideoError
+from opentad_bi.datasets.common import frames
+from opentad_bi.datasets.readers.base import VideoError
 from opentad_bi.datasets.readers.pyav import PyAVReader
-from opentad_bi.datasets.region_video import RegionVideoDataset
+from opentad_bi.datasets.video_anomaly import captions, dataset
+from opentad_bi.datasets.video_anomaly.dataset import RegionVideoDataset
 from opentad_bi.engine.data import train_loader
 from opentad_bi.ops.names import bare_name
 from opentad_bi.registry import DATASETS
@@ -239,7 +240,7 @@ def test_a_window_beyond_its_video_is_found_before_the_training(make):
 
 def test_windows_beyond_their_video_are_left_out_if_asked_for(make, monkeypatch):
     told = []
-    monkeypatch.setattr(captioned_videos.LOGGER, "warning", lambda text, *args: told.append(text % args))
+    monkeypatch.setattr(captions.LOGGER, "warning", lambda text, *args: told.append(text % args))
     data = make([LATE, *ENTRIES], on_bad_entry="skip")
     assert data.videos == [bare_name(entry["f_path"]) for entry in ENTRIES] and len(data.paths) == len(data.labels) == 4
     assert data.report.skipped == {"the window is not in the video": 1} and data.report.videos == 4
@@ -293,7 +294,7 @@ def broken_from(monkeypatch):
 
 def test_a_video_that_ends_early_is_sampled_anew(make, broken_from, monkeypatch):
     told = []
-    monkeypatch.setattr(region_video.LOGGER, "warning", lambda text, *args: told.append(text % args))
+    monkeypatch.setattr(dataset.LOGGER, "warning", lambda text, *args: told.append(text % args))
     broken_from(42)
     data = make()
     sample = data[0]
@@ -313,12 +314,12 @@ def test_a_video_that_breaks_early_is_an_error(make, broken_from):
 
 def test_frames_are_read_in_parts(make, monkeypatch):
     whole = make(frames=20)[0]["inputs"]
-    monkeypatch.setattr(squashed_frames, "_AT_ONCE", 3)
+    monkeypatch.setattr(frames, "_AT_ONCE", 3)
     assert torch.equal(make(frames=20)[0]["inputs"], whole)
 
 
 def test_the_report_is_logged(make, caplog, monkeypatch):
-    monkeypatch.setattr(region_video.LOGGER, "propagate", True)
+    monkeypatch.setattr(dataset.LOGGER, "propagate", True)
     with caplog.at_level(logging.INFO, logger="opentad_bi"):
         assert isinstance(make(), RegionVideoDataset)
     assert "4 videos (3 abnormal) of 4 entries; 5 regions (4 with boxes), 5 keyframes" in caplog.text

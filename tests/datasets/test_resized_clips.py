@@ -12,9 +12,8 @@ from hypothesis import strategies as st
 from open_clip.transform import PreprocessCfg, image_transform_v2
 from PIL import Image
 
-from opentad_bi.datasets.readers import open_video
-from opentad_bi.datasets.transforms.load_clips import LoadClips
-from opentad_bi.datasets.transforms.spatial_views import SpatialViews
+from opentad_bi.datasets.readers.base import open_video
+from opentad_bi.datasets.video_prompts.pipeline import LoadClips, SpatialViews
 from opentad_bi.models.clip.preprocess import FramePreprocess
 
 SHARED = Path(os.environ.get("OPENTAD_SHARED", Path(__file__).resolve().parents[3] / "shared"))

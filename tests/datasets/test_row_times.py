@@ -7,7 +7,7 @@ import pytest
 from dataset_files import FPS, draw, encode
 from unit_files import write_classes
 
-from opentad_bi.datasets.video_feature import VideoFeatureDataset
+from opentad_bi.datasets.feature_prompts.dataset import VideoFeatureDataset
 
 
 def record(path, seconds, fps=30.0):

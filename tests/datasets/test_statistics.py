@@ -6,13 +6,15 @@ import torch
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from opentad_bi.datasets.proposal import FOREVER, propose, propose_levels
-from opentad_bi.datasets.statistics import (
+from opentad_bi.datasets.detection.statistics import (
+    FOREVER,
     answers,
     describe,
     inside_one,
     level_shares,
     overlaps,
+    propose,
+    propose_levels,
     read_subset,
     share_inside,
 )

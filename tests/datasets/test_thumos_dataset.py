@@ -8,7 +8,7 @@ import torch
 from dataset_files import feature_pipeline, frame_pipeline
 from torch.utils.data import DataLoader
 
-from opentad_bi.datasets.collate import collate
+from opentad_bi.datasets.detection.paired import collate
 from opentad_bi.registry import DATASETS
 
 

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from unit_files import write_classes
 
-from opentad_bi.datasets.feature_index import unit_starts, unit_stride
-from opentad_bi.datasets.video_feature import VideoFeatureDataset
+from opentad_bi.datasets.feature_prompts.dataset import VideoFeatureDataset
+from opentad_bi.datasets.feature_prompts.index import unit_starts, unit_stride
 from opentad_bi.ops.records import UnitMeta
 from opentad_bi.registry import DATASETS
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from unit_files import numbers, write_classes
 
-from opentad_bi.datasets.video_feature import VideoFeatureDataset
+from opentad_bi.datasets.feature_prompts.dataset import VideoFeatureDataset
 
 CLASSES = {"Abuse": {"a0": 7, "a1": 3}, "Normal": {"n0": 5}}
 

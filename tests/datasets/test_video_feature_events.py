@@ -6,9 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from unit_files import write_classes, write_events
 
-from opentad_bi.datasets.feature_annotations import merge_events, parse_time, read_event_tables
-from opentad_bi.datasets.feature_index import kept_units
-from opentad_bi.datasets.video_feature import VideoFeatureDataset
+from opentad_bi.datasets.feature_prompts.dataset import VideoFeatureDataset
+from opentad_bi.datasets.feature_prompts.index import kept_units, merge_events, parse_time, read_event_tables
 
 CLASSES = {"Abuse": {"a0": 12, "a1": 6}, "normal": {"n0": 5}}
 PAIRS = st.lists(st.tuples(st.integers(0, 30), st.integers(1, 9)).map(lambda p: (p[0], p[0] + p[1])), min_size=1)

@@ -11,8 +11,9 @@ import torch
 from torch.utils.data import DataLoader
 from unit_files import write_classes
 
-from opentad_bi.datasets import feature_batch, feature_rows
-from opentad_bi.datasets.video_feature import VideoFeatureDataset
+from opentad_bi.datasets.feature_prompts import dataset as dataset_module
+from opentad_bi.datasets.feature_prompts import rows
+from opentad_bi.datasets.feature_prompts.dataset import VideoFeatureDataset
 from opentad_bi.engine.data import eval_loader, to_device, train_loader
 from opentad_bi.ops.records import UnitMeta, UnitMetas
 
@@ -33,7 +34,7 @@ def numbers_of(batches):
 @pytest.mark.parametrize("pooling", [False, True])
 @pytest.mark.parametrize("by_value", [0, 1 << 20])
 def test_workers_give_the_batches_of_the_process_itself(tmp_path, dtype, pooling, by_value, monkeypatch):
-    monkeypatch.setattr(feature_batch, "_BY_VALUE", by_value)
+    monkeypatch.setattr(dataset_module, "_BY_VALUE", by_value)
     write_classes(tmp_path, CLASSES)
     for path in tmp_path.rglob("*.npy"):
         np.save(path, (np.load(path) / 3 + 0.1).astype(dtype))  # float32 is not to be rounded on the way
@@ -67,8 +68,8 @@ def test_a_pickled_dataset_has_no_maps_and_gives_the_same(folder):
 
 def test_every_file_is_opened_once(folder, monkeypatch):
     opened = []
-    real = feature_rows.map_file
-    monkeypatch.setattr(feature_rows, "map_file", lambda file: opened.append(file.path) or real(file))
+    real = rows.map_file
+    monkeypatch.setattr(rows, "map_file", lambda file: opened.append(file.path) or real(file))
     dataset = VideoFeatureDataset(folder)
     assert not opened
     for _ in range(2):

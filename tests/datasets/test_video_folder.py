@@ -13,9 +13,9 @@ from dataset_files import draw, encode
 from hypothesis import given
 from hypothesis import strategies as st
 
-from opentad_bi.datasets.readers import VideoError
-from opentad_bi.datasets.video_folder import VideoFolder
-from opentad_bi.datasets.video_selection import select_videos
+from opentad_bi.datasets.readers.base import VideoError
+from opentad_bi.datasets.video_prompts.dataset import VideoFolder
+from opentad_bi.datasets.video_prompts.selection import select_videos
 from opentad_bi.registry import DATASETS
 
 TOY = [{"type": "ToyClip"}]

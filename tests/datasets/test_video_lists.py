@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from opentad_bi.datasets import video_lists
-from opentad_bi.datasets.class_lists import class_prompt_name
-from opentad_bi.datasets.video_lists import (
+from opentad_bi.datasets.video_prompts import lists
+from opentad_bi.datasets.video_prompts.lists import (
     ListedVideo,
     VideoList,
     check_files,
+    class_prompt_name,
     read_class_folders,
     read_hmdb51,
     read_kinetics,
@@ -96,7 +96,7 @@ def test_hmdb51_names_of_any_kind(tmp_path_factory, rows):
     folder = tmp_path_factory.mktemp("hmdb")
     rows = [(name + "_.avi", flag) for name, flag in rows]
     (folder / "climb_test_split1.txt").write_text("".join(f"{name} {flag} \r\n" for name, flag in rows))
-    for part, number in video_lists.HMDB51_PARTS.items():
+    for part, number in lists.HMDB51_PARTS.items():
         expected = [(f"climb/{name}", 0) for name, flag in rows if flag == number]
         assert names(read_hmdb51(folder, 1, part)) == expected
 

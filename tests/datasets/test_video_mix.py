@@ -8,7 +8,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from opentad_bi.datasets.video_mix import KINDS, VideoMix
+from opentad_bi.datasets.video_prompts.dataset import KINDS, VideoMix
 
 kinds = st.sampled_from(KINDS)
 seeds = st.integers(0, 2**32)

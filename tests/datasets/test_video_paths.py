@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from opentad_bi.datasets.caption_records import CaptionedVideo
-from opentad_bi.datasets.split_guard import guard, name_keys
-from opentad_bi.datasets.video_paths import LAYOUTS, check_layouts, class_of_path, find_video_file
+from opentad_bi.datasets.common.video_paths import LAYOUTS, check_layouts, class_of_path, find_video_file
+from opentad_bi.datasets.video_anomaly.regions import CaptionedVideo
+from opentad_bi.datasets.video_anomaly.split_guard import guard, name_keys
 
 SHARED = Path(os.environ.get("OPENTAD_SHARED", Path(__file__).resolve().parents[3] / "shared"))
 UCF = ("Normal", "Abuse", "Arrest", "Arson", "Assault", "Burglary", "Explosion", "Fighting", "RoadAccidents", "Robbery",

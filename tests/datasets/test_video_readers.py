@@ -9,8 +9,8 @@ from dataset_files import FRAMES, draw, encode
 from hypothesis import given
 from hypothesis import strategies as st
 
-from opentad_bi.datasets.readers import VideoError, find_video, open_video, pyav
-from opentad_bi.datasets.readers.mp4 import missing_bytes
+from opentad_bi.datasets.readers import pyav
+from opentad_bi.datasets.readers.base import VideoError, find_video, missing_bytes, open_video
 
 READERS = ("pyav", "decord")
 

@@ -5,8 +5,7 @@ import pytest
 import torch
 from dataset_files import draw, encode
 
-from opentad_bi.datasets.frame_stream import FrameStreamDataset
-from opentad_bi.datasets.video_rows import VideoRows, read_squares, stream_settings
+from opentad_bi.datasets.video_anomaly.stream import FrameStreamDataset, VideoRows, read_squares, stream_settings
 
 CFG = {"type": "FrameStreamDataset", "videos": "nowhere", "classes": ["Normal", "Fire"], "size": 16}
 

@@ -6,8 +6,8 @@ import torch
 from close import close
 
 from opentad_bi.cli.cache_predictions import cache
-from opentad_bi.datasets.cached_predictions import write_record
-from opentad_bi.datasets.collate import collate
+from opentad_bi.datasets.detection.cached_predictions import write_record
+from opentad_bi.datasets.detection.paired import collate
 from opentad_bi.engine import Runner
 from opentad_bi.engine.branch import train_mode
 from opentad_bi.engine.checkpoint import run_state

@@ -6,7 +6,7 @@ import pytest
 import tiny_detector as tiny
 import torch
 
-from opentad_bi.datasets.collate import collate
+from opentad_bi.datasets.detection.paired import collate
 from opentad_bi.engine.inference import in_dtype, window_features
 from opentad_bi.registry import MODELS
 

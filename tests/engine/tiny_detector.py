@@ -7,7 +7,7 @@ import torch
 from mmengine.config import Config
 from torch import nn
 
-from opentad_bi.datasets.collate import collate
+from opentad_bi.datasets.detection.paired import collate
 from opentad_bi.engine.hooks import Hook
 from opentad_bi.ops.records import Detections, Result, SampleMeta
 from opentad_bi.ops.reverse import reverse_sample

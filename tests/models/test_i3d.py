@@ -10,9 +10,8 @@ import torch.nn.functional as F
 from close import close
 
 from opentad_bi.engine.warm_start import load_weights, read_weights
-from opentad_bi.models.backbones.i3d import I3D, i3d_state_dict
+from opentad_bi.models.backbones.i3d import I3D, i3d_state_dict, pad_same
 from opentad_bi.models.backbones.video_backbone import VideoBackbone
-from opentad_bi.models.backbones.i3d import pad_same
 
 SHARED = Path(os.environ.get("OPENTAD_SHARED", Path(__file__).resolve().parents[3] / "shared"))
 VIDEOS = {"kinetics/clean_and_jerk.mp4": "clean and jerk", "activitynet/v_ZNVhz7ctTq0.mp4": "walking the dog"}

@@ -3,9 +3,8 @@ import torch
 from close import close
 from torch import nn
 
-from opentad_bi.models.layers.conv import ConvUnit
+from opentad_bi.models.layers.conv import ConvUnit, TimeConv, channels_last
 from opentad_bi.models.layers.norm import ChannelNorm
-from opentad_bi.models.layers.conv import TimeConv, channels_last
 
 
 def gradients(out, inputs):

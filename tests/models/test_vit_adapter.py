@@ -6,8 +6,7 @@ import torch.nn.functional as F
 from close import close
 
 from opentad_bi.models.backbones.adapters import Adapter, PlainAdapter
-from opentad_bi.models.backbones.vit_adapter import VisionTransformerAdapter, resize_table, sine_cosine_table
-from opentad_bi.models.backbones.vit_adapter import DropPath
+from opentad_bi.models.backbones.vit_adapter import DropPath, VisionTransformerAdapter, resize_table, sine_cosine_table
 
 SMALL = {"img_size": 48, "embed_dims": 32, "depth": 2, "num_heads": 4, "num_frames": 4, "total_frames": 8}
 

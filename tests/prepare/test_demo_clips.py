@@ -2,8 +2,8 @@
 
 import pytest
 
-from opentad_bi.datasets.readers import open_video
-from opentad_bi.datasets.video_lists import check_files, read_numbered
+from opentad_bi.datasets.readers.base import open_video
+from opentad_bi.datasets.video_prompts.lists import check_files, read_numbered
 from opentad_bi.prepare.demo_clips import CLASSES, make_demo_clips
 
 

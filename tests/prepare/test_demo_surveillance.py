@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from opentad_bi.cli.make_demo_surveillance import main
-from opentad_bi.datasets.readers import open_video
+from opentad_bi.datasets.readers.base import open_video
 from opentad_bi.evaluation.frame_truth import read_frame_annotation
 from opentad_bi.prepare import demo_surveillance_story
 from opentad_bi.prepare.demo_surveillance import CLASSES, make_demo_surveillance

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from opentad_bi.cli.label_studio import main
-from opentad_bi.datasets.caption_files import read_captions
-from opentad_bi.datasets.lifespans import Lifespan
+from opentad_bi.datasets.video_anomaly.captions import read_captions
+from opentad_bi.datasets.video_anomaly.regions import Lifespan
 from opentad_bi.prepare.label_studio import import_file, import_tasks, video_file
 
 SERVED = "/data"  # where Label Studio says that its files are

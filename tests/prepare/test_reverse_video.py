@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from tiny_clips import decode, write_clip
 
-from opentad_bi.datasets.readers import VideoError, open_video
+from opentad_bi.datasets.readers.base import VideoError, open_video
 from opentad_bi.prepare.frame_index import DamagedVideoError, count_frames, index_frames
 from opentad_bi.prepare.reverse_video import chunks_from_end, reverse_video
 from opentad_bi.prepare.rotation import display_matrix, write_display_matrix

@@ -9,7 +9,7 @@ import pytest
 from mmengine.config import Config
 
 from opentad_bi.cli.ucf_crime import main
-from opentad_bi.datasets.video_feature import VideoFeatureDataset
+from opentad_bi.datasets.feature_prompts.dataset import VideoFeatureDataset
 from opentad_bi.evaluation.frame_truth import read_frame_annotation
 from opentad_bi.prepare.ucf_crime import CLASSES, check_lists, lay_out, read_list
 

@@ -10,8 +10,7 @@ from reference_models import close
 
 from opentad_bi.engine.warm_start import load_weights
 from opentad_bi.models.backbones.adapters import Adapter, PlainAdapter
-from opentad_bi.models.backbones.vit_adapter import VitBlock, resize_table, sine_cosine_table
-from opentad_bi.models.backbones.vit_adapter import ClipAttention
+from opentad_bi.models.backbones.vit_adapter import ClipAttention, VitBlock, resize_table, sine_cosine_table
 from opentad_bi.registry import BACKBONES
 
 SIZES = names("state_dict_keys_videomae_*.json")

@@ -10,7 +10,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from opentad_bi.datasets.feature_files import feature_shape, read_features
+from opentad_bi.datasets.common.feature_files import feature_shape, read_features
 from opentad_bi.engine.checkpoint import load_latest, save_checkpoint
 from opentad_bi.utils.arrays import check_archive
 from opentad_bi.utils.weight_files import read_content

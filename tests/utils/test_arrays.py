@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 import torch
 
-from opentad_bi.datasets.clip_features import ClipFeatures
-from opentad_bi.datasets.feature_files import feature_shape, read_features
-from opentad_bi.datasets.feature_rows import FeatureTables, describe_file
-from opentad_bi.datasets.frame_cache import FrameCache
-from opentad_bi.datasets.window_files import open_windows
+from opentad_bi.datasets.common.feature_files import feature_shape, read_features
+from opentad_bi.datasets.common.frames import FrameCache
+from opentad_bi.datasets.detection.features import open_windows
+from opentad_bi.datasets.feature_prompts.rows import FeatureTables, describe_file
+from opentad_bi.datasets.video_prompts.features import ClipFeatures
 from opentad_bi.utils.arrays import float32_table, huge, open_array
 
 SHARED = Path(os.environ.get("OPENTAD_SHARED", Path(__file__).resolve().parents[3] / "shared"))

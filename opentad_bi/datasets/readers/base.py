@@ -1,13 +1,59 @@
-"""What every video reader offers, and how frames in any order are read by one pass forward.
+"""Video readers: what they offer, how a file is found and opened, and what its header says.
+
+Is an MP4 file whole?  ISO/IEC 14496-12, section 4.2: a file is a row of boxes, each with its size in front.
+
+What every video reader offers, and how frames in any order are read by one pass forward.
 
 N number of asked frames, M of them different, H height, W width
 """
 
+import struct
 from pathlib import Path
 
 import numpy as np
 
-from .mp4 import missing_bytes
+from ...ops.names import VIDEO_SUFFIXES
+from ...registry import READERS
+
+
+def find_video(folder, name, file_format="mp4"):
+    """The file `folder/name.ext`, `ext` being `file_format` or a suffix of a video; FileNotFoundError if none."""
+    extensions = list(dict.fromkeys((file_format, *(suffix[1:] for suffix in VIDEO_SUFFIXES))))
+    for extension in extensions:
+        path = Path(folder) / f"{name}.{extension}"
+        if path.is_file():
+            return path
+    tried = ", ".join(extensions)
+    raise FileNotFoundError(f"video {name!r} is not in {folder} (tried {tried})")
+
+
+def open_video(path, reader="pyav", num_threads=1):
+    """Open a video file with the reader of that name."""
+    return READERS.build({"type": reader, "path": path, "num_threads": num_threads})
+
+
+def missing_bytes(path):
+    """How many bytes the last top-level box of an MP4 or MOV file claims beyond the end of the file; 0 if whole.
+
+    A file that does not begin with an `ftyp` box (another container) counts as whole.
+    """
+    size = Path(path).stat().st_size
+    at = 0
+    with open(path, "rb") as file:
+        while at + 8 <= size:
+            file.seek(at)
+            length, kind = struct.unpack(">I4s", file.read(8))
+            if at == 0 and kind != b"ftyp":
+                return 0
+            if length == 1:
+                wide = file.read(8)
+                length = struct.unpack(">Q", wide)[0] if len(wide) == 8 else 16
+            if length == 0:
+                return 0
+            if length < 8:
+                return 0
+            at += length
+    return max(0, at - size)
 
 
 class VideoError(ValueError):

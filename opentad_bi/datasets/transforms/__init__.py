@@ -10,46 +10,7 @@ A dataset of classified videos gives `path`, `video`, `label` and `rng`. Its ste
 (V_t * T, h, w, 3) and `clips`, (V_t, T)), `SpatialViews` (to `imgs` (V, T, S, S, 3)), `Augment` and `CollectClip`.
 """
 
-from . import (
-    augment,
-    blur,
-    collect,
-    collect_clip,
-    color_jitter,
-    compose,
-    crop,
-    cutout,
-    decode,
-    features,
-    flip,
-    img_aug,
-    load_clips,
-    load_frames,
-    resize,
-    salt_pepper,
-    spatial_views,
-    truncate,
-    window_features,
-)
-
-__all__ = [
-    "augment",
-    "blur",
-    "collect",
-    "collect_clip",
-    "color_jitter",
-    "compose",
-    "crop",
-    "cutout",
-    "decode",
-    "features",
-    "flip",
-    "img_aug",
-    "load_clips",
-    "load_frames",
-    "resize",
-    "salt_pepper",
-    "spatial_views",
-    "truncate",
-    "window_features",
-]
+from . import color as color
+from . import compose as compose
+from . import geometry as geometry
+from . import img_aug as img_aug

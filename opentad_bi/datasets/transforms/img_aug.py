@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 from ...registry import TRANSFORMS
-from .pixels import adjust_brightness, adjust_contrast, adjust_saturation, look_up, look_up_each, to_table
+from .color import adjust_brightness, adjust_contrast, adjust_saturation, look_up, look_up_each, to_table
 
 LEVEL = 0.9
 FACTOR = 1.8 * LEVEL + 0.1

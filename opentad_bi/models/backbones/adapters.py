@@ -6,11 +6,11 @@ Small trainable modules put into a frozen video transformer (AdaTAD: Liu et al.,
 """
 
 import math
+
 import torch
 import torch.nn.functional as F
 from torch import nn
 from torch.autograd.function import once_differentiable
-
 
 # ... any leading dimensions, I inputs, O outputs
 

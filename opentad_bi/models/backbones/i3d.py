@@ -6,12 +6,13 @@ Inflated 3-D Inception network, the RGB stream (I3D: Carreira and Zisserman, CVP
 """
 
 import re
+
 import torch
 import torch.nn.functional as F
 from torch import nn
+
 from ...registry import BACKBONES
 from ...utils.weight_files import read_file
-
 
 _ENTRIES = (
     (re.compile(r"^params/Logits/Conv3d_0c_1x1/Conv_0/kernel$"), "logits.weight"),

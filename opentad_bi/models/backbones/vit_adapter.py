@@ -10,13 +10,14 @@ Video transformer of VideoMAE with adapters (Tong et al., NeurIPS 2022; AdaTAD: 
 """
 
 import re
+
 import torch
 import torch.nn.functional as F
 from torch import nn
 from torch.utils.checkpoint import checkpoint
-from .adapters import Adapter, PlainAdapter, linear
-from ...registry import BACKBONES, nearest
 
+from ...registry import BACKBONES, nearest
+from .adapters import Adapter, PlainAdapter, linear
 
 # P positions, D width, t h w tokens along time, height, width
 

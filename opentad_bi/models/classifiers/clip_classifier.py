@@ -9,15 +9,16 @@ What classifiers by the texts of a frozen CLIP model have in common.
 
 import math
 import re
+
 import torch
 import torch.nn.functional as F
 from torch import nn
-from ..clip.towers import TextEncoder, Tokens, leave_out_of_state
-from ..prompts.fixed_texts import FixedTexts
+
 from ...registry import POOLINGS, PROMPTS
 from ...utils.files import write_json
 from ...utils.logging import LOGGER
-
+from ..clip.towers import TextEncoder, Tokens, leave_out_of_state
+from ..prompts.fixed_texts import FixedTexts
 
 ALIKE = 1 - 1e-6  # cosine of features that are the same but for rounding
 NEAR = 1e-4  # from ln C

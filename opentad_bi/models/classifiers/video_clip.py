@@ -12,8 +12,7 @@ from ...utils.validation import check_finite, input_parts
 from ..clip.loading import load_clip
 from ..clip.preprocess import FramePreprocess
 from ..clip.towers import ImageEncoder
-from .clip_classifier import CLIPClassifier
-from .clip_classifier import TextRegulariser
+from .clip_classifier import CLIPClassifier, TextRegulariser
 
 # B batch, V views, T frames of a view, S side in pixels, M = B * V, K classes, R texts of all classes
 # D width of the text tower, E width of the joint space

@@ -10,9 +10,10 @@ Prepared frames to features of an image tower.
 import torch
 from torch import nn
 from torch.nn.functional import normalize
-from torchvision.transforms.v2 import InterpolationMode, functional as F
-from ...utils.logging import warn
+from torchvision.transforms.v2 import InterpolationMode
+from torchvision.transforms.v2 import functional as F
 
+from ...utils.logging import warn
 
 MODES = ("shortest", "longest", "squash")
 INTERPOLATIONS = {"bicubic": InterpolationMode.BICUBIC, "bilinear": InterpolationMode.BILINEAR}

@@ -6,11 +6,11 @@ ActionFormer: one network from a video to its actions (Zhang et al., ECCV 2022; 
 import torch
 import torch.nn.functional as F
 from torch import nn
-from ...ops.records import Grid, Prediction, Result, SINGLE
+
+from ...ops.records import SINGLE, Grid, Prediction, Result
 from ...ops.segments import decode_segments, select_candidates
 from ...registry import BACKBONES, HEADS, MODELS, NECKS, PROJECTIONS
 from ...utils.validation import check_finite, input_parts
-
 
 # T length of a sequence
 

@@ -15,6 +15,7 @@ A fully connected layer at every point.
 
 import torch
 from torch import nn
+
 from ...ops.records import Prediction
 from ...registry import MIXERS
 

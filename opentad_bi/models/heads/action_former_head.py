@@ -9,14 +9,15 @@ Class and distance maps at every point, and their losses (ActionFormer: Zhang et
 
 import itertools
 import math
+
 import torch
 import torch.nn.functional as F
 from torch import nn
-from ..layers.conv import ConvUnit, TimeConv
-from ..layers.norm import Scale
+
 from ...ops.segments import assign_targets, decode_segments, level_points
 from ...registry import HEADS, LOSSES, POINT_GENERATORS
-
+from ..layers.conv import ConvUnit, TimeConv
+from ..layers.norm import Scale
 
 # T_l points of level l, L levels
 

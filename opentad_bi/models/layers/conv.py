@@ -15,8 +15,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 from torch.autograd.function import once_differentiable
-from .norm import ChannelNorm
 
+from .norm import ChannelNorm
 
 # B batch, C and C' channels in and out, T time, K taps, odd; sequences are channels-last in memory
 

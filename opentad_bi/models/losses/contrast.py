@@ -6,11 +6,11 @@ Features of former batches, as more to choose from (MoCo, He et al., CVPR 2020).
 """
 
 import math
+from typing import NamedTuple
+
 import torch
 from torch import nn
 from torch.nn import functional as F
-from typing import NamedTuple
-
 
 # N pairs, M more columns, E width of the joint space
 

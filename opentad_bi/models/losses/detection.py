@@ -7,6 +7,7 @@ Losses between predicted and true segments.
 
 import torch.nn.functional as F
 from torch import nn
+
 from ...ops.segments import segment_diou, segment_giou
 from ...registry import LOSSES
 

@@ -10,9 +10,9 @@ Transformer block over time that can halve the sequence (ActionFormer, section 3
 import torch
 import torch.nn.functional as F
 from torch import nn
+
 from ..layers.conv import ConvUnit, TimeConv
 from ..layers.norm import ChannelNorm, ScaledDropPath
-
 
 # B batch, T time, H heads, D width of a head, R reach = window // 2, S block length, K = ceil(T / S) blocks
 

@@ -7,15 +7,16 @@ Several feature streams, each brought to its own width.
 Feature pyramid of convolutions and transformer blocks (ActionFormer: Zhang et al., ECCV 2022, section 3.2).
 """
 
+from functools import partial
+
 import torch
 import torch.nn.functional as F
-from functools import partial
 from torch import nn
-from ..backbones.vit_adapter import sine_cosine_table
-from ..layers.conv import ConvUnit, EPS, channels_last
-from .attention import TransformerBlock
-from ...registry import PROJECTIONS, nearest
 
+from ...registry import PROJECTIONS, nearest
+from ..backbones.vit_adapter import sine_cosine_table
+from ..layers.conv import EPS, ConvUnit, channels_last
+from .attention import TransformerBlock
 
 # B batch, C channels, T time
 

@@ -7,14 +7,15 @@ What every class's prompt is made of before it is laid out: fixed tokens, and th
 Prompts put together: which position holds a fixed token, and which a learned vector.
 """
 
-import torch
 from dataclasses import dataclass
 from pathlib import Path
+
+import torch
+
 from ...ops.names import class_key, shown_class
 from ...registry import nearest
 from ...utils.files import read_json
 from ...utils.logging import LOGGER
-
 
 LONG, MANY = 20, 3  # words of one text for all classes, and sentences in one text, from which on they were joined
 _JOINED = (

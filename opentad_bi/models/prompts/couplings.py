@@ -7,10 +7,10 @@ What the visual tower sums up of a video, told to the text tower layer by layer.
 
 import torch
 from torch import nn
-from .visual_prompts import VisualPrompt, check_layers
+
 from ...registry import COUPLINGS
 from ...utils.validation import check_count
-
+from .visual_prompts import VisualPrompt, check_layers
 
 # M views, T frames, L tokens of a frame, P tokens beside them, n prompts of a layer
 # D_t, D_v widths of the text and of the visual tower

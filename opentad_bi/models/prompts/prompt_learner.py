@@ -8,11 +8,12 @@ A context that follows the video (CoCoOp, Zhou et al., CVPR 2022).
 """
 
 import hashlib
+
 import torch
 from torch import nn
-from .class_prompts import RANDOM, arrange, class_parts, lay_out
-from ...registry import PROMPTS
 
+from ...registry import PROMPTS
+from .class_prompts import RANDOM, arrange, class_parts, lay_out
 
 # R learned vectors, V tokens of the vocabulary, D width of the text tower
 

@@ -11,9 +11,9 @@ Visual prompts that let the frames of a view see each other (Vita-CLIP, Wasim et
 
 import torch
 from torch import nn
+
 from ...registry import VISUAL_PROMPTS, nearest
 from ...utils.validation import check_count
-
 
 # M videos (views of videos), T frames, L tokens of a frame, P tokens that are added, D width of the visual tower
 

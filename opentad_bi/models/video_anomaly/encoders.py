@@ -19,11 +19,11 @@ from torch import nn
 from torch.func import functional_call
 from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint as recomputed
-from ..clip.preprocess import FramePreprocess
-from ..clip.towers import ImageEncoder, TextEncoder
+
 from ...registry import POOLINGS
 from ...utils.validation import check_choice, check_count
-
+from ..clip.preprocess import FramePreprocess
+from ..clip.towers import ImageEncoder, TextEncoder
 
 # N frames, S side in pixels, h x w grid of patches, P = h * w, L = 1 + P tokens, D width of the tower, E of joint space
 

@@ -4,14 +4,12 @@ A CLIP model of videos and of regions in them, whose texts score frames for anom
 """
 
 import math
-import torch
 from itertools import islice
+
+import torch
 from torch import nn
 from torch.nn import functional as F
-from ..clip.loading import load_clip
-from ..losses.contrast import Columns, DUPLICATES, FeatureQueue, hard_contrast, symmetric_contrast
-from ..prompts.fixed_texts import class_texts
-from .encoders import BLOCK, CaptionEncoder, VIDEO, VideoEncoder, training_bytes
+
 from ...ops.names import caption_number, normal_label
 from ...ops.records import CaptionFeatures, RowScores
 from ...registry import MODELS, nearest
@@ -19,7 +17,10 @@ from ...utils.checks import judge
 from ...utils.distributed import gather_rows
 from ...utils.logging import LOGGER
 from ...utils.validation import check_choice, check_count, check_finite, check_number
-
+from ..clip.loading import load_clip
+from ..losses.contrast import DUPLICATES, Columns, FeatureQueue, hard_contrast, symmetric_contrast
+from ..prompts.fixed_texts import class_texts
+from .encoders import BLOCK, VIDEO, CaptionEncoder, VideoEncoder, training_bytes
 
 # C classes, R texts of all classes, E width of the joint space
 

@@ -5,8 +5,7 @@ import torch
 from close import close
 from region_batches import build, make_batch
 
-from opentad_bi.models.video_anomaly.encoders import box_weights
-from opentad_bi.models.video_anomaly.encoders import VideoEncoder
+from opentad_bi.models.video_anomaly.encoders import VideoEncoder, box_weights
 
 KEYS = ("inputs", "valid", "boxes", "box_mask", "region_video")
 WAYS = [{"frame_chunk": 1}, {"frame_chunk": 2}, {"frame_chunk": 7}, {"recompute": "block"}, {"recompute": "video"}]

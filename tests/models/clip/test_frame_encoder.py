@@ -8,8 +8,7 @@ import pytest
 import torch
 from close import close
 
-from opentad_bi.models.clip.preprocess import FrameEncoder
-from opentad_bi.models.clip.preprocess import FramePreprocess
+from opentad_bi.models.clip.preprocess import FrameEncoder, FramePreprocess
 
 
 @pytest.fixture

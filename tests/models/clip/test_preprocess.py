@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from open_clip.transform import PreprocessCfg, image_transform_v2
 from PIL import Image
 
-from opentad_bi.datasets.readers import open_video
+from opentad_bi.datasets.readers.base import open_video
 from opentad_bi.models.clip.preprocess import INTERPOLATIONS, MODES, FramePreprocess
 
 SHARED = Path(os.environ.get("OPENTAD_SHARED", Path(__file__).resolve().parents[4] / "shared"))

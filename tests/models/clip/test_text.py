@@ -6,8 +6,7 @@ import pytest
 import torch
 from close import close
 
-from opentad_bi.models.clip.towers import TextEncoder
-from opentad_bi.models.clip.towers import Tokens
+from opentad_bi.models.clip.towers import TextEncoder, Tokens
 
 TEXTS = ["a photo of a cat", "dog", "someone who takes goods from a shop, hides them and leaves without paying"]
 

@@ -7,8 +7,7 @@ import torch
 from close import close
 
 from opentad_bi.models.classifiers import video_feature_clip
-from opentad_bi.models.clip.towers import TextEncoder
-from opentad_bi.models.clip.towers import Tokens
+from opentad_bi.models.clip.towers import TextEncoder, Tokens
 from opentad_bi.registry import MODELS, PROMPTS
 
 CLASSES = ["cat", "a very large dog"]

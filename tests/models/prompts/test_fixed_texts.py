@@ -9,8 +9,7 @@ from close import close
 from hypothesis import given
 from hypothesis import strategies as st
 
-from opentad_bi.models.clip.towers import TextEncoder
-from opentad_bi.models.clip.towers import Tokens
+from opentad_bi.models.clip.towers import TextEncoder, Tokens
 from opentad_bi.models.prompts.fixed_texts import FixedTexts, class_texts
 from opentad_bi.registry import PROMPTS
 

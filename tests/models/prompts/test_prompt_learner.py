@@ -9,11 +9,9 @@ from close import close
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from opentad_bi.models.clip.towers import TextEncoder
-from opentad_bi.models.clip.towers import Tokens
+from opentad_bi.models.clip.towers import TextEncoder, Tokens
 from opentad_bi.models.prompts.class_prompts import class_sentences
-from opentad_bi.models.prompts.prompt_learner import describe_prompts, nearest_tokens
-from opentad_bi.models.prompts.prompt_learner import PromptLearner
+from opentad_bi.models.prompts.prompt_learner import PromptLearner, describe_prompts, nearest_tokens
 
 CLASSES = ["Normal", "Abuse", "RoadAccidents", "Shoplifting"]
 SENTENCES = {

@@ -1,0 +1,428 @@
+"""Is a data set of actions fit for training?
+
+Checks that need the annotation file and the class map only.  A finding is a row (level, video, problem).
+
+Checks of video and feature files against the annotation.  A finding is a row (level, video, problem).
+
+Is a data set fit for training?  Everything that can be known before the first epoch, in one list.
+
+Do the sets to learn from and to test on have videos in common?
+"""
+
+import contextlib
+import logging
+import os
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from pathlib import Path
+
+import numpy as np
+
+from ...config import dataset_config
+from ...ops.names import overlap
+from ...ops.windows import OVERLAP, cut_windows
+from ...registry import DATASETS
+from ...utils.annotation import (
+    actions,
+    frame_seconds,
+    is_far_outside,
+    named,
+    parse_database,
+    segment_problem,
+    select_names,
+)
+from ...utils.arrays import huge
+from ...utils.checks import OK
+from ..common.check import NOT_CHECKED, Finding, spread, unwrap
+from ..common.feature_files import feature_shape, read_features, replaced_sources
+from ..common.fit import (
+    BY_CONTENT,
+    BY_HEADER,
+    SLACK,
+    Fit,
+    entry_fit,
+    feature_fit,
+    nearest_length,
+    other_channels,
+    summary,
+)
+from ..readers.base import find_video, open_video
+from ..readers.pyav import read_header
+from ..transforms.compose import Compose
+from .annotation import read_block_list, read_class_map, with_length
+from .features import LoadFeats, LoadWindowFeats, open_windows
+from .pipeline import LoadFrames
+from .thumos import AnnotationDataset, number_problem
+
+FPS = (1, 240)
+
+
+def check_annotation(arguments):
+    """Check the annotation of a dataset config (without `type`).
+
+    Returns:
+        findings, and {name: entry} of the well-formed videos of the subset (empty where the file cannot be read),
+        with the `duration` and `frame` that training takes, see `file_length.with_length`.
+    """
+    repeated, where = [], named(arguments["ann_file"])
+    try:
+        sound, malformed = parse_database(arguments["ann_file"], repeated=repeated)
+    except (OSError, ValueError, KeyError) as error:
+        return [("error", "", _text(error))], {}
+    findings = [("error", name, "is there more than once; only the last one counts") for name in sorted(set(repeated))]
+    findings += [("error", name, problem) for name, problem in malformed.items()]
+    classes, found = _read(read_class_map, arguments.get("class_map", ""))
+    findings += found
+    blocked, found = _read(read_block_list, arguments.get("block_list"))
+    findings += found
+    for name in sorted((blocked or frozenset()) - set(sound) - set(malformed)):
+        findings.append(("warning", name, "is on the block list but not in the annotation"))
+    try:
+        names = select_names(sound, arguments["subset_name"], blocked or frozenset(), where)
+    except ValueError as error:
+        return [*findings, ("error", "", _text(error))], {}
+    entries, found = _with_lengths({name: sound[name] for name in names}, arguments)
+    findings += found
+    for name, entry in entries.items():
+        findings += [(level, name, problem) for level, problem in _check_entry(entry, classes)]
+    if not arguments.get("test_mode") and not any(_valid(entry, classes) for entry in entries.values()):
+        findings.append(("error", "", f"no video of subset {arguments['subset_name']!r} has ground truth"))
+    return findings, entries
+
+
+def _with_lengths(entries, arguments):
+    """The entries of videos whose length is known, or can be had from their files, and findings on the others."""
+    try:
+        steps = Compose(arguments["pipeline"]).steps
+    except (KeyError, TypeError, ValueError):  # the check of the media reports it
+        steps = []
+    options = {"file_format": arguments.get("file_format", "mp4"), "feature_stride": arguments.get("feature_stride", 4)}
+    found, findings = {}, []
+    for name, entry in entries.items():
+        try:
+            found[name] = with_length(name, entry, steps=steps, data_path=arguments["data_path"], **options)
+        except (ValueError, FileNotFoundError) as error:
+            findings.append(("error", name, _text(error)))
+    return found, findings
+
+
+def _read(reader, path):
+    """What `reader` gives and no findings, or None and the finding."""
+    try:
+        return reader(path), []
+    except (OSError, ValueError) as error:
+        return None, [("error", "", _text(error))]
+
+
+def _check_entry(entry, classes):
+    """(level, problem) of one well-formed entry; `classes` None skips the labels."""
+    duration, frames = entry["duration"], entry["frame"]
+    fps = frames / duration
+    if not FPS[0] <= fps <= FPS[1]:
+        yield "warning", f"{frames} frames in {duration} s are {fps:.2f} frames per second"
+    items = actions(entry)
+    unknown = sorted({item["label"] for item in items} - set(classes)) if classes is not None else []
+    if unknown:
+        yield "error", f"labels {unknown} are not in the class map"
+    for item in items:
+        problem = segment_problem(item["segment"], duration, tolerance=frame_seconds(entry))
+        if problem:
+            far = is_far_outside(item["segment"], duration)
+            yield ("error", problem) if far else ("warning", f"{problem}; it is clipped to the video, or left out")
+    kept = {(*item["segment"], item["label"]) for item in items}
+    if len(kept) < len(items):
+        yield "warning", f"{len(items) - len(kept)} annotations repeat another one"
+
+
+def _valid(entry, classes):
+    """Is there an action of a known class in the video?"""
+    return any(
+        (classes is None or item["label"] in classes)
+        and segment_problem(item["segment"], entry["duration"], entry["duration"]) is None
+        for item in actions(entry)
+    )
+
+
+def _text(error):
+    return str(error.args[0]) if isinstance(error, KeyError) and error.args else str(error)
+
+
+FRAMES_AT_ONCE = 256  # decoded at the same time, which bounds memory
+HEADER_SLACK_SEC = 0.5  # containers that know no duration of the video alone give that of its sound
+# files of a set whose headers are read at the start of training and test, spread evenly; where that takes reading the
+# whole file, a few
+MANY, SEVERAL, FEW = 1000, 64, 8
+
+
+class MediaCheck:
+    """Checks the files of one video at a time.
+
+    Args:
+        arguments: a dataset config (without `type`).
+        back_data_path: folder of the reversed files, or None.
+        full: read the files; else only see that they are there, and read headers.
+    Attributes:
+        limits: share and factor by which lengths may differ, see `check_fit.misfit`.
+        step: the step of the pipeline that loads, or None: then no file is looked at.
+    """
+
+    def __init__(self, arguments, back_data_path, *, full):
+        self.arguments = arguments
+        self.folders = [arguments["data_path"], *([back_data_path] if back_data_path is not None else [])]
+        self.full, self.limits = full, BY_CONTENT if full else BY_HEADER
+        self._problems, steps = [], []
+        try:
+            steps = Compose(arguments["pipeline"]).steps
+        except (KeyError, TypeError, ValueError) as error:
+            self._problems.append(("error", "", f"pipeline: {error}"))
+        looks = {LoadFeats: self._features, LoadWindowFeats: self._windows, LoadFrames: self._video}
+        found = ((step, look) for step in steps for kind, look in looks.items() if isinstance(step, kind))
+        self.step, self._look = next(found, (None, None))
+        if self.step is None and not self._problems:
+            self._problems.append(("not checked", "", "the files: no step of the pipeline is known to load them"))
+
+    def check_pipeline(self):
+        """Findings about the pipeline itself."""
+        return self._problems
+
+    def sample(self, names):
+        """Those of the videos that `check_video` opens: all in the full check, else some, spread evenly."""
+        most = len(names) if self.full else self._most()
+        return {names[i] for i in spread(len(names), most)}
+
+    def _most(self):
+        if isinstance(self.step, LoadFeats):
+            return {"npy": MANY, "npz": MANY, "pt": SEVERAL}.get(self.step.feat_format, FEW)
+        return MANY if isinstance(self.step, LoadWindowFeats) else SEVERAL
+
+    def check_video(self, name, entry, opened=True):
+        """Look at the files of one video, forward and reversed.
+
+        Args:
+            name: of the video.
+            entry: its annotation.
+            opened: False: only see that they are there.
+        Returns:
+            findings, and a `Fit` for every length that was compared.
+        """
+        findings, fits, lengths = [], [], []
+        for folder in self.folders if self.step is not None else ():
+            try:
+                paths = self._paths(folder, name)
+                findings += _replaced(paths)
+                if opened:
+                    for fit in self._look(paths, name, entry, lengths, findings):
+                        fits.append(fit)
+            except Exception as error:  # a check goes on after whatever a damaged file causes
+                findings.append(("error", str(error) or type(error).__name__))
+        if len(set(lengths)) > 1:
+            findings.append(("error", f"forward and reversed file have {' and '.join(map(str, lengths))} positions"))
+        if self.full:
+            findings += [(level, fit.text) for fit in fits if (level := fit.level(self.limits))]
+        return [(level, name, problem) for level, problem in findings], fits
+
+    def summary(self, fits):
+        """Findings about the lengths and channels of all files together; the full check has said each length."""
+        return [*summary(fits, self.limits, listed=not self.full), *other_channels(fits)]
+
+    def _paths(self, folder, name):
+        """The files of a video in a folder, or in several; FileNotFoundError for the first that is not there."""
+        if isinstance(self.step, LoadFrames):
+            return [find_video(folder, name, self.arguments.get("file_format", "mp4"))]
+        paths = [Path(path) for path in self.step.paths(folder, name)]
+        for path in paths:
+            if not path.is_file():
+                raise FileNotFoundError(f"features {path} do not exist")
+        return paths
+
+    def _video(self, paths, name, entry, lengths, _):
+        """Lengths of a video file: by decoding all of it, or by its container."""
+        path, frames = paths[0], self._frames(entry)
+        if self.full:
+            with open_video(path, self.step.reader, self.step.num_threads) as reader:
+                lengths.append(len(reader))
+                for start in range(0, len(reader), FRAMES_AT_ONCE):
+                    reader.frames(np.arange(start, min(start + FRAMES_AT_ONCE, len(reader))))
+                counts, fps, slack_sec = (len(reader),), reader.fps, 0.0
+                seconds, times = ((len(reader) / fps,) if fps > 0 else ()), reader.times()
+            if times is not None and len(times) > 1:
+                seconds += (float(times[-1] + np.median(np.diff(times))),)
+        else:
+            header = read_header(path)
+            counts, fps, seconds, slack_sec = header.frames, header.fps, header.seconds, HEADER_SLACK_SEC
+        rate = f" (the file: {fps:.5g} frames per second)" if fps > 0 else ""
+        if counts:
+            found = nearest_length(counts, frames)
+            text = f"video {path} has {found} frames, the annotation {frames}{rate}"
+            yield Fit("frames", name, text, found, frames, SLACK)
+        if seconds:
+            found = nearest_length(seconds, entry["duration"])
+            text = f"video {path} lasts {found:.2f} s, by the annotation {entry['duration']:g} s"
+            yield Fit("seconds", name, text, found, entry["duration"], max(slack_sec, SLACK / fps if fps > 0 else 0))
+
+    def _features(self, paths, name, entry, lengths, findings):
+        """Length of the features of a video, that of the longest of several folders, to which others are stretched."""
+        shapes = [feature_shape(path) for path in paths]
+        rows = max(rows for rows, _ in shapes)
+        lengths.append(rows)
+        place = [rows for rows, _ in shapes].index(rows)
+        about = {"stride": self.arguments.get("feature_stride", 4), "frames": self._frames(entry)}
+        about["channels"] = sum(channels for _, channels in shapes)
+        yield feature_fit(name, paths[place], shapes[place], seconds=entry["duration"], **about)
+        if self.full:
+            for path in paths:
+                if large := huge(read_features(path)):
+                    findings.append(("warning", f"features {path} hold {large}"))
+
+    def _windows(self, paths, name, entry, lengths, findings):
+        """Length of the features of the windows of a video."""
+        frames, size, stride = self._frames(entry), self.arguments["window_size"], self._snippet_stride()
+        options = self.arguments.get("window_overlap_ratio", OVERLAP), self.arguments.get("reference_windows", False)
+        wanted = cut_windows(-(-frames // stride), size, *options)[:, 0].tolist()
+        for path in paths:
+            file = open_windows(path)
+            positions = max(start + valid for start, valid in zip(file.starts, file.valid, strict=True))
+            lengths.append(positions)
+            shape = (positions, file.feats.shape[2])
+            yield feature_fit(name, path, shape, stride=stride, frames=frames, seconds=entry["duration"])
+            for start in wanted:
+                file.row(start, size)
+                if self.full and (large := huge(file.window(start, size)[0])):
+                    findings.append(("warning", f"features {path} hold {large}, in the window at {start}"))
+                    break
+
+    def _frames(self, entry):
+        """Frames of a video, as the dataset counts them."""
+        fps = self.arguments.get("fps", -1)
+        return max(1, int(entry["duration"] * fps)) if fps > 0 else int(entry["frame"])
+
+    def _snippet_stride(self):
+        """Frames from one grid position to the next."""
+        return self.arguments.get("feature_stride", 4) * self.arguments.get("sample_stride", 1)
+
+
+def _replaced(paths):
+    """Findings about features of a video that was replaced since, where the record beside them tells of theirs."""
+    changes = replaced_sources({str(path): path for path in paths if path.suffix == ".npy"})
+    return [
+        ("error", f"features {path} are of a video that was replaced since: it {change}; extract them again")
+        for path, change in changes.items()
+    ]
+
+
+def check_dataset(cfg, *, full=True, workers=4, progress=None):
+    """Check a dataset config: its annotation and class map, that the files are there and fit the annotation.
+
+    Args:
+        cfg: config of a dataset, or of a `PairedDataset` of one.
+        full: read every file too: decode every frame, count them, look at every feature. Else the headers of some
+            files are read, spread evenly over the set.
+        workers: files opened at the same time.
+        progress: wraps the iteration over finished files, such as `tqdm`; called with (iterable, total=).
+    Returns:
+        list of `Finding`, errors first; one of level "not checked" for a dataset that is neither over an annotation
+        file nor brings a check of its own, see `own_verdicts`.
+    """
+    inner, back_data_path = unwrap(cfg)
+    own = own_verdicts(inner, full=full, workers=workers)
+    if own is not None:
+        findings = [Finding(verdict.level, "", verdict.problem) for verdict in own if verdict.level != OK]
+        return sorted(findings, key=lambda finding: finding.level)
+    if name := unchecked(cfg):
+        text = f"{name} is not over an annotation file, and has no `verdicts` that would check it"
+        return [Finding(NOT_CHECKED, "", text)]
+    arguments = dict(inner)
+    del arguments["type"]
+    if problem := number_problem(arguments):
+        return [Finding("error", "", problem)]
+    findings, entries = check_annotation(arguments)
+    media = MediaCheck(arguments, back_data_path, full=full)
+    findings += media.check_pipeline()
+    chosen, fits = media.sample(list(entries)), []
+    with ThreadPoolExecutor(max_workers=max(1, workers)) as pool:
+        jobs = [pool.submit(media.check_video, name, entry, name in chosen) for name, entry in entries.items()]
+        done = as_completed(jobs)
+        for job in progress(done, total=len(jobs)) if progress else done:
+            found, lengths = job.result()
+            findings += found
+            fits += lengths
+    fits += filter(None, (entry_fit(name, entry) for name, entry in entries.items()))
+    findings += media.summary(sorted(fits, key=lambda fit: fit.video))
+    return sorted((Finding(*row) for row in set(findings)), key=lambda f: (f.level, f.video, f.problem))
+
+
+def own_verdicts(cfg, *, full=True, workers=4):
+    """What a dataset's own check says: the list of `Verdict` of its `verdicts(arguments, full=, workers=)`, or None.
+
+    Args:
+        cfg: config of the dataset itself.
+        full, workers: see `check_dataset`.
+    """
+    arguments = dict(cfg)
+    cls = DATASETS.find(arguments.pop("type"))
+    return cls.verdicts(arguments, full=full, workers=workers) if hasattr(cls, "verdicts") else None
+
+
+def unchecked(cfg):
+    """The type of a (paired) dataset config for which there is no check, else None."""
+    cls = DATASETS.find(unwrap(cfg)[0]["type"])
+    return None if issubclass(cls, AnnotationDataset) or hasattr(cls, "verdicts") else cls.__name__
+
+
+def check_splits(splits) -> list:
+    """Compare the sets of a config's `dataset`: "train" with each of the others.
+
+    Videos that both have are an error where the sets can list them (`drawn`), unless one of both has `allow_overlap`.
+    Of sets over annotation files, a subset that is both is a warning.
+
+    Args:
+        splits: the `dataset` of a config.
+    Returns:
+        list of `Finding`.
+    Raises:
+        FileNotFoundError, KeyError, ValueError: a set cannot be built.
+    """
+    others = [name for name in splits if name not in ("train", "wrap")]
+    if "train" not in splits or not others:
+        return []
+    inner = {name: unwrap(dataset_config(splits, name))[0] for name in ("train", *others)}
+    kind = DATASETS.find(inner["train"]["type"])
+    if issubclass(kind, AnnotationDataset):
+        return [found for name in others if (found := _same_subset(inner["train"], inner[name], name))]
+    if not hasattr(kind, "drawn"):
+        return []
+    with _quiet():
+        sets = {
+            name: DATASETS.build(cfg) for name, cfg in inner.items() if hasattr(DATASETS.find(cfg["type"]), "drawn")
+        }
+    train, findings = sets.pop("train"), []
+    trained = train.drawn()
+    for name, other in sets.items():
+        allowed = any(getattr(own, "allow_overlap", False) for own in (train, other))
+        if not allowed and (text := overlap(trained, other.drawn())):
+            cure = "give other videos, or allow_overlap=True for the config to test all the same"
+            findings.append(Finding("error", "", f"dataset.{name}: {text}; {cure}"))
+    return findings
+
+
+def _same_subset(train, other, name):
+    """A `Finding` if both are one subset of one file, else None."""
+    files = [os.path.realpath(cfg["ann_file"]) for cfg in (train, other) if "ann_file" in cfg]
+    subset = train.get("subset_name")
+    if len(files) < 2 or files[0] != files[1] or subset is None or subset != other.get("subset_name"):
+        return None
+    text = (
+        f"dataset.{name} is the subset {subset!r} of {other['ann_file']}, as dataset.train is: the numbers are those "
+    )
+    return Finding("warning", "", f"{text}of training")
+
+
+@contextlib.contextmanager
+def _quiet():
+    """What building the sets logs is logged again when the run builds them."""
+    logger = logging.getLogger("opentad_bi")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)

@@ -1,0 +1,170 @@
+"""The sliding windows of one video file, without annotation, in one pass over the file and in bounded memory.
+
+T grid positions of a window, T' frames of it, N frames of all windows
+"""
+
+import random
+from pathlib import Path
+
+import numpy as np
+
+from ...registry import DATASETS, TRANSFORMS, nearest
+from ..common.frames import FRAMES_AT_ONCE, uneven_times
+from ..readers.base import VideoError, open_video
+from .pipeline import Collect, DecodeFrames, LoadFrames
+
+
+class VideoWindows:
+    """Samples of one video, the very ones that a sliding dataset of these settings gives for it.
+
+    Iterate once. Frames are decoded in order, each once, and brought to the size of the network a few at a time;
+    the small frames are kept as long as a later window needs them. So every step of the pipeline between
+    `DecodeFrames` and `Collect` must treat frames one by one and draw nothing, as test pipelines do.
+
+    Args:
+        cfg: config of a sliding dataset over frames (`dataset.test`); its files are not needed.
+        path: the video file.
+        classes: names of the classes.
+    Raises:
+        FileNotFoundError, VideoError: the file is missing or cannot be read.
+        ValueError: the config is not that of windows of frames.
+    """
+
+    def __init__(self, cfg, path, classes):
+        self.path = Path(path)
+        steps = split_pipeline(cfg["pipeline"])
+        self._load, self._per_frame, self._per_window = steps
+        self._reader = open_video(self.path, self._load.reader, self._load.num_threads)
+        self.frames = len(self._reader)
+        if not self._reader.fps > 0:
+            self.close()
+            raise VideoError(f"video {self.path} does not tell its frames per second")
+        self.duration_sec = self.frames / self._reader.fps
+        self._dataset = one_video(cfg, self.path, self.frames, self.duration_sec, classes)
+        self.fps = self._dataset.videos[0].fps
+        self._shown = uneven_times(self._reader.times(), self._reader.fps)
+        self.collate = self._dataset.collate
+
+    def __len__(self):
+        return len(self._dataset)
+
+    def __iter__(self):
+        windows = [self._plan(index) for index in range(len(self))]
+        # what window i and all after it need starts at frame needed[i]
+        first = np.asarray([window["frame_inds"].min() for window in windows])
+        needed = np.minimum.accumulate(first[::-1])[::-1]
+        wanted = np.unique(np.concatenate([window["frame_inds"] for window in windows]))
+        chunks, decoded, count = {}, self._reader.in_order(wanted, FRAMES_AT_ONCE), 0
+        for window, start in zip(windows, needed, strict=True):
+            inside = np.searchsorted(wanted, window["frame_inds"])
+            oldest = np.searchsorted(wanted, start) // FRAMES_AT_ONCE
+            for number in [n for n in chunks if n < oldest]:
+                del chunks[number]
+            while count <= inside.max() // FRAMES_AT_ONCE:
+                chunks[count] = self._small(next(decoded))
+                count += 1
+            yield self._sample(window, gather(chunks, inside))
+
+    @property
+    def uneven(self):
+        """Are frames shown at other times than their number at the average rate tells?"""
+        return self._shown is not None
+
+    def player_sec(self, seconds):
+        """Seconds at the average rate (number of a frame / `fps`) as the seconds at which a player shows it.
+
+        (...) -> (...) float64.
+        """
+        seconds = np.asarray(seconds, np.float64)
+        return np.interp(seconds * self.fps, np.arange(len(self._shown)), self._shown) if self.uneven else seconds
+
+    def close(self):
+        """Let go of the file."""
+        self._reader.close()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+    def _plan(self, index):
+        """What the pipeline knows of a window before any frame is decoded: `frame_inds` (T',), `masks` (T,) ..."""
+        results = self._dataset.describe(index) | {"total_frames": self.frames, "rng": random.Random(index)}
+        try:
+            return self._load(results)
+        except ValueError as error:
+            raise VideoError(f"video {self.path}: {error}") from error
+
+    def _small(self, imgs):
+        """Frames through the steps that treat them one by one."""
+        results = self._dataset.describe(0) | {"imgs": imgs, "rng": random.Random(0)}
+        try:
+            for step in self._per_frame:
+                results = step(results)
+        except ValueError as error:
+            raise VideoError(f"video {self.path}: {error}") from error
+        if len(results["imgs"]) != len(imgs):
+            raise ValueError(f"the pipeline makes {len(results['imgs'])} frames of {len(imgs)}; it must keep each")
+        # a crop is a view that would keep the whole frames
+        return np.ascontiguousarray(results["imgs"])
+
+    def _sample(self, window, imgs):
+        results = window | {"imgs": imgs}
+        for step in self._per_window:
+            results = step(results)
+        return results
+
+
+def split_pipeline(pipeline):
+    """The steps of a test pipeline over frames, built: what chooses frames, what treats them, what makes the sample.
+
+    Returns:
+        (LoadFrames, [steps on single frames], [Collect and what follows it]).
+    Raises:
+        ValueError: the pipeline reads features, or is not made up so.
+    """
+    names = [step.get("type") for step in pipeline]
+    if "LoadFeats" in names:
+        raise ValueError("the network takes features (LoadFeats), not the frames of a video")
+    steps = [TRANSFORMS.build(step) for step in pipeline]
+    ends = [i for i, step in enumerate(steps) if isinstance(step, Collect)]
+    sound = len(steps) > 2 and isinstance(steps[0], LoadFrames) and isinstance(steps[1], DecodeFrames) and ends
+    if not sound or steps[0].method != "sliding_window":
+        raise ValueError(
+            "a video is seen through a pipeline LoadFrames(method='sliding_window'), DecodeFrames, steps on single "
+            f"frames, Collect; that of dataset.test is {', '.join(map(str, names))}"
+        )
+    return steps[0], steps[2 : ends[0]], steps[ends[0] :]
+
+
+def one_video(cfg, path, frames, duration_sec, classes):
+    """The dataset of `cfg` over one video alone, which has no ground truth."""
+    entry = {"subset": "video", "duration": duration_sec, "frame": frames, "annotations": []}
+    only = {
+        "ann_file": {"database": {path.stem: entry}},
+        "subset_name": "video",
+        "class_map": list(classes),
+        "data_path": str(path.parent),
+        "block_list": None,
+        "fps": -1,
+        "test_mode": True,
+    }
+    dataset = DATASETS.build(dict(cfg) | only)
+    if not hasattr(dataset, "windows"):
+        raise ValueError(f"dataset.test is a {cfg['type']}, which has no windows; {nearest(cfg['type'], _sliding())}")
+    return dataset
+
+
+def gather(chunks, positions):
+    """Frames (T', H, W, 3) at `positions` (T',) of a sequence cut into `chunks` {number: (<= n, H, W, 3)}."""
+    numbers, offsets = np.divmod(positions, FRAMES_AT_ONCE)
+    imgs = np.empty((len(positions), *chunks[numbers[0]].shape[1:]), dtype=np.uint8)
+    for number in np.unique(numbers):
+        here = numbers == number
+        imgs[here] = chunks[number][offsets[here]]
+    return imgs
+
+
+def _sliding():
+    return [name for name, dataset in DATASETS.module_dict.items() if hasattr(dataset, "windows")]

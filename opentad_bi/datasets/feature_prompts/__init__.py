@@ -1,0 +1,3 @@
+"""Prompt learning on feature files (UCF-Crime)."""
+
+from . import dataset as dataset

@@ -1,0 +1,43 @@
+"""Are feature files and their classes fit for training?"""
+
+from collections.abc import Callable
+
+from ...errors import some
+from ...utils.checks import Verdict, judge
+from ..common.check import _built, _classes, _values
+from ..common.fit import BY_HEADER, misfit
+from .rows import map_file
+
+
+def unit_verdicts(build: Callable, arguments: dict, *, full: bool = True, workers: int = 4) -> list[Verdict]:
+    """Verdicts on a `VideoFeatureDataset`: its folders, classes and events, and in the full check every number.
+
+    Args:
+        build: the dataset's class.
+        arguments: those of its constructor.
+        full: read every file, not only its header.
+        workers: files opened at the same time.
+    """
+    data, failed = _built("features", build, arguments)
+    if failed:
+        return [failed]
+    told = f"{len(data.files)} files (T, {data.feature_dim}) of {len(data.videos)} videos give {len(data)} samples"
+    found = [judge("features", told), _classes(data, arguments), _crops(data.files)]
+    if full:
+        found += _values([file.path for file in data.files], lambda n: map_file(data.files[n]), workers)
+    return found
+
+
+def _crops(files):
+    """Do all files of a video have about as many rows?"""
+    rows = {}
+    for file in files:
+        rows.setdefault(file.video, []).append(file.rows)
+    unequal = [
+        f"{video} has files of {min(own)} to {max(own)} rows"
+        for video, own in rows.items()
+        if misfit(max(own), min(own), 2, BY_HEADER)
+    ]
+    told = f"{len(files) - len(rows)} files are further crops of a video"
+    bad = f"{len(unequal)} videos have crops of different lengths: {some(unequal)}" if unequal else ""
+    return judge("crops", told, warning=bad, cure="extract them again; is crop_separator right?")

@@ -1,0 +1,375 @@
+"""Few videos of each class, chosen by groups that must not be parted.
+
+Groups of videos that several classes have in common, such as the films of HMDB51: each on one side of a split.
+
+C classes, G groups
+
+A few videos per class for training and for validation, by groups of videos that look alike, and some of the classes.
+
+C classes, K videos per class
+"""
+
+import re
+import zlib
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from ...ops.names import class_key
+from ...registry import nearest
+
+ATTEMPTS = 400
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What a class asks of the groups for validation.
+
+    Args:
+        sizes: {group: its videos of this class}.
+        low: least that validation needs, in videos, or in groups if `by_group`.
+        goal: how much it should have, in the same unit.
+        high: most videos that it may have, so that enough are left to learn from.
+        by_group: are `low` and `goal` numbers of groups?
+    """
+
+    sizes: dict
+    low: int
+    goal: int
+    high: int
+    by_group: bool = False
+
+    def amount(self, group):
+        """What a group adds, in the unit of `goal`."""
+        return 1 if self.by_group else self.sizes[group]
+
+
+def linked(groups_of_classes):
+    """Which classes have a group in common with another class.
+
+    Args:
+        groups_of_classes: list of C sets of groups.
+    Returns:
+        set of labels.
+    """
+    owners = {}
+    for label, groups in enumerate(groups_of_classes):
+        for group in groups:
+            owners.setdefault(group, []).append(label)
+    return {label for labels in owners.values() if len(labels) > 1 for label in labels}
+
+
+def choose_for_validation(wishes, rng):
+    """Groups for validation, so that every class has what it asks for.
+
+    Groups are taken in a random order, first those that lead no class beyond its goal; what a class still needs then
+    comes from any that leave all classes enough to learn from. Orders are tried until one is right.
+
+    Args:
+        wishes: {label: Wish}; a group of two classes has one name in both.
+        rng: numpy generator.
+    Returns:
+        (set of groups, None), or (None, label of a class that gets too little).
+    """
+    owners, short = {}, {}
+    for label, wish in wishes.items():
+        for group in wish.sizes:
+            owners.setdefault(group, []).append(label)
+    names = sorted(owners)
+    for attempt in range(ATTEMPTS):
+        order = [names[i] for i in rng.permutation(len(names))]
+        # every other time without regard to the goals: a group beyond them may be the only one of another class
+        chosen, lacking = _choose(wishes, owners, order, by_goal=attempt % 2 == 0)
+        if lacking is None:
+            return chosen, None
+        short[lacking] = short.get(lacking, 0) + 1
+    return None, max(short, key=short.get)
+
+
+def _choose(wishes, owners, order, by_goal):
+    """(groups taken in one order, None or the label of a class that lacks some)."""
+    chosen, videos, amounts = set(), dict.fromkeys(wishes, 0), dict.fromkeys(wishes, 0)
+
+    def take(group, to_goal):
+        for label in owners[group]:
+            wish = wishes[label]
+            if videos[label] + wish.sizes[group] > wish.high:
+                return
+            if to_goal and amounts[label] + wish.amount(group) > wish.goal:
+                return
+        chosen.add(group)
+        for label in owners[group]:
+            videos[label] += wishes[label].sizes[group]
+            amounts[label] += wishes[label].amount(group)
+
+    for group in order if by_goal else ():
+        take(group, to_goal=True)
+    # the class with the fewest groups to choose from first
+    for label in sorted(wishes, key=lambda label: (len(wishes[label].sizes), label)):
+        for group in order:
+            if amounts[label] >= wishes[label].low:
+                break
+            if group in wishes[label].sizes and group not in chosen:
+                take(group, to_goal=False)
+        if amounts[label] < wishes[label].low:
+            return chosen, label
+    return chosen, None
+
+
+def generator(seed):
+    """Random numbers of the draw over classes, other than those of any class."""
+    return np.random.default_rng([seed, 0x66696C6D])
+
+
+PROTOCOLS = ("all", "most_frequent", "least_frequent", "random", "base", "new")
+_UCF101 = re.compile(r"_g(\d+)_c\d+$")
+_HMDB51 = re.compile(r"^(.+)_[a-z]_[a-z]{2}_np\d+_[a-z]{2}_[a-z]{3}_\d+$")
+_PART, _SIGNS = re.compile(r"[\W_]+\d+[\W_]*$"), re.compile(r"[\W_]+")
+_KINETICS = re.compile(r"^(.+)_\d{6}_\d{6}$")
+
+
+def ucf101_group(path, class_name):
+    """The group of a video of UCF101: "08" of v_ApplyEyeMakeup_g08_c01.avi; its clips are cut from one film."""
+    found = _UCF101.search(path.stem)
+    if not found:
+        raise ValueError(f"video {path.as_posix()!r} of class {class_name!r} is not named as in UCF101 (v_..._g08_c01)")
+    return found[1]
+
+
+def hmdb51_film(path, class_name):
+    """The film of a video of HMDB51: what stands before the class in April_09_brush_hair_u_nm_np1_ba_goo_0.avi."""
+    found = _HMDB51.match(path.stem)
+    ending = "_" + class_name.replace(" ", "_")
+    if not found or not found[1].endswith(ending) or found[1] == ending:
+        raise ValueError(
+            f"video {path.as_posix()!r} is not named as in HMDB51 (<film>{ending}_u_nm_np1_fr_med_0 for this class)"
+        )
+    return found[1].removesuffix(ending)
+
+
+def kinetics_source(path, class_name):
+    """The video that a clip of Kinetics is cut from: "0wR5jVB-WPk" of 0wR5jVB-WPk_000417_000427.mp4, else the name."""
+    found = _KINETICS.match(path.stem)
+    return found[1] if found else path.stem
+
+
+def film_key(film):
+    """What spellings and parts of a film have in common: "twotowers" of Two_Towers_6 and TWO_TOWERS."""
+    return _SIGNS.sub("", _PART.sub("", film).casefold()) or film
+
+
+GROUPS = {"ucf101": ucf101_group, "hmdb51": hmdb51_film, "kinetics": kinetics_source}
+ACROSS = {"hmdb51": film_key, "kinetics": str}  # groups that classes share, and what one is known by in all of them
+
+
+def draw_few_shot(videos, shots, *, seed, group=None, val_shots=0, val_share=0.0):
+    """Draw videos for training and others for validation from every class; no group of videos is in both.
+
+    Every draw takes from as many groups as it can. A group of UCF101 (or of a function) is one of a class: the same
+    name in two classes is two groups. A film of HMDB51, in all its numbered parts, and a video of Kinetics are one
+    group in all classes. What is drawn from a class depends on its own videos, its name and the seed, not on the order
+    of the list, nor on the other classes unless it has groups in common with them.
+
+    Args:
+        videos: VideoList.
+        shots: K per class for training, or None: all that validation leaves.
+        seed: another seed, another draw.
+        group: what to keep together: a name in GROUPS, a function of (path, name of the class), or None: every video
+            is a group.
+        val_shots: K per class for validation.
+        val_share: in place of `val_shots`, the share of the groups of a class, at least one, that is validation with
+            all its videos.
+    Returns:
+        VideoList for training and VideoList for validation, in the order of the labels.
+    Raises:
+        KeyError: an unknown `group`.
+        ValueError: a class with too few videos, or whose groups leave no such split, or a value out of its range.
+    """
+    if (shots is not None and shots < 1) or val_shots < 0 or not 0 <= val_share < 1:
+        raise ValueError(f"shots={shots}, val_shots={val_shots}, val_share={val_share}: not >= 1, >= 0, within 0 and 1")
+    if val_shots and val_share:
+        raise ValueError(f"val_shots={val_shots} and val_share={val_share}: give one of them")
+    if group is not None and not callable(group) and group not in GROUPS:
+        raise KeyError(f"group {group!r}; {nearest(group, GROUPS)}")
+    by_class = [[] for _ in videos.classes]
+    for video in videos.videos:
+        by_class[video.label].append(video)
+    wanted = _Wanted(shots, val_shots, val_share)
+    key = group if callable(group) else GROUPS.get(group)
+    classes = [
+        _shuffled_groups(own, name, key, ACROSS.get(group) if isinstance(group, str) else None, seed)
+        for name, own in zip(videos.classes, by_class, strict=True)
+    ]
+    shared = linked([set(groups) for groups in classes]) if group in ACROSS and wanted.validation else set()
+    theirs = wanted.choose_together({label: classes[label] for label in shared}, videos.classes, seed)
+    train, validation = [], []
+    for label, (name, groups) in enumerate(zip(videos.classes, classes, strict=True)):
+        chosen = theirs if label in shared else wanted.choose(groups, name)
+        train += _in_turn([own for key, own in groups.items() if key not in chosen])[:shots]
+        validation += _in_turn([own for key, own in groups.items() if key in chosen])[: val_shots or None]
+    return replace(videos, videos=tuple(train)), replace(videos, videos=tuple(validation))
+
+
+def _shuffled_groups(videos, name, group, across, seed):
+    """{group: list of videos} of one class; groups and videos in an order that its name and the seed give."""
+    rng = np.random.default_rng([seed, zlib.crc32(class_key(name).encode())])
+    found = {}
+    for video in sorted(videos, key=lambda video: video.path.parts):
+        key = group(video.path, name) if group else video.path
+        found.setdefault(across(key) if across else key, []).append(video)
+    keys = sorted(found)
+    keys = [keys[i] for i in rng.permutation(len(keys))]
+    return {key: [found[key][i] for i in rng.permutation(len(found[key]))] for key in keys}
+
+
+@dataclass(frozen=True)
+class _Wanted:
+    """How many videos of a class are asked for, as `draw_few_shot` has it, and which groups are validation then."""
+
+    shots: int | None
+    val_shots: int
+    val_share: float
+
+    @property
+    def validation(self):
+        """Is there any?"""
+        return bool(self.val_shots or self.val_share)
+
+    def choose(self, groups, name):
+        """Keys of a class's groups, {key: videos}, that are validation; ValueError if there is no such choice."""
+        self._check(groups, name)
+        if self.val_share:
+            theirs = set(list(groups)[: self._share(groups)])
+            self._check_left(groups, name, theirs)
+            return theirs
+        wish = self._wish(groups)
+        sizes = list(wish.sizes.values())
+        chosen = _choose_groups(sizes, low=wish.low, high=wish.high, goal=wish.goal) if self.val_shots else set()
+        if chosen is None:
+            raise ValueError(f"{self._text(groups, name)}, which cannot be told apart into that many each")
+        return {key for i, key in enumerate(groups) if i in chosen}
+
+    def choose_together(self, classes, names, seed):
+        """The same for the groups of all `classes`, {label: groups}, some of which have groups in common."""
+        for label, groups in classes.items():
+            self._check(groups, names[label])
+        wishes = {label: self._wish(groups) for label, groups in classes.items()}
+        chosen, lacking = choose_for_validation(wishes, generator(seed))
+        if chosen is None:
+            own = classes[lacking]
+            others = sum(any(key in groups for other, groups in classes.items() if other != lacking) for key in own)
+            raise ValueError(
+                f"{self._text(own, names[lacking])}, {others} of which have videos of other classes too: no split into "
+                "that many each was found that has every group on one side"
+            )
+        return chosen
+
+    def _wish(self, groups):
+        """What the class of these groups asks for."""
+        sizes = {key: len(own) for key, own in groups.items()}
+        total, needed = sum(sizes.values()), self.shots or 1
+        if self.val_share:
+            return Wish(sizes, low=1, goal=self._share(groups), high=total - needed, by_group=True)
+        goal = self.val_shots
+        if self.shots is not None and self.val_shots:
+            goal = round(total * self.val_shots / (self.shots + self.val_shots))
+        return Wish(sizes, low=self.val_shots, goal=goal, high=total - needed)
+
+    def _share(self, groups):
+        return max(1, round(self.val_share * len(groups)))
+
+    def _text(self, groups, name):
+        total = sum(map(len, groups.values()))
+        asked = f"val_share={self.val_share:g}" if self.val_share else f"val_shots={self.val_shots}"
+        return f"shots={self.shots} and {asked}: class {name!r} has {total} videos in {len(groups)} groups"
+
+    def _check(self, groups, name):
+        """ValueError for a class with fewer videos than asked for."""
+        total, needed = sum(map(len, groups.values())), 1 if self.shots is None else self.shots
+        if not self.val_share and total < needed + self.val_shots:
+            wanted = f"shots={self.shots}" + (f" and val_shots={self.val_shots}" if self.val_shots else "")
+            raise ValueError(f"{wanted} (of a config: K_train, K_val): class {name!r} has {total} videos only")
+
+    def _check_left(self, groups, name, theirs):
+        """ValueError if the groups of validation leave too few videos."""
+        ours = [own for key, own in groups.items() if key not in theirs]
+        if (left := sum(map(len, ours))) < (self.shots or 1):
+            raise ValueError(
+                f"shots={self.shots}: class {name!r} has {left} videos in {len(ours)} groups "
+                f"when val_share={self.val_share:g} takes {len(theirs)} of its {len(groups)}"
+            )
+
+
+def _choose_groups(sizes, *, low, high, goal):
+    """Indices of groups that hold `low` to `high` videos in all, as near to `goal` as can be, or None.
+
+    Bit n of reach[i] says whether some of the first i groups hold n videos together, so that a way is found if one is.
+    """
+    reach = [1]
+    for size in sizes:
+        reach.append(reach[-1] | reach[-1] << size)
+    sums = [n for n in range(low, high + 1) if reach[-1] >> n & 1]
+    if not sums:
+        return None
+    left, chosen = min(sums, key=lambda n: abs(n - goal)), set()
+    for i in reversed(range(len(sizes))):
+        if not reach[i] >> left & 1:
+            chosen.add(i)
+            left -= sizes[i]
+    return chosen
+
+
+def _in_turn(groups):
+    """Videos of groups: the first of each, then the second of each, and so on."""
+    longest = max(map(len, groups), default=0)
+    return [own[i] for i in range(longest) for own in groups if i < len(own)]
+
+
+def choose_labels(videos, protocol, *, count=None, seed=0):
+    """Labels of the classes that a protocol keeps.
+
+    Args:
+        videos: VideoList that is counted; that of training, so that the test list says nothing about the choice.
+        protocol: one of PROTOCOLS; "base" is the first half of the classes, rounded up, "new" the rest.
+        count: how many classes for "most_frequent", "least_frequent" (a tie goes to the lower label) and "random".
+        seed: of "random".
+    Returns:
+        tuple of labels in rising order.
+    Raises:
+        KeyError: an unknown protocol.
+        ValueError: a `count` that is lacking, or not used, or not within 1 and C.
+    """
+    if protocol not in PROTOCOLS:
+        raise KeyError(f"class protocol {protocol!r}; {nearest(protocol, PROTOCOLS, every=True)}")
+    total = len(videos.classes)
+    if protocol in ("all", "base", "new"):
+        if count is not None:
+            raise ValueError(f"class protocol {protocol!r} takes no count, but count={count}")
+        half = -(-total // 2)
+        return tuple({"all": range(total), "base": range(half), "new": range(half, total)}[protocol])
+    if count is None or not 1 <= count <= total:
+        raise ValueError(f"class protocol {protocol!r}: count={count} is not within 1 and {total} classes")
+    if protocol == "random":
+        return tuple(sorted(np.random.default_rng(seed).permutation(total)[:count].tolist()))
+    sign = -1 if protocol == "most_frequent" else 1
+    counts = videos.counts()
+    return tuple(sorted(sorted(range(total), key=lambda label: sign * counts[label])[:count]))
+
+
+def keep_labels(videos, labels):
+    """The videos of some classes, relabelled from 0 in the order of `labels`.
+
+    Args:
+        videos: VideoList.
+        labels: labels in it, each once.
+    Returns:
+        VideoList.
+    Raises:
+        ValueError: a label out of range, or twice.
+    """
+    new = {label: i for i, label in enumerate(labels)}
+    wrong = [label for label in labels if not 0 <= label < len(videos.classes)]
+    if wrong or len(new) != len(labels):
+        raise ValueError(f"labels {list(labels)} are not different ones of 0..{len(videos.classes) - 1}")
+    kept = [replace(video, label=new[video.label]) for video in videos.videos if video.label in new]
+    return replace(videos, classes=tuple(videos.classes[label] for label in labels), videos=tuple(kept))
