@@ -20,9 +20,9 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from benchmarks.data import draw_frames, encode
-from opentad_bi.datasets.readers.base import EXTENSIONS
 from opentad_bi.datasets.transforms.compose import Compose
 from opentad_bi.datasets.transforms.geometry import picture_rows
+from opentad_bi.ops.names import VIDEO_SUFFIXES
 from opentad_bi.registry import TRANSFORMS
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -44,7 +44,7 @@ def find_videos(args, folder):
         for number in range(2):
             encode(folder / f"{number}.mp4", itertools.islice(draw_frames(), 300))
         root = folder
-    files = sorted(path for path in root.rglob("*") if path.suffix[1:] in EXTENSIONS)
+    files = sorted(path for path in root.rglob("*") if path.suffix in VIDEO_SUFFIXES)
     groups = itertools.groupby(files, key=lambda path: path.parent)
     return {parent.relative_to(root): list(own)[: args.clips] for parent, own in groups}
 

@@ -8,10 +8,9 @@ from pathlib import Path
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from opentad_bi.evaluation.ground_truth import GroundTruth
-from opentad_bi.evaluation.mean_ap import evaluate
-from opentad_bi.evaluation.predictions import parse_results
-from opentad_bi.evaluation.tables import aligned
+from opentad_bi.evaluation.common.tables import aligned
+from opentad_bi.evaluation.detection.io import GroundTruth, parse_results
+from opentad_bi.evaluation.detection.mean_ap import evaluate
 from opentad_bi.ops.average_precision import Segments
 from opentad_bi.ops.nms import batched_nms
 

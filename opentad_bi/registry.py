@@ -82,7 +82,16 @@ DATASETS = Kind("dataset", ["opentad_bi.datasets"])
 VIDEO_LISTS = Kind("video list", ["opentad_bi.datasets"])
 TRANSFORMS = Kind("transform", ["opentad_bi.datasets"])
 READERS = Kind("video reader", ["opentad_bi.datasets"])
-METRICS = Kind("metric", ["opentad_bi.evaluation"])
+METRICS = Kind(
+    "metric",
+    [
+        "opentad_bi.evaluation.detection.map",
+        "opentad_bi.evaluation.classification.calibration.accuracy",
+        "opentad_bi.evaluation.anomaly.frame_auc",
+        "opentad_bi.evaluation.anomaly.retrieval",
+        "opentad_bi.evaluation.common.combined",
+    ],
+)
 OPTIMIZERS = Kind("optimizer", ["opentad_bi.engine"])
 SCHEDULERS = Kind("schedule", ["opentad_bi.engine"])
 EMAS = Kind("weight average", ["opentad_bi.engine"])

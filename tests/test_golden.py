@@ -23,7 +23,7 @@ import torch
 from close import close
 
 from opentad_bi.config import load_config
-from opentad_bi.datasets.readers import VideoReader
+from opentad_bi.datasets.readers.base import VideoReader
 from opentad_bi.engine import Runner
 from opentad_bi.engine.hooks import Hook
 from opentad_bi.registry import READERS

@@ -21,9 +21,16 @@ from ..datasets.video_anomaly.stream import VideoRows, read_squares, stream_sett
 from ..engine.data import to_device
 from ..engine.runner import autocast, precision
 from ..engine.warm_start import asks_for_classes
-from ..evaluation.frame_scores import anomaly_scores, smooth
-from ..evaluation.intervals import highest_rows, likeliest, score_intervals, video_probabilities
-from ..evaluation.localisation import enlarge, heat_box, unit_range
+from ..evaluation.anomaly.localization import (
+    enlarge,
+    heat_box,
+    highest_rows,
+    likeliest,
+    score_intervals,
+    unit_range,
+    video_probabilities,
+)
+from ..evaluation.anomaly.scores import anomaly_scores, smooth
 from ..registry import MODELS
 from ..utils.prefetch import ahead
 from ..utils.validation import check_classes, check_count, check_finite, check_number

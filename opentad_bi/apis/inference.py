@@ -11,7 +11,7 @@ from tqdm import tqdm
 
 from ..datasets.detection.stream import VideoWindows
 from ..engine.data import to_device
-from ..evaluation.post_processing import SEGMENT_DECIMALS
+from ..evaluation.detection.post_processing import SEGMENT_DECIMALS
 from ..ops.records import FORWARD, chief
 from ..registry import METRICS, nearest
 from ..utils.prefetch import ahead

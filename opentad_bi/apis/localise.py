@@ -8,7 +8,7 @@ import torch
 
 from ..datasets.video_anomaly.regions import Lifespan
 from ..datasets.video_anomaly.stream import read_squares, stream_settings
-from ..evaluation.localisation import enlarge, localisation, unit_range
+from ..evaluation.anomaly.localization import enlarge, localisation, unit_range
 from ..utils.validation import check_finite
 
 AT_ONCE = 64  # frames

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ..config import load_config, parse_overrides
 from ..engine.warm_start import file_classes
-from ..evaluation.tables import numbers_table
+from ..evaluation.common.tables import numbers_table
 from ..registry import MODELS
 from ..utils.files import write_json
 from ..utils.logging import LOGGER

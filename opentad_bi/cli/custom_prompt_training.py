@@ -13,7 +13,7 @@ from pathlib import Path
 from ..config import raw_config
 from ..datasets.feature_prompts.index import class_folders, find_classes
 from ..engine.checkpoint import save_checkpoint
-from ..evaluation.curves import draw_curves, evaluations
+from ..evaluation.viz.curves import draw_curves, evaluations
 from ..ops.names import class_key
 from ..registry import nearest
 from ..utils.files import list_folder

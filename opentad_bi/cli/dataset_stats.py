@@ -18,7 +18,7 @@ from ..datasets.detection.statistics import (
     share_inside,
     window_settings,
 )
-from ..evaluation.tables import aligned
+from ..evaluation.common.tables import aligned
 from ..utils.files import write_json
 from .common import Parser, add_config_arguments, command, make_writable
 

@@ -16,7 +16,7 @@ from ..datasets.detection.check import check_dataset
 from ..engine import Runner
 from ..engine.branch import train_mode
 from ..engine.data import to_device
-from ..evaluation.heat_map import draw_heat_map
+from ..evaluation.viz.overlay import draw_heat_map
 from ..models.classifiers.clip_classifier import ALIKE, FLAT
 from ..models.classifiers.video_feature_clip import VideoFeatureCLIP
 from ..registry import MODELS

@@ -9,9 +9,8 @@ from pathlib import Path
 import torch
 
 from ..config import load_config
-from ..evaluation.ground_truth import load_ground_truth
-from ..evaluation.predictions import load_predictions
-from ..evaluation.timeline import draw_timeline
+from ..evaluation.detection.io import load_ground_truth, load_predictions
+from ..evaluation.viz.timeline import draw_timeline
 from ..ops.records import FUSED, MERGED, PAIR
 from ..prepare.demo import make_demo
 from ..utils.files import read_json, write_json

@@ -8,10 +8,9 @@ from ..apis import detect_all, init_detector
 from ..config import parse_overrides
 from ..datasets.readers.base import VideoError
 from ..errors import some
-from ..evaluation.ground_truth import segments_by_video
-from ..evaluation.page import write_page
-from ..evaluation.predictions import parse_results
-from ..evaluation.timeline import draw_timeline
+from ..evaluation.detection.io import parse_results, segments_by_video
+from ..evaluation.viz.page import write_page
+from ..evaluation.viz.timeline import draw_timeline
 from ..ops.names import VIDEO_SUFFIXES
 from ..ops.records import FUSED_PAIR
 from ..prepare.playable import playable

@@ -7,10 +7,10 @@ from ..config import parse_overrides
 from ..datasets.video_anomaly.captions import read_captions
 from ..datasets.video_anomaly.frame_counts import fit_to_files
 from ..errors import some
-from ..evaluation.heat_frames import draw_heat_frame
-from ..evaluation.localisation import over_videos
-from ..evaluation.page import write_page
-from ..evaluation.score_curves import draw_score_curve
+from ..evaluation.anomaly.localization import over_videos
+from ..evaluation.viz.curves import draw_score_curve
+from ..evaluation.viz.overlay import draw_heat_frame
+from ..evaluation.viz.page import write_page
 from ..ops.names import bare_name, normal_label
 from ..prepare.playable import playable
 from ..registry import nearest

@@ -1,10 +1,9 @@
 """Mean average precision of a saved result file."""
 
-from ..evaluation.ground_truth import load_ground_truth
-from ..evaluation.mean_ap import THUMOS_THRESHOLDS, check_videos, evaluate
-from ..evaluation.predictions import load_predictions
-from ..evaluation.tables import class_table, metric_name, metrics_table
-from ..evaluation.timeline import draw_timeline
+from ..evaluation.common.tables import class_table, metric_name, metrics_table
+from ..evaluation.detection.io import load_ground_truth, load_predictions
+from ..evaluation.detection.mean_ap import THUMOS_THRESHOLDS, check_videos, evaluate
+from ..evaluation.viz.timeline import draw_timeline
 from ..ops.records import SINGLE
 from ..utils.files import write_json
 from .common import Parser, add_strict_argument, command

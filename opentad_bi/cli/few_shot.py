@@ -11,7 +11,7 @@ import pandas as pd
 
 from ..config import load_config, parse_overrides
 from ..errors import some
-from ..evaluation.tables import numbers_table
+from ..evaluation.common.tables import numbers_table
 from ..utils.files import atomic, write_json, write_text
 from ..utils.logging import LOGGER
 from ._trained_runs import Run, needs_keys, read_numbers, refuse_many_processes, run_name

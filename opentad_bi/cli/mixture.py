@@ -16,7 +16,7 @@ from ..engine import Runner
 from ..engine.data import check_overlap
 from ..engine.hooks.artifacts import CONFIG
 from ..engine.warm_start import FILE, check_same_classes, file_classes, fill
-from ..evaluation.tables import numbers_table
+from ..evaluation.common.tables import numbers_table
 from ..registry import METRICS
 from ..utils.distributed import close_distributed, is_main, setup_distributed
 from ..utils.files import write_json

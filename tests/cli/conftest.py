@@ -4,7 +4,7 @@ import pytest
 from region_set import make_region_set
 
 from opentad_bi.cli import make_demo_features
-from opentad_bi.evaluation import accuracy
+from opentad_bi.evaluation.classification import accuracy
 
 
 @pytest.fixture(scope="session")

@@ -11,7 +11,7 @@ from opentad_bi.cli.dataset_stats import main as count
 from opentad_bi.cli.evaluate import main as evaluate
 from opentad_bi.cli.reverse_annotations import main as reverse
 from opentad_bi.datasets.detection.statistics import read_subset
-from opentad_bi.evaluation.ground_truth import load_ground_truth, segments_by_video
+from opentad_bi.evaluation.detection.io import load_ground_truth, segments_by_video
 from opentad_bi.prepare.reverse_annotations import reverse_annotation_file
 from opentad_bi.registry import DATASETS
 

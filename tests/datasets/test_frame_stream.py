@@ -9,7 +9,7 @@ from dataset_files import draw, encode
 
 from opentad_bi.datasets.readers.base import open_video
 from opentad_bi.datasets.video_anomaly.stream import FrameStreamDataset
-from opentad_bi.evaluation.frame_anomaly import FrameAnomaly
+from opentad_bi.evaluation.anomaly.frame_auc import FrameAnomaly
 from opentad_bi.ops.records import ClassScores, UnitMeta
 from opentad_bi.registry import DATASETS
 

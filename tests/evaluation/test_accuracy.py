@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from sklearn import metrics as sk
 from unit_results import loop_ece, predictions, softmax, unit
 
-from opentad_bi.evaluation.accuracy import Accuracy
-from opentad_bi.evaluation.classification import classify
+from opentad_bi.evaluation.classification.accuracy import Accuracy
+from opentad_bi.evaluation.classification.calibration import classify
 from opentad_bi.ops.records import ClassScores, UnitMeta
 from opentad_bi.registry import METRICS
 

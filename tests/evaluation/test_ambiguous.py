@@ -7,9 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from opentad_bi.evaluation.ground_truth import load_ground_truth, segments_by_video
-from opentad_bi.evaluation.mean_ap import evaluate
-from opentad_bi.evaluation.predictions import load_predictions, parse_results
+from opentad_bi.evaluation.detection.io import load_ground_truth, load_predictions, parse_results, segments_by_video
+from opentad_bi.evaluation.detection.mean_ap import evaluate
 
 SHARED = Path(os.environ.get("OPENTAD_SHARED", Path(__file__).resolve().parents[3] / "shared"))
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from sklearn.metrics import brier_score_loss
 from unit_results import loop_ece, predictions
 
-from opentad_bi.evaluation.calibration import brier_score, classwise_ece, reliability
+from opentad_bi.evaluation.classification.calibration import brier_score, classwise_ece, reliability
 
 BINS = st.integers(1, 20)
 

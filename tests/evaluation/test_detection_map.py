@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from opentad_bi.evaluation import post_processing
+from opentad_bi.evaluation.detection import post_processing
 from opentad_bi.ops.nms import batched_nms
 from opentad_bi.ops.records import Detections, Result, SampleMeta
 from opentad_bi.registry import METRICS

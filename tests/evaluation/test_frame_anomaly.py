@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score, roc_auc_score
 from unit_results import anomaly_units, unit
 
-from opentad_bi.evaluation.frame_truth import read_frame_annotation
-from opentad_bi.evaluation.score_curves import file_stem
+from opentad_bi.evaluation.anomaly.annotation import read_frame_annotation
+from opentad_bi.evaluation.viz.curves import file_stem
 from opentad_bi.registry import METRICS
 
 SHARED = Path(os.environ.get("OPENTAD_SHARED", Path(__file__).resolve().parents[3] / "shared"))

@@ -9,8 +9,8 @@ from scipy.ndimage import gaussian_filter1d
 from sklearn.metrics import average_precision_score, roc_auc_score
 from unit_results import anomaly_units
 
-from opentad_bi.evaluation.frame_scores import anomaly_scores, pooled_numbers, row_scores, scores_by_video, smooth
-from opentad_bi.evaluation.unit_scores import UnitScores
+from opentad_bi.evaluation.anomaly.scores import anomaly_scores, pooled_numbers, row_scores, scores_by_video, smooth
+from opentad_bi.evaluation.common.unit_scores import UnitScores
 
 SCORE = st.integers(0, 20).map(lambda k: k / 20)  # few values, so that many are equal
 UNITS = st.lists(st.tuples(st.integers(0, 30), st.integers(1, 6), SCORE), min_size=1, max_size=25)

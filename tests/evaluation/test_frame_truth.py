@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from opentad_bi.evaluation.frame_truth import anomalous_frames, check_length, read_frame_annotation
+from opentad_bi.evaluation.anomaly.annotation import anomalous_frames, check_length, read_frame_annotation
 
 SHARED = Path(os.environ.get("OPENTAD_SHARED", Path(__file__).resolve().parents[3] / "shared"))
 ANNOTATIONS = SHARED / "data" / "annotations"

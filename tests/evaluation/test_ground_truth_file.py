@@ -6,7 +6,7 @@ import json
 import numpy as np
 import pytest
 
-from opentad_bi.evaluation.ground_truth import load_ground_truth
+from opentad_bi.evaluation.detection.io import load_ground_truth
 from opentad_bi.utils.files import read_json, read_names
 
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from opentad_bi.evaluation.intervals import highest_rows, likeliest, score_intervals, video_probabilities
+from opentad_bi.evaluation.anomaly.localization import highest_rows, likeliest, score_intervals, video_probabilities
 
 CLASSES = ["Fire", "Normal", "Crash"]
 rows = st.lists(st.floats(0, 1, width=32), min_size=1, max_size=30).map(np.array)

@@ -7,8 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from matplotlib.image import imread
 
-from opentad_bi.evaluation.heat_frames import draw_heat_frame
-from opentad_bi.evaluation.localisation import (
+from opentad_bi.evaluation.anomaly.localization import (
     box_iou,
     enlarge,
     heat_box,
@@ -17,6 +16,7 @@ from opentad_bi.evaluation.localisation import (
     peak_inside,
     unit_range,
 )
+from opentad_bi.evaluation.viz.overlay import draw_heat_frame
 
 maps = arrays(np.float32, (3, 4, 5), elements=st.floats(-2, 2, width=16))
 corners = arrays(np.float64, (2, 2), elements=st.floats(0, 1, width=16))

@@ -5,8 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from opentad_bi.evaluation.merging import merge_directions, rescore
-from opentad_bi.evaluation.post_processing import Window
+from opentad_bi.evaluation.detection.post_processing import Window, merge_directions, rescore
 from opentad_bi.ops.records import SampleMeta
 
 META = SampleMeta("v", 25.0, 10.0, 4)

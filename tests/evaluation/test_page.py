@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from opentad_bi.evaluation import page
-from opentad_bi.evaluation.page import write_page
-from opentad_bi.evaluation.timeline import COLORS
+from opentad_bi.evaluation.viz import page
+from opentad_bi.evaluation.viz.page import write_page
+from opentad_bi.evaluation.viz.timeline import COLORS
 from opentad_bi.ops.records import FUSED, FUSED_PAIR, MERGED, PAIR
 
 BYTES = ("video/mp4", b"not looked at")

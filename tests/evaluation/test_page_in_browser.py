@@ -7,7 +7,7 @@ import shutil
 import numpy as np
 import pytest
 
-from opentad_bi.evaluation.page import write_page
+from opentad_bi.evaluation.viz.page import write_page
 
 SWITCHES = (
     "headless=new no-sandbox disable-gpu disable-quic no-first-run disable-background-networking "

@@ -5,10 +5,9 @@ import logging
 
 import pytest
 
-from opentad_bi.evaluation.ground_truth import load_ground_truth
-from opentad_bi.evaluation.mean_ap import check_thresholds, evaluate, evaluate_file
-from opentad_bi.evaluation.predictions import load_predictions, parse_results
-from opentad_bi.evaluation.tables import aligned, class_table, metric_name, metrics_table
+from opentad_bi.evaluation.common.tables import aligned, class_table, metric_name, metrics_table
+from opentad_bi.evaluation.detection.io import load_ground_truth, load_predictions, parse_results
+from opentad_bi.evaluation.detection.mean_ap import check_thresholds, evaluate, evaluate_file
 
 GOOD = {"segment": [1.0, 2.0], "label": "run", "score": 0.5}
 RESULTS = {"a": [GOOD, {"segment": [4.0, 6.0], "label": "jump", "score": 0.25}], "b": [], "c": [GOOD | {"score": 0.4}]}

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from opentad_bi.evaluation.retrieval import CaptionRetrieval, first_right, recall_of_guessing
+from opentad_bi.evaluation.anomaly.retrieval import CaptionRetrieval, first_right, recall_of_guessing
 from opentad_bi.ops.records import CaptionFeatures, RowScores, UnitMeta
 from opentad_bi.registry import METRICS
 
@@ -55,7 +55,7 @@ def test_guessing_is_the_share_of_draws_with_a_right_item(numbers, count):
 def test_many_queries_are_compared_in_parts(monkeypatch):
     numbers, queries, items = np.arange(20) % 7, unit_rows(20, 0), unit_rows(20, 1)
     whole = first_right(queries, items, numbers)
-    monkeypatch.setattr("opentad_bi.evaluation.retrieval._AT_ONCE", 6)
+    monkeypatch.setattr("opentad_bi.evaluation.anomaly.retrieval._AT_ONCE", 6)
     assert first_right(queries, items, numbers).tolist() == whole.tolist()
 
 

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from unit_results import anomaly_units
 
-from opentad_bi.evaluation.frame_truth import frames_of_rows, read_frame_annotation
-from opentad_bi.evaluation.row_lengths import fitting_rows, read_frame_counts
+from opentad_bi.evaluation.anomaly.annotation import frames_of_rows, read_frame_annotation
+from opentad_bi.evaluation.anomaly.scores import fitting_rows, read_frame_counts
 from opentad_bi.ops.records import ClassScores, UnitMeta
 from opentad_bi.registry import METRICS
 from opentad_bi.utils.logging import strictly

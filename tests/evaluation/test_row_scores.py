@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score, roc_auc_score
 from unit_results import softmax, unit
 
-from opentad_bi.evaluation.frame_truth import frames_of_rows, read_frame_annotation
-from opentad_bi.evaluation.unit_scores import UnitScores
+from opentad_bi.evaluation.anomaly.annotation import frames_of_rows, read_frame_annotation
+from opentad_bi.evaluation.common.unit_scores import UnitScores
 from opentad_bi.ops.records import RowScores, UnitMeta
 from opentad_bi.registry import METRICS
 

@@ -1,6 +1,6 @@
 """Tables of several classifications side by side."""
 
-from opentad_bi.evaluation.tables import numbers_table
+from opentad_bi.evaluation.common.tables import numbers_table
 
 
 def test_columns_are_the_numbers_that_a_row_has():

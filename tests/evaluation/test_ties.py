@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from opentad_bi.evaluation.retrieval import first_right
+from opentad_bi.evaluation.anomaly.retrieval import first_right
 from opentad_bi.ops.average_precision import Segments, average_precision, match, top_k_recall
 from opentad_bi.ops.nms import batched_nms
 

@@ -4,9 +4,9 @@ import json
 
 import pytest
 
-from opentad_bi.evaluation import timeline
-from opentad_bi.evaluation.ground_truth import load_ground_truth, segments_by_video
-from opentad_bi.evaluation.timeline import _panel, draw_timeline
+from opentad_bi.evaluation.detection.io import load_ground_truth, segments_by_video
+from opentad_bi.evaluation.viz import timeline
+from opentad_bi.evaluation.viz.timeline import _panel, draw_timeline
 
 
 @pytest.fixture

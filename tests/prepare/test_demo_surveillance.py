@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from opentad_bi.cli.make_demo_surveillance import main
 from opentad_bi.datasets.readers.base import open_video
-from opentad_bi.evaluation.frame_truth import read_frame_annotation
+from opentad_bi.evaluation.anomaly.annotation import read_frame_annotation
 from opentad_bi.prepare import demo_surveillance_story
 from opentad_bi.prepare.demo_surveillance import CLASSES, make_demo_surveillance
 from opentad_bi.prepare.demo_surveillance_forms import FORMS, as_form

@@ -9,7 +9,7 @@ import pytest
 from opentad_bi.cli.label_studio import main
 from opentad_bi.cli.reverse_annotations import main as reverse
 from opentad_bi.datasets.video_anomaly.captions import read_captions
-from opentad_bi.evaluation.ground_truth import load_ground_truth
+from opentad_bi.evaluation.detection.io import load_ground_truth
 from opentad_bi.prepare.timeline_labels import import_timeline
 from opentad_bi.utils.annotation import read_database
 

@@ -10,7 +10,7 @@ from mmengine.config import Config
 
 from opentad_bi.cli.ucf_crime import main
 from opentad_bi.datasets.feature_prompts.dataset import VideoFeatureDataset
-from opentad_bi.evaluation.frame_truth import read_frame_annotation
+from opentad_bi.evaluation.anomaly.annotation import read_frame_annotation
 from opentad_bi.prepare.ucf_crime import CLASSES, check_lists, lay_out, read_list
 
 ROOT = Path(__file__).resolve().parents[2]

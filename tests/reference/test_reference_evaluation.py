@@ -10,11 +10,10 @@ import torch
 from reference_files import parity_names
 from scipy.optimize import linear_sum_assignment
 
-from opentad_bi.evaluation.detection_map import DetectionMAP
-from opentad_bi.evaluation.ground_truth import load_ground_truth
-from opentad_bi.evaluation.mean_ap import evaluate, evaluate_file
-from opentad_bi.evaluation.predictions import load_predictions
-from opentad_bi.evaluation.tables import metric_name
+from opentad_bi.evaluation.common.tables import metric_name
+from opentad_bi.evaluation.detection.io import load_ground_truth, load_predictions
+from opentad_bi.evaluation.detection.map import DetectionMAP
+from opentad_bi.evaluation.detection.mean_ap import evaluate, evaluate_file
 from opentad_bi.ops.nms import batched_nms, vote_segments
 from opentad_bi.ops.records import Result, SampleMeta
 from opentad_bi.ops.segments import select_candidates

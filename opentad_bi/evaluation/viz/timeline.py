@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from ..errors import require
-from ..ops.records import BACKWARD, FORWARD, FUSED, FUSED_PAIR, MERGED, SINGLE
-from ..registry import nearest
-from ..utils.files import atomic
+from ...errors import require
+from ...ops.records import BACKWARD, FORWARD, FUSED, FUSED_PAIR, MERGED, SINGLE
+from ...registry import nearest
+from ...utils.files import atomic
 
 TRUTH = "truth"
 COLORS = {

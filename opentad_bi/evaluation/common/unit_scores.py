@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..ops.records import RowScores
+from ...ops.records import RowScores
 
 # N units, C classes
 

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import numpy as np
 
-from ..ops.names import caption_number
-from ..ops.records import SINGLE, CaptionFeatures
-from ..registry import METRICS
-from ..utils.files import write_json
-from ..utils.validation import check_choice, check_count
-from .tables import aligned
+from ...ops.names import caption_number
+from ...ops.records import SINGLE, CaptionFeatures
+from ...registry import METRICS
+from ...utils.files import write_json
+from ...utils.validation import check_choice, check_count
+from ..common.tables import aligned
 
 VIDEO, REGION = "video", "region"
 _AT_ONCE = 1024  # queries compared with all items

@@ -6,17 +6,15 @@ from pathlib import Path
 
 import numpy as np
 
-from ..ops.nms import batched_nms
-from ..ops.records import JOINED, MERGED, SINGLE, chief
-from ..registry import METRICS, check_keys
-from ..utils.files import read_names, write_json
-from ..utils.logging import warn
-from .ground_truth import load_ground_truth
+from ...ops.nms import batched_nms
+from ...ops.records import JOINED, MERGED, SINGLE, chief
+from ...registry import METRICS, check_keys
+from ...utils.files import read_names, write_json
+from ...utils.logging import warn
+from ..common.tables import class_table, metrics_table
+from .io import load_ground_truth, load_predictions
 from .mean_ap import THUMOS_THRESHOLDS, check_thresholds, check_videos, evaluate
-from .merging import merge_directions
-from .post_processing import Window, final_predictions
-from .predictions import load_predictions
-from .tables import class_table, metrics_table
+from .post_processing import Window, final_predictions, merge_directions
 
 logger = logging.getLogger(__name__)
 

@@ -6,15 +6,15 @@ from pathlib import Path
 
 import numpy as np
 
-from ..ops.records import SINGLE
-from ..registry import METRICS
-from ..utils.files import write_json
-from ..utils.validation import check_choice, check_classes, check_count
-from .classification import TOP, classify
-from .classification_plots import draw_confusion, draw_reliability
-from .tables import aligned
-from .timed_labels import TimedLabels
-from .unit_scores import UnitScores
+from ...ops.records import SINGLE
+from ...registry import METRICS
+from ...utils.files import write_json
+from ...utils.validation import check_choice, check_classes, check_count
+from ..anomaly.annotation import TimedLabels
+from ..common.tables import aligned
+from ..common.unit_scores import UnitScores
+from ..viz.curves import draw_confusion, draw_reliability
+from .calibration import TOP, classify
 
 UNIT, VIDEO = "unit", "video"
 PLAIN = ("loss", "brier")  # what is not a share, so not shown in percent

@@ -1,6 +1,6 @@
 """Several metrics as one."""
 
-from ..registry import METRICS
+from ...registry import METRICS
 
 
 @METRICS.register_module()

@@ -19,9 +19,9 @@ from itertools import pairwise
 from pathlib import Path
 from urllib.parse import quote
 
-from ..errors import require
-from ..ops.records import SINGLE, chief
-from ..utils.files import atomic
+from ...errors import require
+from ...ops.records import SINGLE, chief
+from ...utils.files import atomic
 from .timeline import NAMES
 
 log = logging.getLogger(__name__)

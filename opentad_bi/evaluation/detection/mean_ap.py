@@ -6,13 +6,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..errors import some
-from ..ops.average_precision import average_precision, match, top_k_recall
-from ..ops.names import bare_name
-from ..utils.logging import warn
-from .ground_truth import load_ground_truth
-from .predictions import load_predictions
-from .tables import metric_name
+from ...errors import some
+from ...ops.average_precision import average_precision, match, top_k_recall
+from ...ops.names import bare_name
+from ...utils.logging import warn
+from ..common.tables import metric_name
+from .io import load_ground_truth, load_predictions
 
 # C classes, T thresholds, K values of k
 

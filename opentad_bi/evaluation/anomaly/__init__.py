@@ -1,0 +1,1 @@
+"""Video anomaly detection: frame-level AUC, localization, retrieval."""

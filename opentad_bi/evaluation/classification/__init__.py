@@ -1,0 +1,1 @@
+"""Classification of videos: accuracy, calibration."""

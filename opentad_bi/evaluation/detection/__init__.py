@@ -1,0 +1,1 @@
+"""Temporal action detection: mAP, post-processing, files of predictions."""
