@@ -26,7 +26,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks.reverse import write_source
 from opentad_bi.apis import detect_all, init_detector
-from opentad_bi.apis.inference import batches, predict
+from opentad_bi.apis.detection import batches, predict
 from opentad_bi.config import load_config
 from opentad_bi.datasets.detection.stream import VideoWindows
 from opentad_bi.prepare.h264 import H264Writer

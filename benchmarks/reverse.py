@@ -20,7 +20,7 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from opentad_bi.prepare.h264 import H264Writer
-from opentad_bi.prepare.reverse_video import reverse_video
+from opentad_bi.prepare.reverse.video import reverse_video
 
 FPS = 30
 WIDTH, HEIGHT = 320, 240

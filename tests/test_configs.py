@@ -13,10 +13,10 @@ from opentad_bi.config import load_config
 from opentad_bi.datasets.detection.cached_predictions import write_cached, write_record
 from opentad_bi.engine import Runner
 from opentad_bi.ops.records import PAIR, SampleMeta
-from opentad_bi.prepare import demo_surveillance_story
-from opentad_bi.prepare.demo_clips import CLASSES, make_demo_clips
-from opentad_bi.prepare.demo_features import make_demo_features
-from opentad_bi.prepare.demo_surveillance import make_demo_surveillance
+from opentad_bi.prepare.demo import surveillance_story
+from opentad_bi.prepare.demo.clips import CLASSES, make_demo_clips
+from opentad_bi.prepare.demo.features import make_demo_features
+from opentad_bi.prepare.demo.surveillance import make_demo_surveillance
 
 ROOT = Path(__file__).resolve().parents[1]
 CONFIGS = sorted(p.relative_to(ROOT) for p in (ROOT / "configs").rglob("*.py") if "_base_" not in p.parts)
@@ -119,8 +119,8 @@ def tiny_set(tmp_path_factory):
 def make_short_surveillance(folder):
     """Captioned videos of a few seconds, and a tower of two layers."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(demo_surveillance_story, "LENGTH", (130, 151))
-        patch.setattr(demo_surveillance_story, "EVENT", (40, 61))
+        patch.setattr(surveillance_story, "LENGTH", (130, 151))
+        patch.setattr(surveillance_story, "EVENT", (40, 61))
         make_demo_surveillance(folder, train_videos=1, test_videos=1)
     write_tower(folder / "tower.json", folder / "tower.safetensors", 0)
 

@@ -1,9 +1,7 @@
 """Detection on any video, from Python: no data set, no annotation file, no process group."""
 
-from .anomaly import AnomalyDetector, VideoAnomalies, detect_anomaly, heat_frames, init_anomaly_detector
-from .detector import Detector, init_detector
-from .inference import VideoDetections, detect, detect_all
-from .localise import localise
+from .anomaly import AnomalyDetector, VideoAnomalies, detect_anomaly, heat_frames, init_anomaly_detector, localise
+from .detection import Detector, VideoDetections, detect, detect_all, init_detector
 
 __all__ = [
     "AnomalyDetector",

@@ -1,6 +1,12 @@
-"""How anomalous a video is, when and where.
+"""Anomaly detection on any video, and where in its frames a text is.
+
+How anomalous a video is, when and where.
 
 R rows (frames seen) of a video, C classes, H x W pixels of a frame
+
+How well the heat-maps of a video find what was annotated in it.
+
+N pairs of a frame and a box in it, h x w grid of patches
 """
 
 from collections.abc import Callable
@@ -17,6 +23,7 @@ from tqdm import tqdm
 
 from ..config import load_config
 from ..datasets.readers.base import open_video
+from ..datasets.video_anomaly.regions import Lifespan
 from ..datasets.video_anomaly.stream import VideoRows, read_squares, stream_settings
 from ..engine.data import to_device
 from ..engine.runner import autocast, precision
@@ -26,6 +33,7 @@ from ..evaluation.anomaly.localization import (
     heat_box,
     highest_rows,
     likeliest,
+    localisation,
     score_intervals,
     unit_range,
     video_probabilities,
@@ -34,7 +42,7 @@ from ..evaluation.anomaly.scores import anomaly_scores, smooth
 from ..registry import MODELS
 from ..utils.prefetch import ahead
 from ..utils.validation import check_classes, check_count, check_finite, check_number
-from .detector import choose_device, load, windows_config
+from .detection import choose_device, load, windows_config
 
 
 @dataclass(frozen=True)
@@ -276,3 +284,48 @@ def _summary(model, rows, probabilities, threshold, sigma):
         threshold=threshold,
         intervals=score_intervals(scores, probabilities, edges, classes=classes, normal=normal, threshold=threshold),
     )
+
+
+AT_ONCE = 64  # frames
+
+
+def localise(model, found, regions, *, name=None, enabled_mode="label_studio", open_end="video"):
+    """Compare the heat-maps of the frames that were looked at with the boxes that are in them.
+
+    Args:
+        model: what `init_anomaly_detector` gives.
+        found: VideoAnomalies of that model.
+        regions: `Region`s of the video with keyframes (`datasets.caption_files.read_captions`).
+        name: class whose heat-maps are taken; default `found.label`.
+        enabled_mode, open_end: see `Lifespan`.
+    Returns:
+        numbers of `evaluation.localisation.localisation`; of all frames with a box together, 0 and 1 of a heat-map are
+        the lowest and the highest value in them.
+    """
+    numbers = np.arange(len(found.scores)) * found.stride
+    frames, boxes = [], []
+    for region in regions:
+        if not region.keyframes:
+            continue
+        life = Lifespan(region, enabled_mode=enabled_mode, open_end=open_end)
+        seen = numbers[life.visible(numbers)]
+        frames, boxes = [*frames, *seen], [*boxes, *life.box(seen)]
+    if not frames:
+        return localisation([], [])
+    unique, place = np.unique(frames, return_inverse=True)
+    maps = unit_range(_maps(model, found, unique, name or found.label))
+    size = stream_settings(model.frames)["size"]
+    return localisation((enlarge(maps[i : i + 1], size, size)[0] for i in place), boxes)
+
+
+@torch.no_grad()
+def _maps(model, found, frames, name):
+    """Heat-maps of rising frame numbers: float32 (N, h, w)"""
+    maps = []
+    for start in range(0, len(frames), AT_ONCE):
+        squares = read_squares(model.frames, found.video, frames[start : start + AT_ONCE]).to(model.device)
+        with model.autocast():
+            part = model.model.heat_map(squares, name).float()
+            check_finite([("heat-maps", part, None)], [found.video] * len(part), model.model)
+            maps.append(part.cpu().numpy())
+    return np.concatenate(maps)

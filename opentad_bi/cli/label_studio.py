@@ -8,8 +8,7 @@ else that of the labelling configuration, else the rate of the file in --video_r
 
 from pathlib import Path
 
-from ..prepare.label_studio import import_file
-from ..prepare.timeline_labels import import_timeline_file
+from ..prepare.label_studio import import_file, import_timeline_file
 from ..utils.annotation import holds_timeline
 from ..utils.files import read_json
 from .common import Parser, command

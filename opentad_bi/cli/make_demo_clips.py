@@ -6,7 +6,7 @@ line, tower.json and tower.safetensors.
 
 from pathlib import Path
 
-from ..prepare.demo_clips import make_demo_clips
+from ..prepare.demo.clips import make_demo_clips
 from ..utils.logging import LOGGER, setup_logging
 from .common import Parser, command
 from .make_demo_features import ROOT, write_tower

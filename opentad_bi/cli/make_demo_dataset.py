@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from ..prepare.demo import make_demo
-from ..prepare.layout import summary
+from ..prepare.demo.detection import make_demo
+from ..prepare.demo.layout import summary
 from .common import Parser, command
 
 

@@ -10,7 +10,7 @@ import torch
 
 from ..config import raw_config
 from ..models.clip.loading import load_clip
-from ..prepare.demo_features import SPLITS, make_demo_features
+from ..prepare.demo.features import SPLITS, make_demo_features
 from ..utils.files import atomic, walk_files, write_json
 from ..utils.logging import LOGGER, setup_logging
 from ..utils.provenance import FEATURE_RECORD

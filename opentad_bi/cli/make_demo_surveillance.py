@@ -6,8 +6,7 @@ the temporal annotation of the test videos as UCF-Crime has them, tower.json and
 
 from pathlib import Path
 
-from ..prepare.demo_surveillance import make_demo_surveillance
-from ..prepare.demo_surveillance_forms import FORMS
+from ..prepare.demo.surveillance import FORMS, make_demo_surveillance
 from ..utils.logging import LOGGER, setup_logging
 from .common import Parser, command
 from .make_demo_features import ROOT, write_tower

@@ -3,9 +3,8 @@
 import argparse
 from pathlib import Path
 
-from ..prepare.clips import FITS, Format
-from ..prepare.layout import summary
-from ..prepare.untrimmed import make_untrimmed
+from ..prepare.demo.layout import summary
+from ..prepare.join_clips import FITS, Format, make_untrimmed
 from .common import Parser, command
 
 

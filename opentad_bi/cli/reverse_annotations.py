@@ -5,7 +5,7 @@ A class map, category_idx.txt, that lies beside SRC goes along if there is none 
 
 from pathlib import Path
 
-from ..prepare.reverse_annotations import reverse_annotation_file
+from ..prepare.reverse.annotations import reverse_annotation_file
 from ..utils.files import read_text, write_text
 from .common import Parser, command
 

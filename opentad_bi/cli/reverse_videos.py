@@ -9,7 +9,7 @@ from tqdm import tqdm
 
 from ..errors import some
 from ..ops.names import VIDEO_SUFFIXES
-from ..prepare.reverse_folder import UNRECORDED, Job, plan, reverse_folder
+from ..prepare.reverse.folder import UNRECORDED, Job, plan, reverse_folder
 from .common import Parser, command
 
 PRESETS = ("ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow")

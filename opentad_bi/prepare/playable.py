@@ -6,9 +6,9 @@ import tempfile
 from fractions import Fraction
 from pathlib import Path
 
-from .frame_index import DamagedVideoError, open_video
 from .h264 import H264Writer
-from .rotation import display_matrix, write_display_matrix
+from .reverse.frames import DamagedVideoError, open_video
+from .reverse.video import display_matrix, write_display_matrix
 
 log = logging.getLogger(__name__)
 

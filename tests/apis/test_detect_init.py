@@ -6,7 +6,7 @@ from anomaly_files import write_anomaly_config, write_anomaly_weights
 from detect_files import CLASSES, PAIR, write_config, write_weights
 
 from opentad_bi.apis import detect, init_detector
-from opentad_bi.apis.detector import check_classes, choose_device
+from opentad_bi.apis.detection import check_classes, choose_device
 from opentad_bi.config import load_config
 from opentad_bi.engine.runner import precision
 from opentad_bi.registry import MODELS

@@ -8,7 +8,7 @@ import torch
 from detect_files import CLASSES, FPS, PAIR, WRAP, write_config, write_weights
 
 from opentad_bi.apis import detect, detect_all, init_detector
-from opentad_bi.apis.inference import batches
+from opentad_bi.apis.detection import batches
 from opentad_bi.cli import test as test_command
 from opentad_bi.datasets.detection.stream import VideoWindows
 from opentad_bi.datasets.readers.base import open_video

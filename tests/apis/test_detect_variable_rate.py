@@ -46,7 +46,7 @@ def test_an_even_rate_changes_nothing(pair, tmp_path, rate, monkeypatch):
         path = write_video(tmp_path / name, COUNT, rate=rate)
         with VideoWindows(pair.windows, path, CLASSES) as windows:
             assert not windows.uneven and windows.player_sec(1.2345) == 1.2345
-    monkeypatch.setattr("opentad_bi.apis.inference.at_player_times", None)
+    monkeypatch.setattr("opentad_bi.apis.detection.at_player_times", None)
     assert detect_all(pair, path).chief
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import torch
 
 from opentad_bi.cli.make_demo_features import write_tower
-from opentad_bi.prepare.demo_clips import make_demo_clips
+from opentad_bi.prepare.demo.clips import make_demo_clips
 
 CONFIGS = Path(__file__).resolve().parents[2] / "configs" / "prompt" / "demo_clips"
 

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from opentad_bi.cli.make_demo_features import write_tower
-from opentad_bi.prepare import demo_surveillance_story
-from opentad_bi.prepare.demo_surveillance import make_demo_surveillance
+from opentad_bi.prepare.demo import surveillance_story
+from opentad_bi.prepare.demo.surveillance import make_demo_surveillance
 
 CONFIG = Path(__file__).resolve().parents[2] / "configs" / "fgclip" / "demo" / "surveillance.py"
 
@@ -14,8 +14,8 @@ CONFIG = Path(__file__).resolve().parents[2] / "configs" / "fgclip" / "demo" / "
 def make_region_set(folder):
     """Write eight videos of a few seconds to learn from and eight to test on, and a tower of two layers."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(demo_surveillance_story, "LENGTH", (130, 151))
-        patch.setattr(demo_surveillance_story, "EVENT", (40, 61))
+        patch.setattr(surveillance_story, "LENGTH", (130, 151))
+        patch.setattr(surveillance_story, "EVENT", (40, 61))
         make_demo_surveillance(folder, train_videos=1, test_videos=1)
     write_tower(folder / "tower.json", folder / "tower.safetensors", 0)
     return folder

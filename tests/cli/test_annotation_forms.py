@@ -12,7 +12,7 @@ from opentad_bi.cli.evaluate import main as evaluate
 from opentad_bi.cli.reverse_annotations import main as reverse
 from opentad_bi.datasets.detection.statistics import read_subset
 from opentad_bi.evaluation.detection.io import load_ground_truth, segments_by_video
-from opentad_bi.prepare.reverse_annotations import reverse_annotation_file
+from opentad_bi.prepare.reverse.annotations import reverse_annotation_file
 from opentad_bi.registry import DATASETS
 
 CASES = Path(os.environ.get("OPENTAD_SHARED", Path(__file__).resolve().parents[3] / "shared")) / "cases"

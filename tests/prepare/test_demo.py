@@ -7,9 +7,9 @@ import pytest
 from tiny_clips import decode
 
 from opentad_bi.cli.make_demo_dataset import main
-from opentad_bi.prepare.demo import make_demo
-from opentad_bi.prepare.demo_scene import paint
-from opentad_bi.prepare.demo_story import CLASSES, DemoStyle, tell
+from opentad_bi.prepare.demo.detection import make_demo
+from opentad_bi.prepare.demo.scene import paint
+from opentad_bi.prepare.demo.story import CLASSES, DemoStyle, tell
 
 STYLE = DemoStyle(size=16, video_sec=(6.0, 8.0), action_sec=(0.5, 1.0), gap_sec=(0.2, 0.5))
 

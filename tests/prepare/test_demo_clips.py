@@ -4,7 +4,7 @@ import pytest
 
 from opentad_bi.datasets.readers.base import open_video
 from opentad_bi.datasets.video_prompts.lists import check_files, read_numbered
-from opentad_bi.prepare.demo_clips import CLASSES, make_demo_clips
+from opentad_bi.prepare.demo.clips import CLASSES, make_demo_clips
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,7 @@ from sklearn.linear_model import LogisticRegression
 
 from opentad_bi.datasets.feature_prompts.dataset import VideoFeatureDataset
 from opentad_bi.evaluation.anomaly.annotation import read_frame_annotation
-from opentad_bi.prepare.demo_features import make_demo_features
+from opentad_bi.prepare.demo.features import make_demo_features
 from opentad_bi.prepare.ucf_crime import CLASSES
 
 

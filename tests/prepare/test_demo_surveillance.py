@@ -11,11 +11,10 @@ from hypothesis import strategies as st
 from opentad_bi.cli.make_demo_surveillance import main
 from opentad_bi.datasets.readers.base import open_video
 from opentad_bi.evaluation.anomaly.annotation import read_frame_annotation
-from opentad_bi.prepare import demo_surveillance_story
-from opentad_bi.prepare.demo_surveillance import CLASSES, make_demo_surveillance
-from opentad_bi.prepare.demo_surveillance_forms import FORMS, as_form
-from opentad_bi.prepare.demo_surveillance_scene import paint
-from opentad_bi.prepare.demo_surveillance_story import HEIGHT, PATTERNS, WIDTH, invent
+from opentad_bi.prepare.demo import surveillance_story
+from opentad_bi.prepare.demo.surveillance import CLASSES, FORMS, as_form, make_demo_surveillance
+from opentad_bi.prepare.demo.surveillance_scene import paint
+from opentad_bi.prepare.demo.surveillance_story import HEIGHT, PATTERNS, WIDTH, invent
 from opentad_bi.prepare.ucf_crime import check_lists, read_list
 
 SHARE = np.array([WIDTH, HEIGHT, WIDTH, HEIGHT])
@@ -25,8 +24,8 @@ anomalies = st.sampled_from(CLASSES[1:])
 @pytest.fixture(scope="module", autouse=True)
 def short_videos():
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(demo_surveillance_story, "LENGTH", (130, 151))
-        patch.setattr(demo_surveillance_story, "EVENT", (40, 61))
+        patch.setattr(surveillance_story, "LENGTH", (130, 151))
+        patch.setattr(surveillance_story, "EVENT", (40, 61))
         yield
 
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from opentad_bi.cli.reverse_annotations import main
-from opentad_bi.prepare.reverse_annotations import reverse_annotations
+from opentad_bi.prepare.reverse.annotations import reverse_annotations
 
 micro = st.integers(0, 10**9).map(lambda n: n / 1e6)  # seconds, as files have them: six decimals at most
 label = st.sampled_from(["Dive", "Jump", "Ambiguous"])

@@ -10,10 +10,10 @@ import pytest
 from tiny_clips import decode, write_clip
 
 from opentad_bi.cli.reverse_videos import main
-from opentad_bi.prepare import reverse_video as reverse_video_module
-from opentad_bi.prepare.frame_index import index_frames
-from opentad_bi.prepare.reverse_folder import plan
-from opentad_bi.prepare.reverse_video import made_of, reverse_video
+from opentad_bi.prepare.reverse import video as reverse_video_module
+from opentad_bi.prepare.reverse.folder import plan
+from opentad_bi.prepare.reverse.frames import index_frames
+from opentad_bi.prepare.reverse.video import made_of, reverse_video
 from opentad_bi.utils.provenance import source_stamp
 
 TOOLS = Path(__file__).resolve().parents[2] / "tools"

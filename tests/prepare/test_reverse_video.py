@@ -11,10 +11,9 @@ import pytest
 from tiny_clips import decode, write_clip
 
 from opentad_bi.datasets.readers.base import VideoError, open_video
-from opentad_bi.prepare.frame_index import DamagedVideoError, count_frames, index_frames
-from opentad_bi.prepare.reverse_video import chunks_from_end, reverse_video
-from opentad_bi.prepare.rotation import display_matrix, write_display_matrix
-from opentad_bi.prepare.verify import verify_reversed
+from opentad_bi.prepare.reverse.folder import verify_reversed
+from opentad_bi.prepare.reverse.frames import DamagedVideoError, count_frames, index_frames
+from opentad_bi.prepare.reverse.video import chunks_from_end, display_matrix, reverse_video, write_display_matrix
 
 B_FRAMES = {"bf": "3", "x264-params": "b-adapt=0:scenecut=0"}
 KINDS = {

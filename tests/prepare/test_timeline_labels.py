@@ -10,7 +10,7 @@ from opentad_bi.cli.label_studio import main
 from opentad_bi.cli.reverse_annotations import main as reverse
 from opentad_bi.datasets.video_anomaly.captions import read_captions
 from opentad_bi.evaluation.detection.io import load_ground_truth
-from opentad_bi.prepare.timeline_labels import import_timeline
+from opentad_bi.prepare.label_studio import import_timeline
 from opentad_bi.utils.annotation import read_database
 
 SHARED = Path(os.environ.get("OPENTAD_SHARED", Path(__file__).resolve().parents[3] / "shared"))

@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 
 from opentad_bi.cli.make_untrimmed_dataset import main
-from opentad_bi.prepare.clips import Format, fit_frame, read_at_rate
-from opentad_bi.prepare.untrimmed import make_untrimmed
+from opentad_bi.prepare.join_clips import Format, fit_frame, make_untrimmed, read_at_rate
 
 COLOURS = {"hit": (230, 20, 20), "kick": (20, 230, 20), "walk": (20, 20, 230)}
 

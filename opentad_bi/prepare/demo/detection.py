@@ -6,11 +6,11 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from ..utils.files import atomic
-from .demo_scene import paint
-from .demo_story import CLASSES, DemoStyle, tell
-from .h264 import H264Writer
+from ...utils.files import atomic
+from ..h264 import H264Writer
 from .layout import SUBSETS, entry, finish_layout, start_layout
+from .scene import paint
+from .story import CLASSES, DemoStyle, tell
 
 
 def make_demo(out, *, videos=40, seed=0, training=0.6, style=None, overwrite=False):

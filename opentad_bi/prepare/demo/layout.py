@@ -3,8 +3,8 @@
 import json
 from pathlib import Path
 
-from ..utils.files import atomic, list_folder, read_json, write_json
-from ..utils.provenance import differences
+from ...utils.files import atomic, list_folder, read_json, write_json
+from ...utils.provenance import differences
 
 SUBSETS = ("training", "validation")
 

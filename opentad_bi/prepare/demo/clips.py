@@ -6,11 +6,11 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from ..utils.files import atomic, list_folder, write_json, write_text
-from .demo_scene import paint
-from .demo_story import DemoStyle, Story
-from .h264 import H264Writer
+from ...utils.files import atomic, list_folder, write_json, write_text
+from ..h264 import H264Writer
 from .layout import holds_generated
+from .scene import paint
+from .story import DemoStyle, Story
 
 RECORD = "demo.json"
 STYLE = DemoStyle(

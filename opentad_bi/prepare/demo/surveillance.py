@@ -1,20 +1,64 @@
-"""A small generated set of surveillance videos with captions, moving boxes and events, laid out as UCF-Crime's."""
+"""A demonstration set of surveillance videos with captions and regions.
+
+One annotation of captioned regions in the four forms that such files come in.
+
+A small generated set of surveillance videos with captions, moving boxes and events, laid out as UCF-Crime's.
+"""
 
 import zlib
 from fractions import Fraction
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import cv2
 import numpy as np
 from tqdm import tqdm
 
-from ..utils.files import atomic, list_folder, write_json, write_text
-from .demo_surveillance_forms import FORMS, as_form
-from .demo_surveillance_scene import paint
-from .demo_surveillance_story import FPS, HEIGHT, SHAPES, WIDTH, invent
-from .h264 import H264Writer
+from ...utils.files import atomic, list_folder, write_json, write_text
+from ..h264 import H264Writer
+from ..ucf_crime import ANNOTATION
 from .layout import holds_generated
-from .ucf_crime import ANNOTATION
+from .surveillance_scene import paint
+from .surveillance_story import FPS, HEIGHT, SHAPES, WIDTH, invent
+
+FORMS = ("list", "late_list", "dict", "nested_dict")
+
+
+def as_form(entries, form):
+    """The content of an annotation file.
+
+    Args:
+        entries: dicts `f_path`, `global_caption`, `bbox_info` (regions, see `demo_surveillance_story.Scene`) and
+            `duration` in seconds.
+        form: "list": as `entries`; "late_list": parallel lists of captions and boxes, without `enabled`; "dict": by
+            video; "nested_dict": by video and segment, here one over all of it.
+    """
+    if form == "list":
+        return [{name: value for name, value in entry.items() if name != "duration"} for entry in entries]
+    if form == "late_list":
+        return [_late(entry) for entry in entries]
+    named = {PurePosixPath(entry["f_path"]): entry for entry in entries}
+    if form == "dict":
+        return {path.name: _described(entry) for path, entry in named.items()}
+    return {
+        path.name: {f"{path.stem}_1.mp4": {"timestamps": [[0.0, entry["duration"]]]} | _described(entry)}
+        for path, entry in named.items()
+    }
+
+
+def _late(entry):
+    boxes = [[{"frame": k["frame"], "bbox": k["bbox"]} for k in r["keyframes"]] for r in entry["bbox_info"]]
+    return {
+        "video": entry["f_path"],
+        "global_caption": entry["global_caption"],
+        "region_captions": [region["caption"] for region in entry["bbox_info"]],
+        "box_infos": boxes,
+        "timestamps": None,
+    }
+
+
+def _described(entry):
+    return {"global": {"Caption": entry["global_caption"]}, "region": entry["bbox_info"]}
+
 
 RECORD = "demo.json"
 SPLITS = ("train", "test")

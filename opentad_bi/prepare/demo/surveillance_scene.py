@@ -3,8 +3,7 @@
 import cv2
 import numpy as np
 
-from .demo_surveillance_story import HEIGHT, WIDTH
-from .demo_surveillance_texts import RGB
+from .surveillance_story import HEIGHT, RGB, WIDTH
 
 _CAMERAS = 4  # as many views as there are: what happens does not follow from where
 _NOISE, _FIELDS = 4.0, 24  # deviation of the noise in grey values; different fields of it
