@@ -5,7 +5,7 @@
 
 Kept: bytes that autograd keeps of the visual tower between forward and backward, per frame, without and with the dense
 map of regions, and of the text tower per caption of 77 tokens; weights that are cast to bf16 are kept once and told
-apart. Beside them stands what `models/anomaly/memory.py` reckons, what is computed again included. Times are of
+apart. Beside them stands what `models/video_anomaly/encoders.py` reckons, what is computed again included. Times are of
 forward, and of forward and backward, with one region in all frames.
 """
 

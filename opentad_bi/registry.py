@@ -86,7 +86,7 @@ METRICS = Kind(
     "metric",
     [
         "opentad_bi.evaluation.detection.map",
-        "opentad_bi.evaluation.classification.calibration.accuracy",
+        "opentad_bi.evaluation.classification.accuracy",
         "opentad_bi.evaluation.anomaly.frame_auc",
         "opentad_bi.evaluation.anomaly.retrieval",
         "opentad_bi.evaluation.common.combined",

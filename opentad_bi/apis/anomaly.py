@@ -81,7 +81,7 @@ class VideoAnomalies:
         stride: video frames from one row to the next; row r is frame r * stride.
         fps: frames per second, on average.
         threshold: the least score of an interval.
-        intervals: of `evaluation.intervals.score_intervals`.
+        intervals: of `evaluation.anomaly.localization.score_intervals`.
     """
 
     video: Path
@@ -262,7 +262,7 @@ def _batches(rows, size):
 
 @torch.no_grad()
 def _predict(model, batch):
-    """One `ops.scores.RowScores` per run of a batch on the CPU."""
+    """One `ops.records.RowScores` per run of a batch on the CPU."""
     with model.autocast():
         return model.model.predict(to_device(batch, model.device))
 
@@ -295,11 +295,11 @@ def localise(model, found, regions, *, name=None, enabled_mode="label_studio", o
     Args:
         model: what `init_anomaly_detector` gives.
         found: VideoAnomalies of that model.
-        regions: `Region`s of the video with keyframes (`datasets.caption_files.read_captions`).
+        regions: `Region`s of the video with keyframes (`datasets.video_anomaly.captions.read_captions`).
         name: class whose heat-maps are taken; default `found.label`.
         enabled_mode, open_end: see `Lifespan`.
     Returns:
-        numbers of `evaluation.localisation.localisation`; of all frames with a box together, 0 and 1 of a heat-map are
+        numbers of `evaluation.anomaly.localization.localisation`; of all frames with a box together, 0 and 1 of a heat-map are
         the lowest and the highest value in them.
     """
     numbers = np.arange(len(found.scores)) * found.stride

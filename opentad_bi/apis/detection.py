@@ -206,7 +206,7 @@ class VideoDetections:
 
     @property
     def chief(self):
-        """Detections of the direction that stands for the whole (`ops.directions.chief`)."""
+        """Detections of the direction that stands for the whole (`ops.records.chief`)."""
         return self.detections[chief(self.detections)]
 
 
@@ -214,9 +214,9 @@ def detect(model, video, *, direction=None, batch_size=None, min_score=0.0, prog
     """Find the actions of a video: [{"segment": [start_sec, end_sec], "label", "score"}, ...] by falling score.
 
     The numbers are those of `tools/test.py` for the same video; but where frames come at a variable rate, seconds are
-    those of a player (`datasets.stream.VideoWindows.player_sec`). The video is decoded once, a few frames at a time,
+    those of a player (`datasets.detection.stream.VideoWindows.player_sec`). The video is decoded once, a few frames at a time,
     in a thread beside the network, and its length does not matter for the memory. The steps of the test pipeline
-    after decoding must treat frames one by one (`datasets.stream`).
+    after decoding must treat frames one by one (`datasets.detection.stream`).
 
     Args:
         model: what `init_detector` gives.
@@ -280,7 +280,7 @@ def batches(windows, size):
 
 @torch.no_grad()
 def predict(model, batch):
-    """One `ops.prediction.Result` per window of a batch on the CPU."""
+    """One `ops.records.Result` per window of a batch on the CPU."""
     if "wrap" in model.cfg.dataset:
         batch = {FORWARD: batch}  # the model reverses it where it lies
     with model.autocast():

@@ -154,7 +154,7 @@ def mix(heard, weights):
         heard: {name: Heard} of members.
         weights: one each, their sum is 1.
     Returns:
-        list of `ops.scores.ClassScores`, in the order of the first member's.
+        list of `ops.records.ClassScores`, in the order of the first member's.
     Raises:
         ValueError: members differ in classes, videos, their order or labels.
     """

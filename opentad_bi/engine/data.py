@@ -215,7 +215,7 @@ def video_record(datasets, former):
     """What `run_state` keeps: {"videos": uint8 tensor}, compressed JSON of {split: set, "former": sets}, or {}.
 
     Args:
-        datasets: {split: dataset}; those with `drawn()` are kept, see `ops.video_sets`.
+        datasets: {split: dataset}; those with `drawn()` are kept, see `ops.names`.
         former: sets that the weights a run started from had been learned from.
     """
     sets = {split: dataset.drawn() for split, dataset in datasets.items() if hasattr(dataset, "drawn")}

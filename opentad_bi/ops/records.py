@@ -155,7 +155,7 @@ class Prediction:
     points: list[Tensor]
 
     def parts(self, prefix=""):
-        """(name, tensor, mask) of all maps, as `utils.finite.check_finite` takes them."""
+        """(name, tensor, mask) of all maps, as `utils.validation.check_finite` takes them."""
         found = []
         for level, (cls, reg, mask) in enumerate(zip(self.cls, self.reg, self.masks, strict=True)):
             found.append((f"{prefix}class logits of level {level}", cls, mask[:, None]))

@@ -374,7 +374,7 @@ class VideoFeatureDataset(Dataset):
         return batch
 
     def drawn(self):
-        """Which videos these are, by their names, see `ops.video_sets`."""
+        """Which videos these are, by their names, see `ops.names`."""
         names = dict.fromkeys((file.video, self.classes[file.label]) for file in self.files)
         return describe_set(self.feature_dir, [(f"{name}/{video}", name) for video, name in names], sized=False)
 

@@ -242,7 +242,7 @@ class VideoFolder(Dataset):
         return mix
 
     def drawn(self):
-        """Which videos these are, see `ops.video_sets`."""
+        """Which videos these are, see `ops.names`."""
         videos = [(video.path, self.classes[video.label]) for video in self.listed.videos]
         return describe_set(self.root, videos, split=self.listed.split)
 

@@ -201,7 +201,7 @@ class FrameAnomaly:
         self._videos = self._report = None
 
     def update(self, results):
-        """Take in a list of `ops.scores.ClassScores` or `RowScores`; ValueError, with the video, for a bad one."""
+        """Take in a list of `ops.records.ClassScores` or `RowScores`; ValueError, with the video, for a bad one."""
         self._videos = self._report = None
         self._units.update(results)
 

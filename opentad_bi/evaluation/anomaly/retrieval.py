@@ -74,7 +74,7 @@ class CaptionRetrieval:
         self._found, self._numbers = {}, None
 
     def update(self, results):
-        """Take in a list of `ops.scores.CaptionFeatures`; ValueError for a video that comes twice, or is no number."""
+        """Take in a list of `ops.records.CaptionFeatures`; ValueError for a video that comes twice, or is no number."""
         self._numbers = None
         for result in results:
             if not isinstance(result, CaptionFeatures):

@@ -71,7 +71,7 @@ class Accuracy:
         self._reports = {}
 
     def update(self, results):
-        """Take in a list of `ops.scores.ClassScores` or `RowScores`; ValueError, with the video, for a bad one."""
+        """Take in a list of `ops.records.ClassScores` or `RowScores`; ValueError, with the video, for a bad one."""
         self._reports = {}
         self._scores.update(results)
 

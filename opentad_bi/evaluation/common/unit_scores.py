@@ -49,7 +49,7 @@ class Units:
 
 
 class UnitScores:
-    """Takes in `ops.scores.ClassScores` and `RowScores`, whose rows are units of their own; gives arrays.
+    """Takes in `ops.records.ClassScores` and `RowScores`, whose rows are units of their own; gives arrays.
 
     Args:
         classes: names of the classes by label.

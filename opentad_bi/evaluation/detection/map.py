@@ -75,7 +75,7 @@ class DetectionMAP:
         self._reports = {}
 
     def update(self, results):
-        """Take in a list of `ops.prediction.Result`; every result must have the same directions.
+        """Take in a list of `ops.records.Result`; every result must have the same directions.
 
         Raises:
             ValueError: other directions than before, a score that is not finite, a label outside the class map.
