@@ -13,11 +13,10 @@ import re
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import numpy as np
+from places import ROOT
 
-ROOT = Path(__file__).resolve().parents[1]
 NUMERIC = ["ops", "models", "engine", "evaluation", "datasets", "apis", "reference", "cli", "test_golden.py"]
 COUNTS = re.compile(r"(\d+) (passed|failed|errors?|skipped)")
 

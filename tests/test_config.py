@@ -1,9 +1,9 @@
 """Configs: inheritance, derived numbers, strict overrides, teaching errors."""
 
 import json
-from pathlib import Path
 
 import pytest
+from places import ROOT
 
 from opentad_bi.config import (
     config_of_data,
@@ -24,7 +24,6 @@ model = "${detector}"
 work_dir = "exps/w${window_size}"
 """
 
-ROOT = Path(__file__).parents[1]
 CONFIGS = sorted(p for p in (ROOT / "configs").rglob("*.py") if "_base_" not in p.parts)
 
 

@@ -1,12 +1,12 @@
 """Every config in configs/ is built on tiny real files, shrunk, trained for one epoch of one step, and evaluated."""
 
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from mmengine.config import Config
+from places import ROOT
 
 from opentad_bi.cli.make_demo_features import write_tower
 from opentad_bi.config import load_config
@@ -18,7 +18,6 @@ from opentad_bi.prepare.demo.clips import CLASSES, make_demo_clips
 from opentad_bi.prepare.demo.features import make_demo_features
 from opentad_bi.prepare.demo.surveillance import make_demo_surveillance
 
-ROOT = Path(__file__).resolve().parents[1]
 CONFIGS = sorted(p.relative_to(ROOT) for p in (ROOT / "configs").rglob("*.py") if "_base_" not in p.parts)
 FAULTS = sorted(p.relative_to(ROOT) for p in (ROOT / "benchmarks" / "faults").glob("*.py") if p.name != "modules.py")
 FPS, FRAMES, SIZE = 25, 150, 48

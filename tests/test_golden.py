@@ -21,6 +21,7 @@ import numpy as np
 import pytest
 import torch
 from close import close
+from places import ROOT
 
 from opentad_bi.config import load_config
 from opentad_bi.datasets.readers.base import VideoReader
@@ -28,7 +29,6 @@ from opentad_bi.engine import Runner
 from opentad_bi.engine.hooks import Hook
 from opentad_bi.registry import READERS
 
-ROOT = Path(__file__).resolve().parents[1]
 FOLDER = ROOT / "tests" / "golden"
 ITERATIONS, FRAMES, SIZE = 20, 150, 32
 TOWER = {

@@ -2,17 +2,16 @@
 
 import json
 import re
-from pathlib import Path
 
 import pytest
 import torch
 from mmengine.config import Config
+from places import ROOT
 from test_configs import FPS, FRAMES, SMALL, tiny_set  # noqa: F401 - a fixture
 
 from opentad_bi.cli import check_dataset, dataset_stats, detect, extract_features, test, train
 from opentad_bi.utils.weight_files import load_checkpoint
 
-ROOT = Path(__file__).resolve().parents[1]
 PAGE = (ROOT / "docs" / "own_data.md").read_text()
 CONFIGS = dict(re.findall(r"```python\n# (\w+\.py)\n(.*?)```", PAGE, re.S))
 RUN = {"num_classes": 4, "solver.amp": None, "workflow.tensorboard": False, "workflow.val_eval_interval": 0}

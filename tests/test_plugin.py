@@ -2,16 +2,15 @@
 
 import re
 import sys
-from pathlib import Path
 
 import pytest
 import torch
+from places import ROOT
 from test_configs import tiny_overrides, tiny_set  # noqa: F401 - a fixture
 
 from opentad_bi.cli import train
 from opentad_bi.utils.weight_files import load_checkpoint
 
-ROOT = Path(__file__).resolve().parents[1]
 PAGE = (ROOT / "docs" / "plugins.md").read_text()
 
 

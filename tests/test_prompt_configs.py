@@ -1,12 +1,10 @@
 """The settings of the prompt methods on videos, as published, and the places where the users' recipe has its own."""
 
-from pathlib import Path
-
 import pytest
+from places import ROOT
 
 from opentad_bi.config import load_config
 
-ROOT = Path(__file__).resolve().parents[1]
 # method: rate, weight decay, epochs, pooling, vectors of the text, vectors of the frames, mix, augmentation
 METHODS = {
     "video_coop": (8e-4, 1e-3, 40, "AttentionPooling", 16, None, None, False),

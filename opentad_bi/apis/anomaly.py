@@ -299,8 +299,8 @@ def localise(model, found, regions, *, name=None, enabled_mode="label_studio", o
         name: class whose heat-maps are taken; default `found.label`.
         enabled_mode, open_end: see `Lifespan`.
     Returns:
-        numbers of `evaluation.anomaly.localization.localisation`; of all frames with a box together, 0 and 1 of a heat-map are
-        the lowest and the highest value in them.
+        numbers of `evaluation.anomaly.localization.localisation`; of all frames with a box together, 0 and 1 of a
+        heat-map are the lowest and the highest value in them.
     """
     numbers = np.arange(len(found.scores)) * found.stride
     frames, boxes = [], []

@@ -214,9 +214,9 @@ def detect(model, video, *, direction=None, batch_size=None, min_score=0.0, prog
     """Find the actions of a video: [{"segment": [start_sec, end_sec], "label", "score"}, ...] by falling score.
 
     The numbers are those of `tools/test.py` for the same video; but where frames come at a variable rate, seconds are
-    those of a player (`datasets.detection.stream.VideoWindows.player_sec`). The video is decoded once, a few frames at a time,
-    in a thread beside the network, and its length does not matter for the memory. The steps of the test pipeline
-    after decoding must treat frames one by one (`datasets.detection.stream`).
+    those of a player (`VideoWindows.player_sec` of `datasets.detection.stream`). The video is decoded once, a few
+    frames at a time, in a thread beside the network, and its length does not matter for the memory. The steps of the
+    test pipeline after decoding must treat frames one by one (`datasets.detection.stream`).
 
     Args:
         model: what `init_detector` gives.

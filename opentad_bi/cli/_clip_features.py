@@ -12,7 +12,6 @@ from tqdm import tqdm
 
 from ..config import load_config, parse_overrides
 from ..datasets.common.feature_files import feature_path
-from ..datasets.detection.annotation import read_block_list
 from ..datasets.readers.base import VideoError
 from ..datasets.video_prompts.dataset import VideoFolder
 from ..datasets.video_prompts.features import FAILED, NoDraws, difference, pipeline_settings
@@ -21,6 +20,7 @@ from ..engine.inference import in_dtype
 from ..models.clip.loading import load_clip
 from ..models.clip.preprocess import FrameEncoder
 from ..registry import nearest
+from ..utils.annotation import read_block_list
 from ..utils.distributed import close_distributed, is_main, setup_distributed
 from ..utils.files import write_text
 from ..utils.logging import LOGGER, setup_logging

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from ..prepare.demo.detection import make_demo
-from ..prepare.demo.layout import summary
+from ..prepare.layout import summary
 from .common import Parser, command
 
 

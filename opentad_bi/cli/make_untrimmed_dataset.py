@@ -3,8 +3,8 @@
 import argparse
 from pathlib import Path
 
-from ..prepare.demo.layout import summary
 from ..prepare.join_clips import FITS, Format, make_untrimmed
+from ..prepare.layout import summary
 from .common import Parser, command
 
 

@@ -8,7 +8,7 @@ import logging
 from pathlib import Path
 
 from ..errors import some
-from ..evaluation.anomaly.annotation import read_frame_annotation
+from ..evaluation.common.frame_annotation import read_frame_annotation
 from ..prepare.ucf_crime import ANNOTATION, CLASSES, lay_out, read_list
 from ..utils.files import read_text, write_text
 from .common import Parser, command, make_writable

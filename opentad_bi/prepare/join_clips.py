@@ -17,9 +17,9 @@ from tqdm import tqdm
 from ..ops.names import VIDEO_SUFFIXES
 from ..registry import nearest
 from ..utils.files import atomic, list_folder, walk_files
-from .demo.layout import SUBSETS, entry, finish_layout, start_layout
+from .frames import open_video
 from .h264 import H264Writer
-from .reverse.frames import open_video
+from .layout import SUBSETS, entry, finish_layout, start_layout
 
 log = logging.getLogger(__name__)
 

@@ -21,7 +21,7 @@ from ..ops.names import bare_name, served_path
 from ..utils.annotation import number as to_number
 from ..utils.annotation import shown
 from ..utils.files import read_json, write_json
-from .reverse.frames import index_frames
+from .frames import index_frames
 
 log = logging.getLogger(__name__)
 OVERSHOOT = 2.0  # percent by which a box may reach out of the frame and is clipped

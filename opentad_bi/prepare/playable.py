@@ -6,9 +6,8 @@ import tempfile
 from fractions import Fraction
 from pathlib import Path
 
+from .frames import DamagedVideoError, display_matrix, open_video, write_display_matrix
 from .h264 import H264Writer
-from .reverse.frames import DamagedVideoError, open_video
-from .reverse.video import display_matrix, write_display_matrix
 
 log = logging.getLogger(__name__)
 

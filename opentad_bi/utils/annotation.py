@@ -12,8 +12,14 @@ import math
 import re
 
 from ..registry import nearest
-from .files import read_json
+from .files import read_json, read_names
 from .logging import warn
+
+
+def read_block_list(block_list):
+    """Names of left-out videos, from None, a list of names, a JSON list or a text file with one name per line."""
+    return frozenset(read_names(block_list, "block list"))
+
 
 AMBIGUOUS = "Ambiguous"  # spans that THUMOS14 leaves open: never trained on, evaluated, drawn or counted
 TIMELINE_HINT = "python tools/prepare/label_studio.py EXPORT.json OUT.json makes an annotation of actions of it"

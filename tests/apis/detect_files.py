@@ -1,16 +1,16 @@
 """Small videos, and configs of small detectors on them with random weights."""
 
 from fractions import Fraction
-from pathlib import Path
 
 import av
 import numpy as np
 import torch
+from places import ROOT
 
 from opentad_bi.config import load_config
 from opentad_bi.registry import MODELS
 
-BASES = Path(__file__).resolve().parents[2] / "configs" / "_base_"
+BASES = ROOT / "configs" / "_base_"
 FPS, WIDTH, HEIGHT, CLASSES = 25, 64, 48, ["Dive", "Jump"]
 
 CONFIG = f"""

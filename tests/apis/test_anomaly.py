@@ -1,8 +1,6 @@
 """Scores of one file are those of the data set path; intervals and heat-maps follow from them."""
 
 import json
-import os
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,6 +8,7 @@ import torch
 from anomaly_files import CLASSES, write_anomaly_config, write_anomaly_weights, write_videos
 from close import close
 from detect_files import write_config, write_video
+from places import SHARED
 
 from opentad_bi.apis import detect_anomaly, heat_frames, init_anomaly_detector, localise
 from opentad_bi.apis.anomaly import AnomalyDetector
@@ -18,8 +17,6 @@ from opentad_bi.config import load_config
 from opentad_bi.datasets.readers.base import VideoError, open_video
 from opentad_bi.datasets.video_anomaly.regions import Keyframe, Region
 from opentad_bi.registry import MODELS
-
-SHARED = Path(os.environ.get("OPENTAD_SHARED", Path(__file__).resolve().parents[3] / "shared"))
 
 
 @MODELS.register_module(force=True)

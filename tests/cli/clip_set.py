@@ -1,13 +1,12 @@
 """A tiny generated set of clips with its tower, for tests of commands that train on videos."""
 
-from pathlib import Path
-
 import torch
+from places import ROOT
 
 from opentad_bi.cli.make_demo_features import write_tower
 from opentad_bi.prepare.demo.clips import make_demo_clips
 
-CONFIGS = Path(__file__).resolve().parents[2] / "configs" / "prompt" / "demo_clips"
+CONFIGS = ROOT / "configs" / "prompt" / "demo_clips"
 
 
 def make_clip_set(folder, *, train=4, test=2):

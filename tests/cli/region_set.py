@@ -1,14 +1,13 @@
 """A tiny generated set of captioned videos with its tower, for tests of commands that train on them."""
 
-from pathlib import Path
-
 import pytest
+from places import ROOT
 
 from opentad_bi.cli.make_demo_features import write_tower
 from opentad_bi.prepare.demo import surveillance_story
 from opentad_bi.prepare.demo.surveillance import make_demo_surveillance
 
-CONFIG = Path(__file__).resolve().parents[2] / "configs" / "fgclip" / "demo" / "surveillance.py"
+CONFIG = ROOT / "configs" / "fgclip" / "demo" / "surveillance.py"
 
 
 def make_region_set(folder):

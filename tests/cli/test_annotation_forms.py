@@ -1,10 +1,9 @@
 """Every command takes a form of annotation alike: all accept it, or all refuse it by file, video and value."""
 
 import json
-import os
-from pathlib import Path
 
 import pytest
+from places import SHARED
 
 from opentad_bi.cli.check_dataset import main as check
 from opentad_bi.cli.dataset_stats import main as count
@@ -15,7 +14,7 @@ from opentad_bi.evaluation.detection.io import load_ground_truth, segments_by_vi
 from opentad_bi.prepare.reverse.annotations import reverse_annotation_file
 from opentad_bi.registry import DATASETS
 
-CASES = Path(os.environ.get("OPENTAD_SHARED", Path(__file__).resolve().parents[3] / "shared")) / "cases"
+CASES = SHARED / "cases"
 FOUND = {"a": [{"segment": [1, 3], "label": "x", "score": 0.9}, {"segment": [5, 8], "label": "y", "score": 0.8}],
          "b": [{"segment": [2, 4], "label": "x", "score": 0.7}]}  # fmt: skip
 

@@ -2,12 +2,12 @@
 
 import json
 import shutil
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from close import close
+from places import ROOT
 
 from opentad_bi.cli import _feature_files, make_demo_clips
 from opentad_bi.cli import extract_clip_features as command
@@ -15,7 +15,7 @@ from opentad_bi.config import load_config
 from opentad_bi.engine.data import build_dataset
 from opentad_bi.registry import MODELS
 
-CONFIG = Path(__file__).resolve().parents[2] / "configs" / "prompt" / "demo_clips" / "video_coop.py"
+CONFIG = ROOT / "configs" / "prompt" / "demo_clips" / "video_coop.py"
 SIZES = {"K_train": 2, "K_val": 1, "num_frames": 4, "temporal_views": 2, "spatial_views": 3}
 
 

@@ -5,15 +5,14 @@ import json
 import re
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
+from places import ROOT
 
 from opentad_bi.cli.common import Parser, command, run_command
 from opentad_bi.config import parse_overrides
 from opentad_bi.utils.logging import setup_logging
 
-ROOT = Path(__file__).resolve().parents[2]
 COMMANDS = sorted(p.stem for p in (ROOT / "opentad_bi" / "cli").glob("[a-z]*.py") if p.stem != "common")
 SHELLS = sorted([*(ROOT / "tools").glob("*.py"), *(ROOT / "tools" / "prepare").glob("*.py")])
 

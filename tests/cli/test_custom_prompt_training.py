@@ -3,11 +3,11 @@
 import json
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 import torch
 from close import close
+from places import ROOT
 
 from opentad_bi.cli import custom_prompt_training as command
 from opentad_bi.cli import test as test_command
@@ -18,8 +18,6 @@ from opentad_bi.registry import HOOKS, MODELS
 from opentad_bi.utils.weight_files import load_checkpoint
 
 pytestmark = pytest.mark.usefixtures("no_pictures")
-
-ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(autouse=True)

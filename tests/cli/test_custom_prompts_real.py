@@ -5,16 +5,14 @@ neither a normal class nor frame-level numbers can be shown on them.
 """
 
 import json
-import os
-from pathlib import Path
 
 import pytest
 import torch
+from places import SHARED
 
 from opentad_bi.cli import custom_prompt_training as command
 from opentad_bi.cli.make_demo_features import write_tower
 
-SHARED = Path(os.environ.get("OPENTAD_SHARED", Path(__file__).resolve().parents[3] / "shared"))
 FOLDER = SHARED / "data" / "features" / "ucf_crime_clip"
 
 

@@ -1,17 +1,17 @@
 """`tools/dataset_stats.py`: its numbers as a file, its proposal as a config that works, its errors."""
 
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from places import ROOT
 
 from opentad_bi.cli.dataset_stats import main
 from opentad_bi.config import config_text, load_config
 from opentad_bi.registry import MODELS
 
-BASES = Path(__file__).resolve().parents[2] / "configs" / "_base_"
+BASES = ROOT / "configs" / "_base_"
 FPS = 25
 FRAMES_CONFIG = """
 _base_ = ["{bases}/datasets/thumos14_e2e.py", "{bases}/models/small.py", "{bases}/schedules/small.py"]

@@ -4,13 +4,13 @@ import json
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
+from places import ROOT
 
 from opentad_bi.cli.evaluate import main
 
-TOOL = Path(__file__).resolve().parents[2] / "tools" / "evaluate.py"
+TOOL = ROOT / "tools" / "evaluate.py"
 
 
 @pytest.fixture

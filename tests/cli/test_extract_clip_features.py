@@ -12,13 +12,13 @@ import numpy as np
 import pytest
 import torch
 from noise_video import write_noise
+from places import ROOT
 
 from opentad_bi.cli import extract_clip_features as command
 from opentad_bi.datasets.readers.base import open_video
 from opentad_bi.models.clip.loading import load_clip
 from opentad_bi.models.clip.preprocess import FramePreprocess
 
-ROOT = Path(__file__).resolve().parents[2]
 SHARED = Path(os.environ.get("OPENTAD_SHARED", ROOT.parent / "shared"))
 CLIPS = SHARED / "data" / "videos" / "surveillance" / "fight"
 TINY = {

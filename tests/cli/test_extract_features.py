@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 from close import close
 from noise_video import write_noise
+from places import ROOT
 from torch import nn
 
 from opentad_bi.cli.extract_features import main
@@ -20,7 +21,7 @@ from opentad_bi.engine.data import build_dataset
 from opentad_bi.engine.inference import plan_parts, unfinished
 from opentad_bi.registry import BACKBONES, DATASETS, MODELS
 
-BASES = Path(__file__).resolve().parents[2] / "configs" / "_base_"
+BASES = ROOT / "configs" / "_base_"
 FPS, SIZE, STRIDE, WINDOW = 25, 32, 2, 32
 FRAMES = {"long": 150, "short": 21, "other": 90}
 GRID = {name: -(-frames // STRIDE) for name, frames in FRAMES.items()}

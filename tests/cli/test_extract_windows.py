@@ -2,13 +2,13 @@
 
 import json
 import re
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from close import close
 from noise_video import write_noise
+from places import ROOT
 
 from opentad_bi.cli import check_dataset
 from opentad_bi.cli.extract_features import main
@@ -19,7 +19,7 @@ from opentad_bi.engine.data import build_dataset
 from opentad_bi.engine.inference import in_dtype
 from opentad_bi.registry import MODELS
 
-BASES = Path(__file__).resolve().parents[2] / "configs" / "_base_"
+BASES = ROOT / "configs" / "_base_"
 FPS, SIZE, STRIDE, WINDOW, STEP, WIDTH = 25, 32, 2, 32, 24, 16
 FRAMES = {"long": 150, "short": 21, "other": 90}
 # first positions and valid lengths: whole windows, one moved back to end with the video, and a padded one

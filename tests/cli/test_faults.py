@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from places import ROOT
 
 from opentad_bi.cli import train
 from opentad_bi.cli.common import run_command
 
-ROOT = Path(__file__).resolve().parents[2]
 FPS, FRAMES, SIZE = 25, 40, 32
 LABELS = ("Dive", "Jump", "Throw")
 

@@ -1,14 +1,12 @@
 """What failed before works: contexts that start from the classes' own sentences learn classes, with either readout."""
 
 import json
-from pathlib import Path
 
 import pytest
 import torch
+from places import ROOT
 
 from opentad_bi.cli import make_demo_features, train
-
-ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(scope="module")

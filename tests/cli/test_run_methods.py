@@ -2,19 +2,18 @@
 
 import importlib
 import json
-from pathlib import Path
 
 import pytest
 from clip_set import make_clip_set, tiny, undo_kernels
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from places import ROOT
 
 from opentad_bi.cli import _method_run as common
 from opentad_bi.cli import run_dual_coop, train
 from opentad_bi.cli import test as test_command
 from opentad_bi.config import load_config, parse_overrides
 
-ROOT = Path(__file__).resolve().parents[2]
 TEXTS = st.text(st.characters(exclude_categories=("Cs", "Cc")), min_size=1).filter(lambda text: text[0] != "-")
 VALUES = {int: "3", float: "0.25"}  # a word for an option, by its kind
 

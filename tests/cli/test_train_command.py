@@ -7,17 +7,15 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pytest
 import torch
 from close import close
+from places import ROOT
 
 from opentad_bi.cli import test as test_command
 from opentad_bi.cli import train
 from opentad_bi.utils.weight_files import load_checkpoint
-
-ROOT = Path(__file__).resolve().parents[2]
 
 CONFIG = """
 custom_imports = dict(imports=["toy"], allow_failed_imports=False)

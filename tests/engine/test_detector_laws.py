@@ -1,7 +1,5 @@
 """The laws of training on real detectors: a pair, its freezing, its weights, its precision, its interruption."""
 
-from pathlib import Path
-
 import pytest
 import tiny_detector as tiny
 import torch
@@ -14,7 +12,6 @@ from opentad_bi.config import config_text
 from opentad_bi.engine.branch import Branch, train_mode
 from opentad_bi.registry import MODELS
 
-ROOT = Path(__file__).resolve().parents[2]
 KINDS = ("frames", "features")
 SIDES = {"for_model": False, "back_model": True}  # branch: does it see the windows played backward?
 

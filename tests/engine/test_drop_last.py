@@ -2,7 +2,6 @@
 
 import json
 import os
-from pathlib import Path
 
 import pytest
 import torch
@@ -17,8 +16,6 @@ from opentad_bi.config import config_text
 from opentad_bi.engine.data import train_loader
 from opentad_bi.engine.hooks import Hook
 from opentad_bi.registry import HOOKS
-
-ROOT = Path(__file__).resolve().parents[2]
 
 
 @HOOKS.register_module(force=True)

@@ -2,20 +2,18 @@
 
 import io
 import math
-import os
 import random
 from collections import OrderedDict
-from pathlib import Path
 
 import pytest
 import tiny_detector as tiny
 import torch
+from places import SHARED
 from torch import nn
 
 from opentad_bi.engine.warm_start import continue_from, fill
 from opentad_bi.registry import MODELS
 
-SHARED = Path(os.environ.get("OPENTAD_SHARED", Path(__file__).resolve().parents[3] / "shared"))
 ROUNDS = 150
 
 

@@ -7,16 +7,14 @@ import subprocess
 import sys
 import textwrap
 import time
-from pathlib import Path
 
 import pytest
 import torch
+from places import ROOT
 
 from opentad_bi.engine import NonFiniteLoss
 from opentad_bi.engine.checkpoint import checkpoint_files, load_latest, save_checkpoint
 from opentad_bi.utils.weight_files import load_checkpoint
-
-ROOT = Path(__file__).resolve().parents[2]
 
 
 def test_work_folder_is_as_users_know_it(toy_config, make_runner):

@@ -3,14 +3,13 @@
 import os
 import subprocess
 import sys
-from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from places import ROOT
 
 from opentad_bi.engine.hooks import WritersHook, logging
 
-ROOT = Path(__file__).resolve().parents[2]
 KEY = "0123456789" * 4
 
 

@@ -6,18 +6,16 @@ import subprocess
 import sys
 import threading
 import time
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from places import ROOT
 
 from opentad_bi.ops import kernels
 from opentad_bi.ops.nms import batched_nms, vote_segments
-
-ROOT = Path(__file__).resolve().parents[2]
 
 
 def candidates(seed, count, classes=3, length=50.0):

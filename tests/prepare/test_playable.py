@@ -9,10 +9,9 @@ import numpy as np
 import pytest
 from tiny_clips import decode
 
+from opentad_bi.prepare.frames import DamagedVideoError, display_matrix, write_display_matrix
 from opentad_bi.prepare.h264 import H264Writer
 from opentad_bi.prepare.playable import PIXELS, is_playable, playable
-from opentad_bi.prepare.reverse.frames import DamagedVideoError
-from opentad_bi.prepare.reverse.video import display_matrix, write_display_matrix
 
 TURNED = (0, 1 << 16, 0, -(1 << 16), 0, 0, 0, 0, 1 << 30)
 

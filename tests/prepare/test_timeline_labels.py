@@ -1,10 +1,9 @@
 """Timeline exports of Label Studio become annotations of actions: frames from 1, both ends included."""
 
 import json
-import os
-from pathlib import Path
 
 import pytest
+from places import SHARED
 
 from opentad_bi.cli.label_studio import main
 from opentad_bi.cli.reverse_annotations import main as reverse
@@ -12,8 +11,6 @@ from opentad_bi.datasets.video_anomaly.captions import read_captions
 from opentad_bi.evaluation.detection.io import load_ground_truth
 from opentad_bi.prepare.label_studio import import_timeline
 from opentad_bi.utils.annotation import read_database
-
-SHARED = Path(os.environ.get("OPENTAD_SHARED", Path(__file__).resolve().parents[3] / "shared"))
 
 SERVED = "/data"  # where Label Studio says that its files are
 

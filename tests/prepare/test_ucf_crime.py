@@ -7,13 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 from mmengine.config import Config
+from places import ROOT
 
 from opentad_bi.cli.ucf_crime import main
 from opentad_bi.datasets.feature_prompts.dataset import VideoFeatureDataset
-from opentad_bi.evaluation.anomaly.annotation import read_frame_annotation
+from opentad_bi.evaluation.common.frame_annotation import read_frame_annotation
 from opentad_bi.prepare.ucf_crime import CLASSES, check_lists, lay_out, read_list
 
-ROOT = Path(__file__).resolve().parents[2]
 SHARED = Path(os.environ.get("OPENTAD_SHARED", ROOT.parent / "shared"))
 TRAIN = [
     "Abuse/Abuse001_x264.mp4",

@@ -9,8 +9,8 @@ import os
 from pathlib import Path
 
 import torch
+from places import ROOT
 
-ROOT = Path(__file__).resolve().parents[2]
 FOLDER = Path(os.environ.get("OPENTAD_REFERENCE", ROOT.parent / "shared" / "reference" / "opentad"))
 
 

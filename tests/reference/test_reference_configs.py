@@ -10,10 +10,11 @@ from pathlib import Path
 
 import pytest
 from opentad_config import translate_model
+from places import ROOT
 
 from opentad_bi.config import load_config
 
-CONFIGS = Path(__file__).resolve().parents[2] / "configs"
+CONFIGS = ROOT / "configs"
 # file of the reference: our config, and the start of the file's digest
 OURS = {
     "resolved_config_adatad_thumos_s": ("adatad/thumos/e2e_thumos_videomae_s_768x1_160_adapter", "193109af9f7b630f"),

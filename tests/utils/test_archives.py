@@ -1,21 +1,19 @@
 """Checksums of archives: no changed bit reaches a network, and what is no data at all is called by its name."""
 
-import os
 import zipfile
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from places import SHARED
 
 from opentad_bi.datasets.common.feature_files import feature_shape, read_features
 from opentad_bi.engine.checkpoint import load_latest, save_checkpoint
 from opentad_bi.utils.arrays import check_archive
 from opentad_bi.utils.weight_files import read_content
 
-SHARED = Path(os.environ.get("OPENTAD_SHARED", Path(__file__).parents[3] / "shared"))
 STATE = {"weight": torch.linspace(-1, 1, 48).reshape(6, 8), "bias": torch.arange(5.0), "none": torch.empty(0)}
 
 

@@ -1,14 +1,13 @@
 """Arrays from files: every damaged or unfit one is one error that names the file, wherever features are read."""
 
 import io
-import os
 import pickle
 import warnings
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from places import SHARED
 
 from opentad_bi.datasets.common.feature_files import feature_shape, read_features
 from opentad_bi.datasets.common.frames import FrameCache
@@ -17,7 +16,6 @@ from opentad_bi.datasets.feature_prompts.rows import FeatureTables, describe_fil
 from opentad_bi.datasets.video_prompts.features import ClipFeatures
 from opentad_bi.utils.arrays import float32_table, huge, open_array
 
-SHARED = Path(os.environ.get("OPENTAD_SHARED", Path(__file__).resolve().parents[3] / "shared"))
 FILES = SHARED / "cases" / "files"
 
 

@@ -11,6 +11,10 @@ from ...errors import some
 from ...utils.arrays import float32_table, huge
 from ...utils.checks import attempt, judge
 
+MANY, SEVERAL = 1000, 64  # headers of arrays, and containers or files, that are read where not all are
+FETCH = "get these files again, or take them out"
+
+
 NOT_CHECKED = "not checked"  # the level of what nobody has looked at
 
 

@@ -66,11 +66,6 @@ def write_class_map(ann_file, path):
     return classes
 
 
-def read_block_list(block_list):
-    """Names of left-out videos, from None, a list of names, a JSON list or a text file with one name per line."""
-    return frozenset(read_names(block_list, "block list"))
-
-
 def ground_truth(entry, classes, *, frames, filter_gt=False):
     """Segments of one entry in frames, with labels; "Ambiguous" and exact repeats are left out.
 

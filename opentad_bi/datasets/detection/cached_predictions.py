@@ -19,8 +19,7 @@ from ...utils.files import atomic, list_folder, read_json, write_json
 from ...utils.logging import LOGGER
 from ...utils.provenance import changed_files, is_stamp, named
 from ...utils.weight_files import load_checkpoint
-from ..common.check import _built, _problems, spread
-from ..video_prompts.check import SEVERAL
+from ..common.check import SEVERAL, _built, _problems, spread
 from .paired import collate
 
 

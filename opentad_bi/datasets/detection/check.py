@@ -27,6 +27,7 @@ from ...utils.annotation import (
     is_far_outside,
     named,
     parse_database,
+    read_block_list,
     segment_problem,
     select_names,
 )
@@ -48,7 +49,7 @@ from ..common.fit import (
 from ..readers.base import find_video, open_video
 from ..readers.pyav import read_header
 from ..transforms.compose import Compose
-from .annotation import read_block_list, read_class_map, with_length
+from .annotation import read_class_map, with_length
 from .features import LoadFeats, LoadWindowFeats, open_windows
 from .pipeline import LoadFrames
 from .thumos import AnnotationDataset, number_problem

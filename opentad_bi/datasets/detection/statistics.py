@@ -31,9 +31,8 @@ import torch
 from ...ops.segments import assign_targets
 from ...ops.windows import OVERLAP, clip_segments, cut_windows
 from ...registry import DATASETS, POINT_GENERATORS
-from ...utils.annotation import read_database, select_names
+from ...utils.annotation import read_block_list, read_database, select_names
 from ..common.check import spread
-from .annotation import read_block_list
 from .thumos import AnnotationDataset
 
 PERCENTILES = (0, 5, 25, 50, 75, 95, 99, 100)

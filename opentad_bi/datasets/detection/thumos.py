@@ -17,10 +17,10 @@ from torch.utils.data import Dataset
 
 from ...ops.windows import OVERLAP, clip_segments, cut_windows
 from ...registry import DATASETS
-from ...utils.annotation import named, read_database, select_names
+from ...utils.annotation import named, read_block_list, read_database, select_names
 from ...utils.logging import warn
 from ..transforms.compose import Compose
-from .annotation import Video, ground_truth, read_block_list, read_class_map, with_length
+from .annotation import Video, ground_truth, read_class_map, with_length
 from .paired import collate
 
 logger = logging.getLogger(__name__)

@@ -6,14 +6,11 @@ from random import Random
 from ...errors import some
 from ...utils.arrays import open_array
 from ...utils.checks import Verdict, judge
-from ..common.check import _built, _classes, _problems, _values, spread
+from ..common.check import FETCH, MANY, SEVERAL, _built, _classes, _problems, _values, spread
 from ..common.feature_files import feature_path
 from ..common.fit import BY_HEADER, SLACK, misfit
 from ..readers.base import open_video
 from ..readers.pyav import read_header
-
-MANY, SEVERAL = 1000, 64  # headers of arrays, and containers or files, that are read where not all are
-FETCH = "get these files again, or take them out"
 
 
 def clip_verdicts(build: Callable, arguments: dict, *, full: bool = True, workers: int = 4) -> list[Verdict]:

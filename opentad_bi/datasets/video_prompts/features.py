@@ -13,10 +13,10 @@ import torch
 
 from ...errors import some
 from ...registry import TRANSFORMS
+from ...utils.annotation import read_block_list
 from ...utils.arrays import float32_table, open_array
 from ...utils.provenance import FEATURE_RECORD, read_feature_record
 from ..common.feature_files import feature_path, refuse_replaced
-from ..detection.annotation import read_block_list
 
 CURE = "make them by tools/extract_clip_features.py --config"
 FAILED = "failed.txt"  # beside the record: names of the videos that could not be read

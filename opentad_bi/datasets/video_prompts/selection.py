@@ -14,10 +14,10 @@ from pathlib import Path, PurePosixPath
 from ...errors import some
 from ...ops.names import class_key
 from ...registry import VIDEO_LISTS, nearest
+from ...utils.annotation import read_block_list
 from ...utils.files import read_json
 from ...utils.logging import warn
 from ...utils.validation import check_choice
-from ..detection.annotation import read_block_list
 from .few_shot import choose_labels, draw_few_shot, keep_labels
 from .lists import VideoList, check_files, class_prompt_name, rename_classes
 

@@ -19,10 +19,17 @@ from ...registry import METRICS
 from ...utils.files import write_json
 from ...utils.logging import warn
 from ...utils.validation import check_choice, check_classes, check_count, check_number
+from ..common.frame_annotation import (
+    EITHER,
+    LAST_ROWS,
+    anomalous_frames,
+    check_length,
+    frames_of_rows,
+    read_frame_annotation,
+)
 from ..common.tables import aligned, percent
 from ..common.unit_scores import UnitScores
 from ..viz.curves import draw_score_curve, file_stem
-from .annotation import EITHER, LAST_ROWS, anomalous_frames, check_length, frames_of_rows, read_frame_annotation
 from .scores import (
     ANOMALY,
     NORMAL,

@@ -10,7 +10,7 @@ from ...ops.records import SINGLE
 from ...registry import METRICS
 from ...utils.files import write_json
 from ...utils.validation import check_choice, check_classes, check_count
-from ..anomaly.annotation import TimedLabels
+from ..common.frame_annotation import TimedLabels
 from ..common.tables import aligned
 from ..common.unit_scores import UnitScores
 from ..viz.curves import draw_confusion, draw_reliability

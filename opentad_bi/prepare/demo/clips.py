@@ -8,7 +8,7 @@ from tqdm import tqdm
 
 from ...utils.files import atomic, list_folder, write_json, write_text
 from ..h264 import H264Writer
-from .layout import holds_generated
+from ..layout import holds_generated
 from .scene import paint
 from .story import DemoStyle, Story
 

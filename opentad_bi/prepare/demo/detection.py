@@ -8,7 +8,7 @@ from tqdm import tqdm
 
 from ...utils.files import atomic
 from ..h264 import H264Writer
-from .layout import SUBSETS, entry, finish_layout, start_layout
+from ..layout import SUBSETS, entry, finish_layout, start_layout
 from .scene import paint
 from .story import CLASSES, DemoStyle, tell
 

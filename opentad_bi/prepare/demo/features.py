@@ -10,8 +10,8 @@ import numpy as np
 
 from ...ops.names import class_key
 from ...utils.files import atomic, list_folder, match_files, write_json, write_text
+from ..layout import holds_generated
 from ..ucf_crime import ANNOTATION, CLASSES, FPS, TEST_VIDEOS, write_event_tables
-from .layout import holds_generated
 
 RECORD = "demo.json"
 SPLITS = ("train", "test")

@@ -15,8 +15,8 @@ from tqdm import tqdm
 
 from ...utils.files import atomic, list_folder, write_json, write_text
 from ..h264 import H264Writer
+from ..layout import holds_generated
 from ..ucf_crime import ANNOTATION
-from .layout import holds_generated
 from .surveillance_scene import paint
 from .surveillance_story import FPS, HEIGHT, SHAPES, WIDTH, invent
 

@@ -20,8 +20,8 @@ import numpy as np
 from ...ops.names import VIDEO_SUFFIXES
 from ...utils.files import list_folder, walk_files
 from ...utils.provenance import file_change
+from ..frames import count_frames, index_frames, open_video
 from ..h264 import CONTAINERS
-from .frames import count_frames, index_frames, open_video
 from .video import made_of, reverse_video
 
 log = logging.getLogger(__name__)

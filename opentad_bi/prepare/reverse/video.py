@@ -12,7 +12,6 @@ Play a video backwards: the same frames, each shown for as long as before, in th
 
 import json
 import logging
-import struct
 import tempfile
 from dataclasses import dataclass
 from fractions import Fraction
@@ -20,49 +19,16 @@ from pathlib import Path
 
 from ...utils.files import atomic
 from ...utils.provenance import source_stamp
+from ..frames import (
+    DamagedVideoError,
+    FrameRanges,
+    UnindexedFrameError,
+    display_matrix,
+    index_frames,
+    open_video,
+    write_display_matrix,
+)
 from ..h264 import H264Writer, check_container
-from .frames import DamagedVideoError, FrameRanges, UnindexedFrameError, index_frames, open_video
-
-UPRIGHT = (1 << 16, 0, 0, 0, 1 << 16, 0, 0, 0, 1 << 30)
-
-
-def display_matrix(frame):
-    """Return the nine integers of a decoded frame's display matrix, or None if it is shown as stored."""
-    for data in frame.side_data:
-        if data.type.name == "DISPLAYMATRIX":
-            matrix = struct.unpack("=9i", bytes(data))
-            return None if matrix == UPRIGHT else matrix
-    return None
-
-
-def write_display_matrix(path, matrix):
-    """Set the display matrix of the only video track of the MP4 file `path`, in place."""
-    if Path(path).suffix.lower() == ".mkv":
-        raise ValueError(f"{path}: the video has a rotation flag, which can be kept in .mp4 but not in .mkv")
-    with open(path, "r+b") as file:
-        begin, end = 0, file.seek(0, 2)
-        for kind in (b"moov", b"trak", b"tkhd"):
-            begin, end = _find(file, kind, begin, end)
-        file.seek(begin)
-        long_times = file.read(1) == b"\x01"
-        file.seek(begin + (52 if long_times else 40))
-        file.write(struct.pack(">9i", *matrix))
-
-
-def _find(file, kind, begin, end):
-    """Return (begin, end) of the content of the first box of this `kind` between the two offsets."""
-    while begin + 8 <= end:
-        file.seek(begin)
-        size, name = struct.unpack(">I4s", file.read(8))
-        head = 8
-        if size == 1:
-            size, head = struct.unpack(">Q", file.read(8))[0], 16
-        size = size or end - begin
-        if name == kind:
-            return begin + head, begin + size
-        begin += size
-    raise ValueError(f"{file.name}: no {kind.decode()} box; not an MP4 file?")
-
 
 log = logging.getLogger(__name__)
 

@@ -1,7 +1,5 @@
 """Preprocessing of frames: what open_clip's transform of PIL images gives, to two grey levels."""
 
-import os
-from pathlib import Path
 from unittest import mock
 
 import numpy as np
@@ -12,11 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from open_clip.transform import PreprocessCfg, image_transform_v2
 from PIL import Image
+from places import SHARED
 
 from opentad_bi.datasets.readers.base import open_video
 from opentad_bi.models.clip.preprocess import INTERPOLATIONS, MODES, FramePreprocess
 
-SHARED = Path(os.environ.get("OPENTAD_SHARED", Path(__file__).resolve().parents[4] / "shared"))
 CLIPS = SHARED / "data" / "videos" / "surveillance" / "fight"
 RESIZE = Image.Image.resize
 CFG = {"mean": (0.48, 0.46, 0.41), "std": (0.27, 0.26, 0.28)}
