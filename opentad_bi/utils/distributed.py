@@ -1,9 +1,10 @@
-"""One process or many: the same calls work in both."""
+"""One process or many: the same calls work in both.
+
+torch is imported by what needs it: a process that has not imported it has no process group.
+"""
 
 import os
-
-import torch
-import torch.distributed as dist
+import sys
 
 
 def setup_distributed(device=None):
@@ -14,6 +15,8 @@ def setup_distributed(device=None):
     Args:
         device: "cpu", "cuda" or None (CUDA where there is one).
     """
+    import torch
+
     kind = device or ("cuda" if torch.cuda.is_available() else "cpu")
     if kind.startswith("cuda") and not torch.cuda.is_available():
         raise ValueError(f"--device {kind}: no CUDA device is available here; choose cpu")
@@ -25,25 +28,33 @@ def setup_distributed(device=None):
             raise ValueError(f"process {local_rank} has no GPU of its own: {torch.cuda.device_count()} found here")
         torch.cuda.set_device(local_rank)
         kind = f"cuda:{local_rank}"
-    if not dist.is_initialized():
-        dist.init_process_group("cpu:gloo,cuda:nccl" if kind != "cpu" else "gloo")
+    if not torch.distributed.is_initialized():
+        torch.distributed.init_process_group("cpu:gloo,cuda:nccl" if kind != "cpu" else "gloo")
     return torch.device(kind)
 
 
 def close_distributed():
     """Leave the process group, if there is one."""
-    if dist.is_initialized():
+    if dist := _group():
         dist.destroy_process_group()
+
+
+def _group():
+    """`torch.distributed` where there is a process group, else None."""
+    torch = sys.modules.get("torch")
+    return torch.distributed if torch is not None and torch.distributed.is_initialized() else None
 
 
 def rank():
     """Number of this process, 0 without a process group."""
-    return dist.get_rank() if dist.is_initialized() else 0
+    dist = _group()
+    return dist.get_rank() if dist else 0
 
 
 def world_size():
     """Number of processes, 1 without a process group."""
-    return dist.get_world_size() if dist.is_initialized() else 1
+    dist = _group()
+    return dist.get_world_size() if dist else 1
 
 
 def is_main():
@@ -53,14 +64,14 @@ def is_main():
 
 def barrier():
     """Wait for all processes."""
-    if dist.is_initialized():
+    if dist := _group():
         dist.barrier()
 
 
 def mean_over_ranks(values):
     """Mean of a 1-d tensor over the processes (a new tensor)."""
     values = values.clone()
-    if dist.is_initialized():
+    if dist := _group():
         dist.all_reduce(values)
         values /= world_size()
     return values
@@ -68,7 +79,7 @@ def mean_over_ranks(values):
 
 def share_buffers(module):
     """Give every process the float buffers of `module` on rank 0, such as batch-norm statistics of its own data."""
-    if dist.is_initialized():
+    if dist := _group():
         for buffer in module.buffers():
             if buffer.is_floating_point():
                 dist.broadcast(buffer, 0)
@@ -76,7 +87,8 @@ def share_buffers(module):
 
 def gather_objects(value):
     """List of every process's `value` (any picklable object), in order of rank."""
-    if not dist.is_initialized():
+    dist = _group()
+    if not dist:
         return [value]
     gathered = [None] * world_size()
     dist.all_gather_object(gathered, value)
@@ -95,8 +107,11 @@ def gather_rows(x):
     Returns:
         (sum of n, ...)
     """
-    if not dist.is_initialized() or world_size() == 1:
+    dist = _group()
+    if not dist or world_size() == 1:
         return x
+    import torch
+
     counts = [torch.zeros(1, dtype=torch.int64, device=x.device) for _ in range(world_size())]
     dist.all_gather(counts, torch.tensor([len(x)], device=x.device))
     counts = [int(count) for count in counts]
@@ -105,18 +120,8 @@ def gather_rows(x):
     parts = [torch.empty_like(padded) for _ in counts]
     dist.all_gather(parts, padded)
     parts = [part[:count] for part, count in zip(parts, counts, strict=True)]
-    parts[rank()] = _GradientOfAll.apply(x, world_size())
+    own = x.view_as(x)
+    if own.requires_grad:  # counts once for every process that computes the same loss
+        own.register_hook(lambda gradient: gradient * len(parts))
+    parts[rank()] = own
     return torch.cat(parts)
-
-
-class _GradientOfAll(torch.autograd.Function):
-    """The identity, whose gradient counts once for every process that computes the same loss."""
-
-    @staticmethod
-    def forward(ctx, x, times):
-        ctx.times = times
-        return x.view_as(x)
-
-    @staticmethod
-    def backward(ctx, gradient):
-        return gradient * ctx.times, None

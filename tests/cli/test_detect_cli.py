@@ -225,7 +225,7 @@ def test_mistakes_are_told_before_any_work(run, folder, tmp_path):
     (tmp_path / "other" / "a.avi").touch()
     for words, message in (
         ([folder, tmp_path / "gone.mp4"], "gone.mp4 does not exist"),
-        ([tmp_path / "nothing"], f"folder {tmp_path / 'nothing'} has no videos in it (.avi, .m4v"),
+        ([tmp_path / "nothing"], f"folder {tmp_path / 'nothing'} has no videos in it (.mp4, .avi, .mkv"),
         ([folder, tmp_path / "other"], f"{folder / 'a.mp4'} and {tmp_path / 'other' / 'a.avi'} have the same name"),
         ([folder, "--ground_truth", tmp_path / "gone.json"], "gone.json does not exist"),
     ):

@@ -109,7 +109,10 @@ def test_a_video_missing_during_training_is_named(command, tmp_path):
     (tmp_path / "v1.mp4").unlink()
     code, errors = command("--skip_check")
     assert code == 1
-    assert last_line(errors) == f"error: video 'v1' is not in {tmp_path} (tried mp4, avi, mkv, webm)"
+    assert (
+        last_line(errors)
+        == f"error: video 'v1' is not in {tmp_path} (tried mp4, avi, mkv, webm, mov, m4v, mpg, mpeg, ts, wmv, flv)"
+    )
     assert "Traceback" not in errors
 
 

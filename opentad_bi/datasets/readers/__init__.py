@@ -1,4 +1,6 @@
-"""Video readers: `open_video` of `base` finds and opens the file of a video."""
+"""Video readers: `find_video` finds the file of a video, `open_video` opens it."""
 
-from . import decord as decord
-from . import pyav as pyav
+from . import decord, pyav
+from .base import VideoError, VideoReader, find_video, open_video
+
+__all__ = ["VideoError", "VideoReader", "decord", "find_video", "open_video", "pyav"]

@@ -118,7 +118,7 @@ def test_clips(clips, tmp_path):
 
 
 def test_clips_that_are_shorter_than_they_say(clips, tmp_path, monkeypatch):
-    from opentad_bi.datasets.common import check
+    from opentad_bi.datasets.video_prompts import check
 
     header = check.read_header(tmp_path / "Run" / "Run.mp4")
     monkeypatch.setattr(check, "read_header", lambda path: type(header)(25.0, (251,), (10.0,)))
