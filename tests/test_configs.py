@@ -12,7 +12,8 @@ from opentad_bi.cli.make_demo_features import write_tower
 from opentad_bi.config import load_config
 from opentad_bi.datasets.detection.cached_predictions import write_cached, write_record
 from opentad_bi.engine import Runner
-from opentad_bi.ops.records import PAIR, SampleMeta
+from opentad_bi.ops.names import PAIR
+from opentad_bi.ops.records import SampleMeta
 from opentad_bi.prepare.demo import surveillance_story
 from opentad_bi.prepare.demo.clips import CLASSES, make_demo_clips
 from opentad_bi.prepare.demo.features import make_demo_features

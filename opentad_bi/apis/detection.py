@@ -23,7 +23,7 @@ from ..engine.data import to_device
 from ..engine.runner import autocast, precision
 from ..engine.warm_start import check_same_classes, file_classes, fill, load_initial_weights
 from ..evaluation.detection.post_processing import SEGMENT_DECIMALS
-from ..ops.records import FORWARD, chief
+from ..ops.names import FORWARD, chief
 from ..registry import METRICS, MODELS, nearest
 from ..utils.files import read_names
 from ..utils.prefetch import ahead
@@ -206,7 +206,7 @@ class VideoDetections:
 
     @property
     def chief(self):
-        """Detections of the direction that stands for the whole (`ops.records.chief`)."""
+        """Detections of the direction that stands for the whole (`ops.names.chief`)."""
         return self.detections[chief(self.detections)]
 
 

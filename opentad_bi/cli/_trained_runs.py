@@ -9,7 +9,7 @@ from ..engine.data import build_dataset
 from ..engine.hooks.artifacts import CONFIG, ArtifactsHook
 from ..engine.warm_start import FILE, ROOT
 from ..errors import some
-from ..ops.records import SINGLE
+from ..ops.names import SINGLE
 from ..registry import nearest
 from ..utils.files import list_folder, match_files, read_json
 from ..utils.logging import LOGGER

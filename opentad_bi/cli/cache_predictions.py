@@ -11,7 +11,7 @@ from ..datasets.readers.base import find_video
 from ..engine import Runner
 from ..engine.checkpoint import class_names
 from ..engine.data import to_device, train_loader
-from ..ops.records import FORWARD
+from ..ops.names import FORWARD
 from ..utils.distributed import close_distributed, gather_objects, is_main, rank, setup_distributed, world_size
 from ..utils.files import list_folder
 from ..utils.logging import LOGGER, setup_logging

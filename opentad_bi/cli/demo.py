@@ -11,7 +11,7 @@ import torch
 from ..config import load_config
 from ..evaluation.detection.io import load_ground_truth, load_predictions
 from ..evaluation.viz.timeline import draw_timeline
-from ..ops.records import FUSED, MERGED, PAIR
+from ..ops.names import FUSED, MERGED, PAIR
 from ..prepare.demo.detection import make_demo
 from ..utils.files import read_json, write_json
 from . import detect, test, train

@@ -11,8 +11,7 @@ from ..errors import some
 from ..evaluation.detection.io import parse_results, segments_by_video
 from ..evaluation.viz.page import write_page
 from ..evaluation.viz.timeline import draw_timeline
-from ..ops.names import VIDEO_SUFFIXES
-from ..ops.records import FUSED_PAIR
+from ..ops.names import FUSED_PAIR, VIDEO_SUFFIXES
 from ..prepare.playable import playable
 from ..utils.files import atomic, list_folder, read_json, write_json
 from ..utils.logging import LOGGER, setup_logging

@@ -4,7 +4,7 @@ from ..evaluation.common.tables import class_table, metric_name, metrics_table
 from ..evaluation.detection.io import load_ground_truth, load_predictions
 from ..evaluation.detection.mean_ap import THUMOS_THRESHOLDS, check_videos, evaluate
 from ..evaluation.viz.timeline import draw_timeline
-from ..ops.records import SINGLE
+from ..ops.names import SINGLE
 from ..utils.files import write_json
 from .common import Parser, add_strict_argument, command
 

@@ -11,7 +11,7 @@ from ..datasets.readers.base import find_video
 from ..engine import Runner
 from ..engine.inference import VideoRows, Windows, extract, feature_file
 from ..engine.warm_start import fill
-from ..ops.records import PAIR
+from ..ops.names import PAIR
 from ..registry import DATASETS, nearest
 from ..utils.distributed import close_distributed, setup_distributed
 from ..utils.logging import LOGGER, setup_logging

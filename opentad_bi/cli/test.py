@@ -10,7 +10,7 @@ from ..engine.checkpoint import checkpoint_files
 from ..engine.data import check_overlap
 from ..engine.warm_start import check_same_classes, file_classes, fill
 from ..errors import some
-from ..ops.records import BACKWARD, FORWARD, FUSED, MERGED
+from ..ops.names import BACKWARD, FORWARD, FUSED, MERGED
 from ..registry import METRICS
 from ..utils.distributed import close_distributed, is_main, setup_distributed, world_size
 from ..utils.files import write_json

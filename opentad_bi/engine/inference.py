@@ -23,7 +23,7 @@ import torch
 from torch.utils.data import DataLoader
 from tqdm import tqdm
 
-from ..ops.records import BACKWARD, FORWARD
+from ..ops.names import BACKWARD, FORWARD
 from ..ops.reverse import reverse_batch
 from ..ops.windows import central_parts
 from ..utils.distributed import gather_objects, is_main, rank, world_size

@@ -11,7 +11,8 @@ import torch
 from torch.utils.data import Dataset
 
 from ...errors import some
-from ...ops.records import PAIR, SampleMeta
+from ...ops.names import PAIR
+from ...ops.records import SampleMeta
 from ...registry import DATASETS
 from ...utils.arrays import float32_table
 from ...utils.checks import Verdict, judge

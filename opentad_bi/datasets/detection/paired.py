@@ -7,7 +7,7 @@ import torch
 from torch.nn.functional import pad
 from torch.utils.data import Dataset
 
-from ...ops.records import BACKWARD, FORWARD
+from ...ops.names import BACKWARD, FORWARD
 from ...ops.reverse import reverse_sample
 from ...registry import DATASETS
 

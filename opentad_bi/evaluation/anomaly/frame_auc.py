@@ -13,8 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from ...errors import some
-from ...ops.names import class_key, normal_label
-from ...ops.records import SINGLE
+from ...ops.names import SINGLE, class_key, normal_label
 from ...registry import METRICS
 from ...utils.files import write_json
 from ...utils.logging import warn

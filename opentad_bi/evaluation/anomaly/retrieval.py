@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from ...ops.names import caption_number
-from ...ops.records import SINGLE, CaptionFeatures
+from ...ops.names import SINGLE, caption_number
+from ...ops.records import CaptionFeatures
 from ...registry import METRICS
 from ...utils.files import write_json
 from ...utils.validation import check_choice, check_count

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ...ops.records import SINGLE
+from ...ops.names import SINGLE
 from ...registry import METRICS
 from ...utils.files import write_json
 from ...utils.validation import check_choice, check_classes, check_count

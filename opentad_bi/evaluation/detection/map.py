@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
+from ...ops.names import JOINED, MERGED, SINGLE, chief
 from ...ops.nms import batched_nms
-from ...ops.records import JOINED, MERGED, SINGLE, chief
 from ...registry import METRICS, check_keys
 from ...utils.files import read_names, write_json
 from ...utils.logging import warn

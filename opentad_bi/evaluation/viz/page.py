@@ -20,7 +20,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from ...errors import require
-from ...ops.records import SINGLE, chief
+from ...ops.names import SINGLE, chief
 from ...utils.files import atomic
 from .timeline import NAMES
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from ...errors import require
-from ...ops.records import BACKWARD, FORWARD, FUSED, FUSED_PAIR, MERGED, SINGLE
+from ...ops.names import BACKWARD, FORWARD, FUSED, FUSED_PAIR, MERGED, SINGLE
 from ...registry import nearest
 from ...utils.files import atomic
 

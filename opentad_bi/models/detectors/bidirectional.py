@@ -3,7 +3,8 @@
 import torch
 from torch import nn
 
-from ...ops.records import FORWARD, FUSED, FUSED_PAIR, PAIR, SINGLE, Detections, Result
+from ...ops.names import FORWARD, FUSED, FUSED_PAIR, PAIR, SINGLE
+from ...ops.records import Detections, Result
 from ...ops.reverse import mirror_segments, reverse_batch
 from ...registry import FUSIONS, MODELS, nearest
 from ...utils.validation import check_finite, input_parts

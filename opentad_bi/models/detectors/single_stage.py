@@ -7,7 +7,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from ...ops.records import SINGLE, Grid, Prediction, Result
+from ...ops.names import SINGLE
+from ...ops.records import Grid, Prediction, Result
 from ...ops.segments import decode_segments, select_candidates
 from ...registry import BACKBONES, HEADS, MODELS, NECKS, PROJECTIONS
 from ...utils.validation import check_finite, input_parts

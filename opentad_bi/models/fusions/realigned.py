@@ -9,7 +9,8 @@ B batch, K classes, C channels, T_l points of level l
 import torch
 from torch import nn
 
-from ...ops.records import BACKWARD, FORWARD, PAIR, Prediction
+from ...ops.names import BACKWARD, FORWARD, PAIR
+from ...ops.records import Prediction
 from ...ops.reverse import realign
 from ...registry import FUSIONS, MIXERS
 from .mixers import flip

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from opentad_bi.evaluation.viz import page
 from opentad_bi.evaluation.viz.page import write_page
 from opentad_bi.evaluation.viz.timeline import COLORS
-from opentad_bi.ops.records import FUSED, FUSED_PAIR, MERGED, PAIR
+from opentad_bi.ops.names import FUSED, FUSED_PAIR, MERGED, PAIR
 
 BYTES = ("video/mp4", b"not looked at")
 NASTY = ["</script><b>", "<!--<script>", "{{video}}", "\"'&amp;<img src=x>", "\u2028\x00\\u003c", "\ud800"]
