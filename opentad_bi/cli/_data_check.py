@@ -4,9 +4,10 @@ import logging
 from collections.abc import Sequence
 
 from ..config import dataset_config
-from ..datasets.common.check import NOT_CHECKED, Finding, table, unwrap
+from ..datasets.common.check import unwrap
 from ..datasets.detection.check import check_dataset, check_splits
 from ..datasets.detection.statistics import out_of_reach
+from ..utils.checks import NOT_CHECKED, WARNING, CheckResult, has_errors, result_table
 from ..utils.logging import LOGGER, is_strict, quietly
 
 TRAIN = "train"
@@ -31,20 +32,20 @@ def check_data(cfg, splits: Sequence[str] | None = None) -> None:
         seen.append(data)
         with quietly(logging.ERROR):  # what building the set warns of is logged when the run builds it
             found = check_dataset(data, full=False)
-        if training and split == TRAIN and not any(finding.level == "error" for finding in found):
-            found += reach_findings(cfg)
-        bare = [finding for finding in found if finding.level == NOT_CHECKED and finding.problem not in passed]
-        passed |= {finding.problem for finding in bare}
-        for finding in bare:
-            LOGGER.info("not checked: %s", finding.problem)
-        found = [finding for finding in found if finding.level != NOT_CHECKED]
+        if training and split == TRAIN and not has_errors(found):
+            found += check_reach(cfg)
+        for result in found:
+            if result.level == NOT_CHECKED and result not in passed:
+                passed.add(result)
+                LOGGER.info("not checked: %s: %s", result.name, result.found)
+        found = [result for result in found if result.level != NOT_CHECKED]
         if found:
-            LOGGER.warning("dataset check, %s\n%s", split, table(found))
-        failed = failed or any(is_strict() or finding.level == "error" for finding in found)
+            LOGGER.warning("dataset check, %s\n%s", split, result_table(found))
+        failed = failed or has_errors(found) or bool(found and is_strict())
     between = check_splits(cfg.dataset) if training and not failed else []
     if between:
-        LOGGER.warning("dataset check, splits\n%s", table(between))
-    failed = failed or any(is_strict() or finding.level == "error" for finding in between)
+        LOGGER.warning("dataset check, splits\n%s", result_table(between))
+    failed = failed or has_errors(between) or bool(between and is_strict())
     if failed:
         raise ValueError(
             "the dataset has errors, listed above; correct them, or go on all the same with --skip_check"
@@ -53,10 +54,10 @@ def check_data(cfg, splits: Sequence[str] | None = None) -> None:
         )
 
 
-def reach_findings(cfg) -> list[Finding]:
+def check_reach(cfg) -> list[CheckResult]:
     """A warning, if the windows and points of a config can learn from less than half of the actions in training."""
     plain = cfg.to_dict()
     splits = {name: unwrap(dataset_config(plain["dataset"], name))[0] for name in plain["dataset"] if name != "wrap"}
     with quietly(logging.ERROR):
         text = out_of_reach(splits, plain["model"])
-    return [Finding("warning", "", text)] * bool(text)
+    return [CheckResult("reach", WARNING, text)] * bool(text)

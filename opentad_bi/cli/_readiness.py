@@ -1,4 +1,4 @@
-"""Is all ready for a training?  Verdicts on the data, the schedule, the disk, and on a trial of the model itself."""
+"""Is all ready for a training?  Checks of the data, the schedule, the disk, and a trial of the model itself."""
 
 import math
 import shutil
@@ -10,8 +10,8 @@ import torch
 from torch import nn
 
 from ..config import dataset_config
-from ..datasets.common.check import NOT_CHECKED, unwrap
-from ..datasets.detection.check import check_dataset, own_verdicts
+from ..datasets.common.check import unwrap
+from ..datasets.detection.check import check_dataset, own_results
 from ..datasets.video_anomaly.captions import caption_files
 from ..datasets.video_anomaly.texts import count_truncated
 from ..engine.branch import apply_trainable, train_mode
@@ -22,9 +22,9 @@ from ..engine.warm_start import asks_for_classes
 from ..models.clip.towers import Tokens
 from ..models.video_anomaly.fg_clip import FGCLIP, GLOBAL
 from ..registry import MODELS, SCHEDULERS
-from ..utils.checks import ERROR, WARNING, Verdict, attempt, judge
+from ..utils.checks import ERROR, WARNING, CheckResult, attempt, has_errors, judge
 from ..utils.logging import quietly
-from ._data_check import reach_findings
+from ._data_check import check_reach
 
 GIB = 2**30
 CAPTIONED = "RegionVideoDataset"
@@ -34,7 +34,7 @@ COLOURS = {"red": (255, 0, 0), "green": (0, 160, 0), "blue": (0, 0, 255)}
 
 
 def readiness(cfg, device, *, full=True, workers=4):
-    """All verdicts on a config, in the order in which things are needed.
+    """The results of all checks of a config, in the order in which things are needed.
 
     Args:
         cfg: the config.
@@ -42,53 +42,38 @@ def readiness(cfg, device, *, full=True, workers=4):
         full: decode frames and run a step of the model too.
         workers: files opened at the same time.
     """
-    found = data_verdicts(cfg.dataset, full=full, workers=workers)
-    if not any(verdict.level == ERROR for verdict in found):
-        reach = attempt_all("reach", lambda: [_verdict(finding) for finding in reach_findings(cfg)])
-        found += [replace(verdict, name="train: reach") for verdict in reach]
-    found += attempt_all("model", lambda: model_verdicts(cfg))
+    found = check_data_sets(cfg.dataset, full=full, workers=workers)
+    if not has_errors(found):
+        found += [replace(result, name="train: reach") for result in attempt("reach", lambda: check_reach(cfg))]
+    found += attempt("model", lambda: check_model(cfg))
     train = {}
-    if not any(verdict.level == ERROR for verdict in found):
-        found.append(attempt("data", lambda: _build_data(cfg, train)))
+    if not has_errors(found):
+        found += attempt("data", lambda: _build_data(cfg, train))
     if "data" in train:
-        found.append(attempt("steps", lambda: steps_verdict(cfg, len(train["data"]))))
+        found += attempt("steps", lambda: check_steps(cfg, len(train["data"])))
     parameters = 0
     if full and "data" in train:
         trial = Trial(cfg, device)
-        found += trial.verdicts()
+        found += trial.run()
         parameters = trial.parameters
-    return [*found, attempt("disk", lambda: disk_verdict(cfg, parameters))]
+    return [*found, *attempt("disk", lambda: check_disk(cfg, parameters))]
 
 
-def attempt_all(name, work):
-    """The verdicts that `work()` gives, or the one on its mistake."""
-    found = []
-    failed = attempt(name, lambda: found.extend(work()))
-    return found if failed is None else [failed]
-
-
-def data_verdicts(splits, *, full=True, workers=4):
-    """Verdicts on every split of a config's `dataset`."""
+def check_data_sets(splits, *, full=True, workers=4):
+    """Check every split of a config's `dataset`."""
     found = []
     for split in [name for name in splits if name != "wrap"]:
         inner, _ = unwrap(dataset_config(splits, split))
         if absent := missing_captions(inner.get("ann_files") if inner["type"] == CAPTIONED else None):
-            found.append(Verdict(f"{split}: captions", ERROR, absent, "put it there, or name another by ann_files"))
+            found.append(CheckResult(f"{split}: captions", ERROR, absent, "put it there, or name another by ann_files"))
             continue
         with quietly():
-            own = own_verdicts(inner, full=full, workers=workers)
+            own = own_results(inner, full=full, workers=workers)
         if own is None:
-            findings = check_dataset(dataset_config(splits, split), full=full, workers=workers)
-            own = [_verdict(finding) for finding in findings] or [judge("data", "nothing is wrong")]
-        found += [replace(verdict, name=f"{split}: {verdict.name}") for verdict in own]
+            own = check_dataset(dataset_config(splits, split), full=full, workers=workers)
+            own = own or [judge("data", "nothing is wrong")]
+        found += [replace(result, name=f"{split}: {result.name}") for result in own]
     return found
-
-
-def _verdict(finding):
-    """The verdict that a finding is; what nobody can check is a warning, as the trial step still looks at it."""
-    if finding.level == NOT_CHECKED:
-        return Verdict("data", WARNING, f"not checked: {finding.problem}")
-    return Verdict("data", finding.level, f"{finding.video} {finding.problem}".strip())
 
 
 def missing_captions(sources):
@@ -101,7 +86,7 @@ def missing_captions(sources):
     return f"caption file {absent[0]} does not exist; expected there: {expected}" if absent else ""
 
 
-def model_verdicts(cfg):
+def check_model(cfg):
     """What the model's class says of a config, before it is built."""
     arguments = dict(cfg.model)
     cls = MODELS.find(arguments.pop("type"))
@@ -110,13 +95,13 @@ def model_verdicts(cfg):
     return cls.verdicts(arguments, batch_size=cfg.solver.train.batch_size)
 
 
-def steps_verdict(cfg, samples):
+def check_steps(cfg, samples):
     """How long the training is, and when it saves."""
     batch = cfg.solver.train.batch_size * cfg.solver.get("accumulate", 1)
     per_epoch, epochs = samples // batch, cfg.workflow.end_epoch
-    cure = "a smaller solver.train.batch_size"
+    hint = "a smaller solver.train.batch_size"
     if not per_epoch:
-        return Verdict("steps", ERROR, f"{samples} samples make no batch of {batch}", cure)
+        return CheckResult("steps", ERROR, f"{samples} samples make no batch of {batch}", hint)
     warm = {name: _warmup(branch, per_epoch) for name, branch in cfg.branches.items()}
     every = cfg.workflow.get("checkpoint_interval", 1)
     saved = -(-epochs // every)
@@ -127,10 +112,10 @@ def steps_verdict(cfg, samples):
         f"{per_epoch * every} steps, {'all are' if kept is None else f'the last {kept}'} kept"
     )
     few = "the training has fewer than 10 steps" if per_epoch * epochs < 10 else ""
-    return judge("steps", told, warning=few, cure="good for a trial alone; a smaller batch, or more epochs")
+    return judge("steps", told, warning=few, hint="good for a trial alone; a smaller batch, or more epochs")
 
 
-def disk_verdict(cfg, parameters):
+def check_disk(cfg, parameters):
     """Is there room for the checkpoints?  `parameters`: of the model, 0 where that was not built."""
     place = Path(cfg.work_dir).absolute()
     while not place.exists():
@@ -141,7 +126,7 @@ def disk_verdict(cfg, parameters):
     told = f"{free / GIB:.1f} GiB are free where {cfg.work_dir} is"
     told += f", {kept + 2} checkpoints take up to {needed / GIB:.1f} GiB" if parameters else ""
     lacking = "that is too little" if free < needed + SPARE else ""
-    return judge("disk", told, error=lacking, cure="another --work_dir, or a smaller workflow.keep_last")
+    return judge("disk", told, error=lacking, hint="another --work_dir, or a smaller workflow.keep_last")
 
 
 def _build_data(cfg, train):
@@ -172,16 +157,16 @@ class Trial:
     def __init__(self, cfg, device):
         self.cfg, self.device, self.model, self.parameters = cfg, device, None, 0
 
-    def verdicts(self):
+    def run(self):
         """Weights, a step, and of a CLIP model texts, what it knows, memory; the first alone where it is not built."""
-        first = attempt("weights", self._build, cure="name other weights by model.clip.pretrained, see the message")
+        found = attempt("weights", self._build, hint="name other weights by model.clip.pretrained, see the message")
         if self.model is None:
-            return [first]
-        found = [first]
-        if isinstance(self.model, FGCLIP):
-            found += [attempt("tokens", self._tokens), attempt("colours", self._colours, level=WARNING)]
-        found.append(attempt("step", self._step))
-        return [*found, attempt("memory", self._memory)] if isinstance(self.model, FGCLIP) else found
+            return found
+        clip = isinstance(self.model, FGCLIP)
+        if clip:
+            found += [*attempt("tokens", self._tokens), *attempt("colours", self._colours, level=WARNING)]
+        found += attempt("step", self._step)
+        return [*found, *(attempt("memory", self._memory) if clip else ())]
 
     def _build(self):
         with quietly():
@@ -197,7 +182,7 @@ class Trial:
             return judge("weights", f"{told}; every weight of the file has its place")
         named = [name for name, branch in self.cfg.branches.items() if branch.get("load_from")]
         random = "" if named else "all weights are random"
-        return judge("weights", told, warning=random, cure="name weights, such as by model.clip.pretrained")
+        return judge("weights", told, warning=random, hint="name weights, such as by model.clip.pretrained")
 
     def _short(self):
         """`dataset` with videos of a few frames."""
@@ -215,7 +200,7 @@ class Trial:
         many = f"{cut['captions']} captions and {cut['regions']} of regions are cut off"
         told = f"captions may have {encoder.long} tokens, those of regions {encoder.short}; the longest has {{longest}}"
         return judge("tokens", told.format(**cut), warning=many if cut["captions"] + cut["regions"] else "",
-                     cure="shorter texts, or model.context_length=248 for captions of videos")  # fmt: skip
+                     hint="shorter texts, or model.context_length=248 for captions of videos")  # fmt: skip
 
     @torch.no_grad()
     def _colours(self):
@@ -231,8 +216,8 @@ class Trial:
         right = int((nearest.cpu() == torch.arange(len(COLOURS))).sum())
         wrong = "pictures and texts do not go together" if right < len(COLOURS) else ""
         told = f"{right} of {len(COLOURS)} pictures of one colour are nearest to its name"
-        cure = "expected of random weights; else the weights are not those of this model"
-        return judge("colours", told, warning=wrong, cure=cure)
+        hint = "expected of random weights; else the weights are not those of this model"
+        return judge("colours", told, warning=wrong, hint=hint)
 
     def _step(self):
         """Losses are finite, and each of them has a gradient in every branch."""
@@ -242,7 +227,7 @@ class Trial:
         values = {name: loss.item() for name, loss in losses.items()}
         told = ", ".join(f"{name} {value:.4g}" for name, value in values.items())
         if not all(map(math.isfinite, values.values())):
-            return Verdict("step", ERROR, f"losses are not finite: {told}", "solver.amp=None; look at the data")
+            return CheckResult("step", ERROR, f"losses are not finite: {told}", "solver.amp=None; look at the data")
         norms = {name: self._norms(loss) for name, loss in losses.items()}
         branches = list(self.model.branches())
         strange = [f"{b} of {name}" for name in norms for b in branches if not math.isfinite(norms[name][b])]
@@ -252,10 +237,10 @@ class Trial:
         error = f"gradients are not finite: {', '.join(strange)}" if strange else ""
         error = error or (f"no gradient reaches {', '.join(dead)}" if dead and not self._fills_first() else "")
         warning = f"{', '.join(idle)} gives no gradient here" if idle else ""
-        cure = "a batch without distinct captions, or distinct regions, has nothing to learn from"
+        hint = "a batch without distinct captions, or distinct regions, has nothing to learn from"
         if self._fills_first():
-            cure += "; the queue, which is empty in this trial, will give it negatives"
-        return judge("step", told, error=error, warning=warning, cure=cure)
+            hint += "; the queue, which is empty in this trial, will give it negatives"
+        return judge("step", told, error=error, warning=warning, hint=hint)
 
     def _fills_first(self):
         """Had the trial no negatives but those that a queue will hold later?"""
@@ -296,4 +281,4 @@ class Trial:
             return judge("memory", told)
         free = torch.cuda.mem_get_info(self.device)[0]
         lacking = f"the device has {free / GIB:.1f} GiB free" if free < total else ""
-        return judge("memory", told, error=lacking, cure="model.recompute='video', model.frame_chunk=64, fewer frames")
+        return judge("memory", told, error=lacking, hint="model.recompute='video', model.frame_chunk=64, fewer frames")

@@ -10,11 +10,12 @@ from pathlib import Path
 from tqdm import tqdm
 
 from ..config import dataset_config, load_config, parse_overrides
-from ..datasets.common.check import table, unwrap
+from ..datasets.common.check import unwrap
 from ..datasets.detection.annotation import write_class_map
 from ..datasets.detection.check import check_dataset
+from ..utils.checks import WARNING, has_errors, result_table
 from ..utils.logging import is_strict
-from ._data_check import TRAIN, reach_findings
+from ._data_check import TRAIN, check_reach
 from .common import Parser, add_config_arguments, add_strict_argument, command
 
 
@@ -33,7 +34,7 @@ def parser():
 
 
 def run(args):
-    """Check and print the findings; returns 1 for errors and what cannot be checked, with --strict for any finding."""
+    """Check and print the results; returns 1 for errors and what cannot be checked, with --strict for any result."""
     cfg = load_config(args.config, parse_overrides(args.cfg_options))
     splits = cfg.to_dict()["dataset"]
     names = args.split or [name for name in splits if name != "wrap"]
@@ -42,11 +43,11 @@ def run(args):
     for name, dataset in datasets.items():
         if args.write_class_map:
             make_class_map(unwrap(dataset)[0])
-        findings = check_dataset(dataset, full=not args.fast, workers=args.workers, progress=_progress(name))
-        if name == TRAIN and "model" in cfg and not any(finding.level == "error" for finding in findings):
-            findings += reach_findings(cfg)
-        print(f"{name}:\n{table(findings)}\n")
-        failed = failed or any(is_strict() or finding.level != "warning" for finding in findings)
+        results = check_dataset(dataset, full=not args.fast, workers=args.workers, progress=_progress(name))
+        if name == TRAIN and "model" in cfg and not has_errors(results):
+            results += check_reach(cfg)
+        print(f"{name}:\n{result_table(results)}\n")
+        failed = failed or any(is_strict() or result.level != WARNING for result in results)
     return int(failed)
 
 

@@ -1,11 +1,11 @@
-"""Can prompts be learned on these features?  Data, prompts, text features and gradients, a line and a verdict each.
+"""Can prompts be learned on these features?  Data, prompts, text features and gradients, one line each.
 
-Give a CONFIG, or the options of custom_prompt_training.py. The exit code is 1 if a line failed. --out gets a heat map
-of the cosines between the classes' text features, and the table as JSON.
+Give a CONFIG, or the options of custom_prompt_training.py. The exit code is 1 if a line is an error. --out gets a heat
+map of the cosines between the classes' text features, and the table as JSON.
 """
 
 import math
-from collections import namedtuple
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -20,16 +20,15 @@ from ..evaluation.viz.overlay import draw_heat_map
 from ..models.classifiers.clip_classifier import ALIKE, FLAT
 from ..models.classifiers.video_feature_clip import VideoFeatureCLIP
 from ..registry import MODELS
+from ..utils.checks import ERROR, OK, WARNING, CheckResult, has_errors, judge, result_table
 from ..utils.distributed import setup_distributed
 from ..utils.files import write_json
 from ..utils.logging import LOGGER, quietly, setup_logging
 from .common import Parser, add_device_arguments, command, make_writable
 from .custom_prompt_training import RECIPE, add_recipe_arguments, recipe
 
-Line = namedtuple("Line", "verdict what found")
-OK, WARN, FAIL = "ok", "warn", "FAIL"
 RATIO = 10  # of the samples of two classes, above which training should balance them
-CLOSE = 0.995  # cosine of text features that can hardly be told apart
+CLOSE = 0.995  # cosine of text features that are hard to tell apart
 
 
 def parser():
@@ -45,7 +44,7 @@ def parser():
 
 
 def run(args):
-    """Look at everything; returns 0, or 1 if a line failed."""
+    """Look at everything; returns 0, or 1 if a line is an error."""
     if args.steps < 1:
         raise ValueError(f"--steps {args.steps} must be at least 1")
     cfg = config_of(args)
@@ -61,12 +60,11 @@ def run(args):
     cfg.branches.model.scheduler = None  # a rate that warms up would hide whether the loss moves
     cfg.workflow.val_eval_interval = 0
     runner = Runner(cfg, work_dir=out, device=device, seed=args.seed)
-    lines = [*look_at_check(cfg), *look_at_data(runner), *look_at_prompts(runner.model, out)]
-    lines += look_at_steps(runner, args.steps)
-    width = max(len(line.what) for line in lines)
-    LOGGER.info("\n%s", "\n".join(f"{line.verdict:<5} {line.what:<{width}}  {line.found}" for line in lines))
-    write_json(out / "debug_prompts.json", [line._asdict() for line in lines])
-    return int(any(line.verdict == FAIL for line in lines))
+    results = [*look_at_check(cfg), *look_at_data(runner), *look_at_prompts(runner.model, out)]
+    results += look_at_steps(runner, args.steps)
+    LOGGER.info("\n%s", result_table(results))
+    write_json(out / "debug_prompts.json", [asdict(result) for result in results])
+    return int(has_errors(results))
 
 
 def main(argv=None):
@@ -95,12 +93,8 @@ def config_of(args):
 def look_at_check(cfg):
     """What the check of the data says, as at the start of training."""
     with quietly():
-        findings = check_dataset(dataset_config(cfg.dataset, "train"), full=False)
-    for finding in findings:
-        text = f"{finding.video} {finding.problem}".strip()
-        yield Line(FAIL if finding.level == "error" else WARN, "check of the data", text)
-    if not findings:
-        yield Line(OK, "check of the data", "nothing is wrong")
+        results = check_dataset(dataset_config(cfg.dataset, "train"), full=False)
+    return results or [judge("data", "nothing is wrong")]
 
 
 def look_at_data(runner):
@@ -109,14 +103,14 @@ def look_at_data(runner):
     counts = np.bincount(dataset.labels, minlength=len(dataset.classes))
     text = ", ".join(f"{name} {count}" for name, count in zip(dataset.classes, counts, strict=True))
     ratio = counts.max() / max(counts.min(), 1)
-    even = OK if ratio <= RATIO or dataset.sample_weights is not None or dataset.class_weights is not None else WARN
-    yield Line(OK if counts.min() else FAIL, "samples per class", text)
-    yield Line(even, "largest class : smallest", f"{ratio:.1f} (balanced=True evens it out)")
+    even = OK if ratio <= RATIO or dataset.sample_weights is not None or dataset.class_weights is not None else WARNING
+    yield CheckResult("samples per class", OK if counts.min() else ERROR, text)
+    yield CheckResult("largest class : smallest", even, f"{ratio:.1f} (balanced=True evens it out)")
     shape = tuple(next(iter(runner.loader))["inputs"].shape)
     width = model.text_encoder.embed_dim
-    yield Line(OK if shape[-1] == width else FAIL, "batch", f"inputs {shape}, the tower compares {width}")
+    yield CheckResult("batch", OK if shape[-1] == width else ERROR, f"inputs {shape}, the tower compares {width}")
     made = (dataset.source or {}).get("model")
-    yield Line(OK if made else WARN, "features made by", made or "nothing tells; it has to be " + model.clip_name)
+    yield CheckResult("features made by", OK if made else WARNING, made or "not known; it has to be " + model.clip_name)
 
 
 @torch.no_grad()
@@ -125,9 +119,11 @@ def look_at_prompts(model, out):
     learner, budget = model.prompt_learner, model.text_encoder.context_length
     prompts, ends = learner(model.text_encoder.token_embedding)
     longest = int(ends.max()) + 1
-    yield Line(OK if longest <= budget else FAIL, "prompt tokens", f"at most {longest} of {budget}")
+    yield CheckResult("prompt tokens", OK if longest <= budget else ERROR, f"at most {longest} of {budget}")
     different = len(torch.unique(prompts.flatten(1), dim=0))
-    yield Line(OK if different == len(prompts) else FAIL, "prompts that differ", f"{different} of {len(prompts)}")
+    yield CheckResult(
+        "prompts that differ", OK if different == len(prompts) else ERROR, f"{different} of {len(prompts)}"
+    )
     features = torch.nn.functional.normalize(model.text_features().float(), dim=1)
     cosines = (features @ features.T).cpu().numpy()
     owner = getattr(learner, "owner", torch.arange(len(features))).cpu().numpy()  # a class may have several texts
@@ -135,9 +131,9 @@ def look_at_prompts(model, out):
     apart = np.where(owner[:, None] == owner, -np.inf, cosines)
     first, second = np.unravel_index(apart.argmax(), apart.shape)
     top = apart.max()
-    verdict = FAIL if top > ALIKE else WARN if top > CLOSE else OK
+    level = ERROR if top > ALIKE else WARNING if top > CLOSE else OK
     pair = f"{names[first]} and {names[second]}"
-    yield Line(verdict, "cosine of text features", f"at most {top:.4f} ({pair}), {out / 'text_cosines.png'}")
+    yield CheckResult("cosine of text features", level, f"at most {top:.4f} ({pair}), {out / 'text_cosines.png'}")
     draw_heat_map(out / "text_cosines.png", cosines, names, title="cosine of the classes' text features")
 
 
@@ -149,7 +145,7 @@ def look_at_steps(runner, steps):
     trained = {name: p for name, p in model.named_parameters() if p.requires_grad}
     before, norms = _loss(model, batches), {name: [] for name in trained}
     chance = math.log(len(model.classes))
-    yield Line(OK, "loss at the start", f"{before:.4f} (guessing: {chance:.4f})")
+    yield CheckResult("loss at the start", OK, f"{before:.4f} (chance level: {chance:.4f})")
     for batch in batches:
         runner.scaler.scale(sum(model(batch).values())).backward()
         scale = runner.scaler.get_scale()
@@ -160,10 +156,10 @@ def look_at_steps(runner, steps):
         runner.scaler.update()
     for name, values in norms.items():
         text = f"{min(values):.2e} to {max(values):.2e} over {steps} steps"
-        yield Line(OK if max(values) > FLAT else FAIL, f"gradient of {name}", text)
+        yield CheckResult(f"gradient of {name}", OK if max(values) > FLAT else ERROR, text)
     after = _loss(model, batches)
-    verdict = OK if after < before - 1e-6 else FAIL if after == before else WARN
-    yield Line(verdict, "loss after the steps", f"{after:.4f}, {after - before:+.4f} on the same batches")
+    level = OK if after < before - 1e-6 else ERROR if after == before else WARNING
+    yield CheckResult("loss after the steps", level, f"{after:.4f}, {after - before:+.4f} on the same batches")
 
 
 def _forever(loader):

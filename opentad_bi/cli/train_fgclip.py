@@ -6,7 +6,7 @@ from pathlib import Path
 import torch
 
 from ..config import load_config
-from ..utils.checks import ERROR, verdict_table
+from ..utils.checks import has_errors, result_table
 from ..utils.logging import LOGGER, setup_logging
 from . import train
 from ._fgclip_flags import FLAGS, IDLE, Flag, settings
@@ -66,7 +66,7 @@ def check(cfg):
     if os.environ.get("RANK", "0") != "0":
         return
     setup_logging()
-    verdicts = readiness(cfg, torch.device("cpu"), full=False)
-    LOGGER.info("is all ready?\n%s", verdict_table(verdicts))
-    if any(verdict.level == ERROR for verdict in verdicts):
+    results = readiness(cfg, torch.device("cpu"), full=False)
+    LOGGER.info("is all ready?\n%s", result_table(results))
+    if has_errors(results):
         raise ValueError("not all is ready, see the lines above; mend that, or train all the same with --skip_check")

@@ -1,57 +1,76 @@
-"""Verdicts: what was looked at, whether it is fit, and what to do if not."""
+"""Results of checks: what was checked, whether it is in order, and what to do if it is not."""
 
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-OK, WARNING, ERROR = LEVELS = ("ok", "warning", "error")
+OK, WARNING, ERROR, NOT_CHECKED = "ok", "warning", "error", "not checked"
 MISTAKES = (ValueError, KeyError, IndexError, ImportError, OSError, RuntimeError, FloatingPointError)
 
 
 @dataclass(frozen=True)
-class Verdict:
+class CheckResult:
     """One line of a check.
 
     Args:
-        name: what was looked at.
-        level: "ok", "warning": look at it, or "error": training fails or is wrong.
+        name: what was checked.
+        level: "ok"; "warning": results may be wrong; "error": training or evaluation fails or is wrong; "not checked".
         found: what there is, with the numbers.
-        cure: what to do; "" where nothing has to be done.
+        hint: what to do; "" where nothing has to be done.
+        video: name of the video that it is about, "" if it is about no single one.
     """
 
     name: str
     level: str
     found: str
-    cure: str = ""
-
-    @property
-    def problem(self):
-        """All of it in one line."""
-        return f"{self.name}: {self.found}{f'; {self.cure}' if self.cure else ''}"
+    hint: str = ""
+    video: str = ""
 
 
-def judge(name, found, *, error="", warning="", cure=""):
-    """The verdict on `found`: an error or a warning where that says what is wrong, else ok and without a cure."""
+def judge(name: str, found: str, *, error: str = "", warning: str = "", hint: str = "") -> CheckResult:
+    """The result for `found`: an error or a warning where that says what is wrong, else ok and without a hint."""
     level = ERROR if error else WARNING if warning else OK
-    told = "; ".join(text for text in (error or warning, found) if text)
-    return Verdict(name, level, told, cure if level != OK else "")
+    text = "; ".join(part for part in (error or warning, found) if part)
+    return CheckResult(name, level, text, hint if level != OK else "")
 
 
-def attempt(name, work, *, cure="", level=ERROR):
-    """The verdict that `work()` gives; a mistake that it raises becomes the verdict, of `level`."""
+def attempt(
+    name: str,
+    work: Callable[[], CheckResult | Iterable[CheckResult] | None],
+    *,
+    hint: str = "",
+    level: str = ERROR,
+) -> list[CheckResult]:
+    """The results of `work()`, which gives one, several or none; a mistake that it raises is a result of `level`."""
     try:
-        return work()
-    except MISTAKES as problem:
-        text = str(problem.args[0]) if isinstance(problem, KeyError) and problem.args else str(problem)
-        return Verdict(name, level, text.strip() or type(problem).__name__, cure)
+        found = work()
+        return [found] if isinstance(found, CheckResult) else list(found or ())
+    except MISTAKES as error:
+        return [CheckResult(name, level, message(error), hint)]
 
 
-def verdict_table(verdicts):
-    """Verdicts as text: one line each, what to do below it, and a line that counts them."""
-    width = max((len(verdict.name) for verdict in verdicts), default=0)
+def message(error: Exception) -> str:
+    """The text of an error, without the quotes of a KeyError; its type where it has none."""
+    text = str(error.args[0] if isinstance(error, KeyError) and error.args else error).strip()
+    return text or type(error).__name__
+
+
+def has_errors(results: Iterable[CheckResult]) -> bool:
+    """Is one of the results an error?"""
+    return any(result.level == ERROR for result in results)
+
+
+def result_table(results: Sequence[CheckResult]) -> str:
+    """Results as text: one line each with the hint below it, and a line that counts them."""
+    columns = [[getattr(result, field) for result in results] for field in ("level", "name", "video")]
+    widths = [max([7 * (not place), *map(len, column)]) for place, column in enumerate(columns)]
     lines = []
-    for verdict in verdicts:
-        lines.append(f"{verdict.level:<7}  {verdict.name:<{width}}  {verdict.found}")
-        if verdict.cure:
-            lines.append(f"{'':<7}  {'':<{width}}  -> {verdict.cure}")
-    counts = {level: sum(verdict.level == level for verdict in verdicts) for level in LEVELS}
-    told = [f"{count} {level}{'s' * (level != OK and count != 1)}" for level, count in counts.items()]
-    return "\n".join([*lines, ", ".join(told)])
+    for result, *cells in zip(results, *columns, strict=True):
+        start = "".join(f"{cell:<{width}}  " for cell, width in zip(cells, widths, strict=True) if width)
+        lines.append(f"{start}{result.found}")
+        if result.hint:
+            lines.append(f"{'':<{len(start)}}-> {result.hint}")
+    counts = Counter(result.level for result in results)
+    total = [f"{counts[level]} {level}{'s' * (counts[level] != 1)}" for level in (ERROR, WARNING)]
+    total += [f"{counts[level]} {level}" for level in (OK, NOT_CHECKED) if counts[level]]
+    return "\n".join([*lines, ", ".join(total)])

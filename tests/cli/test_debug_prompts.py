@@ -1,4 +1,4 @@
-"""The check of a prompt run: one verdict per line, and failures where nothing can be learned."""
+"""The check of a prompt run: one line for each thing, and failures where nothing can be learned."""
 
 import json
 
@@ -16,17 +16,17 @@ def options(folder, *more):
 
 
 def lines(out):
-    return {line["what"]: line for line in json.loads((out / "debug_prompts.json").read_text())}
+    return {line["name"]: line for line in json.loads((out / "debug_prompts.json").read_text())}
 
 
 def test_a_set_that_can_be_learned_passes(prompt_set, tmp_path, capfd):
     words = [CONFIG, "--steps", "5", "--out", tmp_path, "--device", "cpu", *options(prompt_set)]
     assert debug_prompts.main(words) == 0
     found = lines(tmp_path)
-    assert {line["verdict"] for line in found.values()} <= {"ok", "warn"}
+    assert {line["level"] for line in found.values()} <= {"ok", "warning"}
     assert "Abuse" in found["samples per class"]["found"] and "of 77" in found["prompt tokens"]["found"]
     assert found["prompts that differ"]["found"] == "14 of 14"
-    assert found["loss after the steps"]["verdict"] == found["gradient of prompt_learner.ctx"]["verdict"] == "ok"
+    assert found["loss after the steps"]["level"] == found["gradient of prompt_learner.ctx"]["level"] == "ok"
     assert (tmp_path / "text_cosines.png").stat().st_size > 5000
     assert "gradient of prompt_learner.ctx" in capfd.readouterr().err
 
@@ -35,7 +35,7 @@ def test_the_options_of_the_training_command_do_as_well(prompt_set, tmp_path):
     words = ["--feature-dir", prompt_set / "train", "--initial-prompts-file", prompt_set / "prompts.json"]
     more = ["--cfg-options", "solver.train.num_workers=0"]
     assert debug_prompts.main([*words, "--steps", "2", "--out", tmp_path, "--device", "cpu", *more]) == 0
-    assert lines(tmp_path)["features made by"]["verdict"] == "ok"
+    assert lines(tmp_path)["features made by"]["level"] == "ok"
 
 
 def test_several_fixed_texts_of_a_class_are_not_compared_with_each_other(prompt_set, tmp_path):
@@ -63,7 +63,7 @@ def test_prompts_that_are_all_alike_fail(prompt_set, tmp_path, monkeypatch):
     words = [CONFIG, "--steps", "2", "--out", tmp_path, "--device", "cpu", *options(prompt_set)]
     assert debug_prompts.main(words) == 1
     found = lines(tmp_path)
-    failed = {what for what, line in found.items() if line["verdict"] == "FAIL"}
+    failed = {what for what, line in found.items() if line["level"] == "error"}
     assert {"prompts that differ", "cosine of text features", "gradient of prompt_learner.ctx"} <= failed
     assert found["loss at the start"]["found"].startswith("2.6391")
 

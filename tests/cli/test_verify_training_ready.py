@@ -12,7 +12,7 @@ from opentad_bi.cli import train
 from opentad_bi.cli.verify_training_ready import main
 from opentad_bi.datasets.detection.check import check_dataset
 from opentad_bi.registry import MODELS
-from opentad_bi.utils.checks import attempt, judge, verdict_table
+from opentad_bi.utils.checks import attempt, judge, result_table
 
 FAST = {"captions", "duplicates", "regions", "boxes", "test videos", "files", "classes", "kinds", "frame counts"}
 FULL = FAST | {"frames", "hits"}
@@ -26,8 +26,8 @@ def verdicts(capsys):
         words = [CONFIG, "--json", "--device", "cpu", *(["--fast"] if fast else []), "--cfg-options"]
         code = main([*words, f"data_root={root}", f"work_dir={root.parent / 'exps'}", "num_frames=4", *options])
         found = json.loads(capsys.readouterr().out)
-        assert found["ready"] == (code == 0) == all(v["level"] != "error" for v in found["verdicts"])
-        return {verdict["name"]: verdict for verdict in found["verdicts"]}, code
+        assert found["ready"] == (code == 0) == all(v["level"] != "error" for v in found["results"])
+        return {verdict["name"]: verdict for verdict in found["results"]}, code
 
     return run
 
@@ -135,7 +135,7 @@ def renamed(entries):
 def test_what_is_wrong_is_told(change, options, name, level, told, changed, verdicts):
     found, code = verdicts(changed(change), *options)
     assert found[name]["level"] == level and told in found[name]["found"], found
-    assert code == (level == "error") and bool(found[name]["cure"]) == (level != "ok")
+    assert code == (level == "error") and bool(found[name]["hint"]) == (level != "ok")
 
 
 def test_videos_that_do_not_decode_are_told(changed, verdicts, region_set):
@@ -157,7 +157,7 @@ def test_weights_that_do_not_fit_and_none_at_all(region_set, verdicts):
 
 def test_one_video_beside_a_queue_that_is_empty_is_no_error(region_set, verdicts):
     found, _ = verdicts(region_set, "batch_size=1", "queue=8", "max_regions=1", fast=False)
-    assert found["step"]["level"] == "warning" and "empty in this trial" in found["step"]["cure"]
+    assert found["step"]["level"] == "warning" and "empty in this trial" in found["step"]["hint"]
     assert "ln 9 = " in found["negatives"]["found"]
 
 
@@ -188,14 +188,14 @@ def test_a_training_begins_with_the_fast_form(changed, tmp_path, capsys):
     words = ["--work_dir", tmp_path / "exps", "--device", "cpu", "--cfg-options", f"data_root={root}"]
     assert train.main([CONFIG, *words]) == 1
     text = capsys.readouterr().err
-    assert "files: 7 of 8 videos have a file" in text and "the dataset has errors" in text
+    assert "files  7 of 8 videos have a file" in text and "the dataset has errors" in text
     assert not list((tmp_path / "exps").rglob("*.pth"))
 
 
 def test_findings_are_the_verdicts_that_are_not_ok(region_set):
     data = {"ann_files": str(region_set / "train.json"), "root": str(region_set), "frames": 4}
     findings = check_dataset({"type": "RegionVideoDataset", **data}, full=False)
-    assert [(f.level, f.problem.partition(":")[0]) for f in findings] == [("warning", "test videos")]
+    assert [(f.level, f.name) for f in findings] == [("warning", "test videos")]
 
 
 def test_texts_that_are_all_the_same_are_a_warning_where_they_are_learned_from(region_set, tmp_path):
@@ -210,22 +210,22 @@ def test_texts_that_are_all_the_same_are_a_warning_where_they_are_learned_from(r
         "frames": 4,
     }
     found = [check_dataset({**data, "test_mode": mode}, full=False) for mode in (False, True)]
-    assert [[f.problem.partition(":")[0] for f in own] for own in found] == [["duplicates", "test videos"], []]
+    assert [[f.name for f in own] for own in found] == [["duplicates", "test videos"], []]
 
 
 def test_verdicts_as_a_table():
     rows = [
-        judge("a", "fine", cure="nothing"),
-        judge("long name", "7", error="bad", cure="mend"),
+        judge("a", "fine", hint="nothing"),
+        judge("long name", "7", error="bad", hint="mend"),
         judge("c", "", warning="w"),
     ]
-    assert verdict_table(rows).splitlines() == [
+    assert result_table(rows).splitlines() == [
         "ok       a          fine",
         "error    long name  bad; 7",
         "                    -> mend",
         "warning  c          w",
-        "1 ok, 1 warning, 1 error",
+        "1 error, 1 warning, 1 ok",
     ]
-    assert attempt("x", lambda: {}["key"]).found == "key" and attempt("x", lambda: rows[0]) is rows[0]
+    assert attempt("x", lambda: {}["key"])[0].found == "key" and attempt("x", lambda: rows[0]) == rows[:1]
     with pytest.raises(ZeroDivisionError):  # what is no mistake of the user stays an error of ours
         attempt("x", lambda: 1 / 0)

@@ -103,7 +103,9 @@ def test_that_data_have_no_check_is_told_once(config, caplog):
     caplog.set_level("INFO", "opentad_bi")
     check_data(config)
     (line,) = caplog.messages
-    assert line == "not checked: ToyData is not over an annotation file, and has no `verdicts` that would check it"
+    assert (
+        line == "not checked: data: ToyData is not over an annotation file, and has no `verdicts` that would check it"
+    )
 
 
 def test_the_command_evaluates_the_split_it_is_told(config, tmp_path, monkeypatch, capsys):

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ...errors import some
+from ...utils.checks import CheckResult
 
 # (share, factor): a length that differs by more than the share is a warning, by the factor or more an error
 BY_HEADER = (0.02, 2.0)  # at the start of training and test
@@ -106,15 +107,15 @@ def entry_fit(video: str, entry: dict) -> Fit | None:
     return Fit("entry", video, text, frames, seconds * fps, SLACK)
 
 
-def summary(fits: Sequence[Fit], limits: tuple[float, float], *, listed: bool = True) -> list[tuple[str, str, str]]:
-    """One finding (level, "", problem) for each kind and level of misfit, with the value that would fit.
+def summary(fits: Sequence[Fit], limits: tuple[float, float], *, listed: bool = True) -> list[CheckResult]:
+    """One result for each kind and level of misfit, with the value that would fit.
 
     Args:
         fits: of all videos that were looked at.
         limits: see `misfit`.
-        listed: name the first videos; else only what has a value that would fit is a finding.
+        listed: name the first videos; else only what has a value that would fit is a result.
     """
-    findings = []
+    results = []
     for kind, heading in KINDS.items():
         own = [fit for fit in fits if fit.kind == kind]
         bad = [fit for fit in own if fit.level(limits)]
@@ -125,19 +126,20 @@ def summary(fits: Sequence[Fit], limits: tuple[float, float], *, listed: bool = 
             if found and (listed or hint):
                 count = f"{len({fit.video for fit in found})} of {len({fit.video for fit in own})}"
                 named = f": {some([fit.text for fit in found])}" if listed else ""
-                findings.append((level, "", f"{heading.format(count)}, {far}{named}{hint}"))
-    return findings
+                results.append(CheckResult("files", level, f"{heading.format(count)}, {far}{named}{hint}"))
+    return results
 
 
-def other_channels(fits: Sequence[Fit]) -> list[tuple[str, str, str]]:
-    """A finding of the features that have not as many channels as most; none where no number is that of most."""
+def other_channels(fits: Sequence[Fit]) -> list[CheckResult]:
+    """An error for the features that have not as many channels as most; none where no number is that of most."""
     own = [fit for fit in fits if fit.kind == "rows"]
     usual, count = Counter(fit.channels for fit in own).most_common(1)[0] if own else (0, 0)
     odd = {fit.video: fit.channels for fit in own if fit.channels != usual}
     if not odd or 2 * count <= len(own):
         return []
     named = some([f"{video} {channels}" for video, channels in odd.items()])
-    return [("error", "", f"features have {usual} channels, but not those of {len(odd)} videos: {named}")]
+    text = f"features have {usual} channels, but not those of {len(odd)} videos: {named}"
+    return [CheckResult("files", "error", text)]
 
 
 def hints(fits: Sequence[Fit], bad: Sequence[Fit]) -> list[str]:

@@ -15,28 +15,28 @@ from ...ops.names import PAIR
 from ...ops.records import SampleMeta
 from ...registry import DATASETS
 from ...utils.arrays import float32_table
-from ...utils.checks import Verdict, judge
+from ...utils.checks import CheckResult, judge
 from ...utils.files import atomic, list_folder, read_json, write_json
 from ...utils.logging import LOGGER
 from ...utils.provenance import changed_files, is_stamp, named
 from ...utils.weight_files import load_checkpoint
-from ..common.check import SEVERAL, _built, _problems, spread
+from ..common.check import SEVERAL, problems_of, spread, try_build
 from .paired import collate
 
 
-def cache_verdicts(build: Callable, arguments: dict, *, full: bool = True, workers: int = 4) -> list[Verdict]:
-    """Verdicts on `CachedPredictions`: the record and the files, all of them in the full check.
+def check_cached(build: Callable, arguments: dict, *, full: bool = True, workers: int = 4) -> list[CheckResult]:
+    """Check `CachedPredictions`: the record and the files, all of them in the full check.
 
-    Args: see `unit_verdicts`.
+    Args: see `check_features`.
     """
-    data, failed = _built("cached predictions", build, arguments)
+    data, failed = try_build("cached predictions", build, arguments)
     if failed:
-        return [failed]
+        return failed
     looked = range(len(data)) if full else spread(len(data), SEVERAL)
-    problems = _problems([lambda n=n: _finite_maps(data, n) for n in looked], workers)
+    problems = problems_of([lambda n=n: _finite_maps(data, n) for n in looked], workers)
     bad = f"{len(problems)} of {len(looked)} are damaged: {some(problems)}" if problems else ""
     told = f"{len(looked)} of {len(data)} files were read"
-    return [judge("cached predictions", told, error=bad, cure="make them again with tools/cache_predictions.py")]
+    return [judge("cached predictions", told, error=bad, hint="make them again with tools/cache_predictions.py")]
 
 
 def _finite_maps(data, number):
@@ -95,8 +95,8 @@ class CachedPredictions(Dataset):
 
     @classmethod
     def verdicts(cls, arguments, *, full=True, workers=4):
-        """What is wrong with such a set, as a list of `Verdict`; see `check_sets.cache_verdicts`."""
-        return cache_verdicts(cls, arguments, full=full, workers=workers)
+        """What is wrong with such a set, as a list of `CheckResult`; see `check.check_cached`."""
+        return check_cached(cls, arguments, full=full, workers=workers)
 
     def __len__(self):
         return len(self.files)

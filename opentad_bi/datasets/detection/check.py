@@ -1,12 +1,8 @@
-"""Is a data set of actions fit for training?
+"""Is a data set fit for training?  Everything that can be known before the first epoch, in one list.
 
-Checks that need the annotation file and the class map only.  A finding is a row (level, video, problem).
-
-Checks of video and feature files against the annotation.  A finding is a row (level, video, problem).
-
-Is a data set fit for training?  Everything that can be known before the first epoch, in one list.
-
-Do the sets to learn from and to test on have videos in common?
+Sets of annotated actions are checked here: the annotation file and the class map first, then video or feature files
+against the annotation. A set of another family brings a check of its own. `check_splits` compares the sets to learn
+from and to test on.
 """
 
 import contextlib
@@ -32,8 +28,8 @@ from ...utils.annotation import (
     select_names,
 )
 from ...utils.arrays import huge
-from ...utils.checks import OK
-from ..common.check import NOT_CHECKED, Finding, spread, unwrap
+from ...utils.checks import ERROR, NOT_CHECKED, OK, WARNING, CheckResult, message
+from ..common.check import MANY, SEVERAL, spread, unwrap
 from ..common.feature_files import feature_shape, read_features, replaced_sources
 from ..common.fit import (
     BY_CONTENT,
@@ -55,63 +51,74 @@ from .pipeline import LoadFrames
 from .thumos import AnnotationDataset, number_problem
 
 FPS = (1, 240)
+FRAMES_AT_ONCE = 256  # decoded at the same time, which bounds memory
+HEADER_SLACK_SEC = 0.5  # containers that know no duration of the video alone give that of its sound
+FEW = 8  # files whose headers are read at the start of training and test, where that takes reading the whole file
 
 
-def check_annotation(arguments):
+def check_annotation(arguments: dict) -> tuple[list[CheckResult], dict[str, dict]]:
     """Check the annotation of a dataset config (without `type`).
 
     Returns:
-        findings, and {name: entry} of the well-formed videos of the subset (empty where the file cannot be read),
-        with the `duration` and `frame` that training takes, see `file_length.with_length`.
+        results, and {name: entry} of the well-formed videos of the subset (empty where the file cannot be read),
+        with the `duration` and `frame` that training takes, see `annotation.with_length`.
     """
     repeated, where = [], named(arguments["ann_file"])
     try:
         sound, malformed = parse_database(arguments["ann_file"], repeated=repeated)
     except (OSError, ValueError, KeyError) as error:
-        return [("error", "", _text(error))], {}
-    findings = [("error", name, "is there more than once; only the last one counts") for name in sorted(set(repeated))]
-    findings += [("error", name, problem) for name, problem in malformed.items()]
-    classes, found = _read(read_class_map, arguments.get("class_map", ""))
-    findings += found
-    blocked, found = _read(read_block_list, arguments.get("block_list"))
-    findings += found
-    for name in sorted((blocked or frozenset()) - set(sound) - set(malformed)):
-        findings.append(("warning", name, "is on the block list but not in the annotation"))
+        return [_annotation(ERROR, message(error))], {}
+    results = [
+        _annotation(ERROR, "is there more than once; only the last one counts", n) for n in sorted(set(repeated))
+    ]
+    results += [_annotation(ERROR, problem, name) for name, problem in malformed.items()]
+    classes = _read(read_class_map, arguments.get("class_map", ""), results)
+    blocked = _read(read_block_list, arguments.get("block_list"), results) or frozenset()
+    for name in sorted(blocked - set(sound) - set(malformed)):
+        results.append(_annotation(WARNING, "is on the block list but not in the annotation", name))
     try:
-        names = select_names(sound, arguments["subset_name"], blocked or frozenset(), where)
+        names = select_names(sound, arguments["subset_name"], blocked, where)
     except ValueError as error:
-        return [*findings, ("error", "", _text(error))], {}
-    entries, found = _with_lengths({name: sound[name] for name in names}, arguments)
-    findings += found
+        return [*results, _annotation(ERROR, message(error))], {}
+    entries = _with_lengths({name: sound[name] for name in names}, arguments, results)
     for name, entry in entries.items():
-        findings += [(level, name, problem) for level, problem in _check_entry(entry, classes)]
+        results += [_annotation(level, problem, name) for level, problem in _check_entry(entry, classes)]
     if not arguments.get("test_mode") and not any(_valid(entry, classes) for entry in entries.values()):
-        findings.append(("error", "", f"no video of subset {arguments['subset_name']!r} has ground truth"))
-    return findings, entries
+        results.append(_annotation(ERROR, f"no video of subset {arguments['subset_name']!r} has ground truth"))
+    return results, entries
 
 
-def _with_lengths(entries, arguments):
-    """The entries of videos whose length is known, or can be had from their files, and findings on the others."""
+def _annotation(level, found, video=""):
+    return CheckResult("annotation", level, found, video=video)
+
+
+def _files(level, found, video=""):
+    return CheckResult("files", level, found, video=video)
+
+
+def _with_lengths(entries, arguments, results):
+    """The entries of videos whose length is known, or can be had from their files; results get an error for others."""
     try:
         steps = Compose(arguments["pipeline"]).steps
     except (KeyError, TypeError, ValueError):  # the check of the media reports it
         steps = []
     options = {"file_format": arguments.get("file_format", "mp4"), "feature_stride": arguments.get("feature_stride", 4)}
-    found, findings = {}, []
+    found = {}
     for name, entry in entries.items():
         try:
             found[name] = with_length(name, entry, steps=steps, data_path=arguments["data_path"], **options)
         except (ValueError, FileNotFoundError) as error:
-            findings.append(("error", name, _text(error)))
-    return found, findings
+            results.append(_annotation(ERROR, message(error), name))
+    return found
 
 
-def _read(reader, path):
-    """What `reader` gives and no findings, or None and the finding."""
+def _read(reader, path, results):
+    """What `reader` gives, or None and an error in the results."""
     try:
-        return reader(path), []
+        return reader(path)
     except (OSError, ValueError) as error:
-        return None, [("error", "", _text(error))]
+        results.append(_annotation(ERROR, message(error)))
+        return None
 
 
 def _check_entry(entry, classes):
@@ -143,17 +150,6 @@ def _valid(entry, classes):
     )
 
 
-def _text(error):
-    return str(error.args[0]) if isinstance(error, KeyError) and error.args else str(error)
-
-
-FRAMES_AT_ONCE = 256  # decoded at the same time, which bounds memory
-HEADER_SLACK_SEC = 0.5  # containers that know no duration of the video alone give that of its sound
-# files of a set whose headers are read at the start of training and test, spread evenly; where that takes reading the
-# whole file, a few
-MANY, SEVERAL, FEW = 1000, 64, 8
-
-
 class MediaCheck:
     """Checks the files of one video at a time.
 
@@ -174,15 +170,15 @@ class MediaCheck:
         try:
             steps = Compose(arguments["pipeline"]).steps
         except (KeyError, TypeError, ValueError) as error:
-            self._problems.append(("error", "", f"pipeline: {error}"))
+            self._problems.append(_files(ERROR, f"pipeline: {error}"))
         looks = {LoadFeats: self._features, LoadWindowFeats: self._windows, LoadFrames: self._video}
         found = ((step, look) for step in steps for kind, look in looks.items() if isinstance(step, kind))
         self.step, self._look = next(found, (None, None))
         if self.step is None and not self._problems:
-            self._problems.append(("not checked", "", "the files: no step of the pipeline is known to load them"))
+            self._problems.append(_files(NOT_CHECKED, "no step of the pipeline is known to load them"))
 
     def check_pipeline(self):
-        """Findings about the pipeline itself."""
+        """Results for the pipeline itself."""
         return self._problems
 
     def sample(self, names):
@@ -203,7 +199,7 @@ class MediaCheck:
             entry: its annotation.
             opened: False: only see that they are there.
         Returns:
-            findings, and a `Fit` for every length that was compared.
+            results, and a `Fit` for every length that was compared.
         """
         findings, fits, lengths = [], [], []
         for folder in self.folders if self.step is not None else ():
@@ -214,15 +210,15 @@ class MediaCheck:
                     for fit in self._look(paths, name, entry, lengths, findings):
                         fits.append(fit)
             except Exception as error:  # a check goes on after whatever a damaged file causes
-                findings.append(("error", str(error) or type(error).__name__))
+                findings.append((ERROR, message(error)))
         if len(set(lengths)) > 1:
             findings.append(("error", f"forward and reversed file have {' and '.join(map(str, lengths))} positions"))
         if self.full:
             findings += [(level, fit.text) for fit in fits if (level := fit.level(self.limits))]
-        return [(level, name, problem) for level, problem in findings], fits
+        return [_files(level, problem, name) for level, problem in findings], fits
 
     def summary(self, fits):
-        """Findings about the lengths and channels of all files together; the full check has said each length."""
+        """Results for the lengths and channels of all files together; the full check has reported each length."""
         return [*summary(fits, self.limits, listed=not self.full), *other_channels(fits)]
 
     def _paths(self, folder, name):
@@ -302,7 +298,7 @@ class MediaCheck:
 
 
 def _replaced(paths):
-    """Findings about features of a video that was replaced since, where the record beside them tells of theirs."""
+    """(level, problem) of features of a video that was replaced since, where the record beside them names theirs."""
     changes = replaced_sources({str(path): path for path in paths if path.suffix == ".npy"})
     return [
         ("error", f"features {path} are of a video that was replaced since: it {change}; extract them again")
@@ -320,39 +316,38 @@ def check_dataset(cfg, *, full=True, workers=4, progress=None):
         workers: files opened at the same time.
         progress: wraps the iteration over finished files, such as `tqdm`; called with (iterable, total=).
     Returns:
-        list of `Finding`, errors first; one of level "not checked" for a dataset that is neither over an annotation
-        file nor brings a check of its own, see `own_verdicts`.
+        results that are not ok, errors first; one of level "not checked" for a dataset that is neither over an
+        annotation file nor brings a check of its own, see `own_results`.
     """
     inner, back_data_path = unwrap(cfg)
-    own = own_verdicts(inner, full=full, workers=workers)
+    own = own_results(inner, full=full, workers=workers)
     if own is not None:
-        findings = [Finding(verdict.level, "", verdict.problem) for verdict in own if verdict.level != OK]
-        return sorted(findings, key=lambda finding: finding.level)
+        return sorted((result for result in own if result.level != OK), key=lambda result: result.level)
     if name := unchecked(cfg):
         text = f"{name} is not over an annotation file, and has no `verdicts` that would check it"
-        return [Finding(NOT_CHECKED, "", text)]
+        return [CheckResult("data", NOT_CHECKED, text)]
     arguments = dict(inner)
     del arguments["type"]
     if problem := number_problem(arguments):
-        return [Finding("error", "", problem)]
-    findings, entries = check_annotation(arguments)
+        return [CheckResult("config", ERROR, problem)]
+    results, entries = check_annotation(arguments)
     media = MediaCheck(arguments, back_data_path, full=full)
-    findings += media.check_pipeline()
+    results += media.check_pipeline()
     chosen, fits = media.sample(list(entries)), []
     with ThreadPoolExecutor(max_workers=max(1, workers)) as pool:
         jobs = [pool.submit(media.check_video, name, entry, name in chosen) for name, entry in entries.items()]
         done = as_completed(jobs)
         for job in progress(done, total=len(jobs)) if progress else done:
             found, lengths = job.result()
-            findings += found
+            results += found
             fits += lengths
     fits += filter(None, (entry_fit(name, entry) for name, entry in entries.items()))
-    findings += media.summary(sorted(fits, key=lambda fit: fit.video))
-    return sorted((Finding(*row) for row in set(findings)), key=lambda f: (f.level, f.video, f.problem))
+    results += media.summary(sorted(fits, key=lambda fit: fit.video))
+    return sorted(set(results), key=lambda result: (result.level, result.video, result.found))
 
 
-def own_verdicts(cfg, *, full=True, workers=4):
-    """What a dataset's own check says: the list of `Verdict` of its `verdicts(arguments, full=, workers=)`, or None.
+def own_results(cfg, *, full=True, workers=4):
+    """The results of a dataset's own check, its `verdicts(arguments, full=, workers=)`; None if it has none.
 
     Args:
         cfg: config of the dataset itself.
@@ -378,7 +373,7 @@ def check_splits(splits) -> list:
     Args:
         splits: the `dataset` of a config.
     Returns:
-        list of `Finding`.
+        list of `CheckResult`.
     Raises:
         FileNotFoundError, KeyError, ValueError: a set cannot be built.
     """
@@ -395,26 +390,24 @@ def check_splits(splits) -> list:
         sets = {
             name: DATASETS.build(cfg) for name, cfg in inner.items() if hasattr(DATASETS.find(cfg["type"]), "drawn")
         }
-    train, findings = sets.pop("train"), []
+    train, results = sets.pop("train"), []
     trained = train.drawn()
     for name, other in sets.items():
         allowed = any(getattr(own, "allow_overlap", False) for own in (train, other))
         if not allowed and (text := overlap(trained, other.drawn())):
-            cure = "give other videos, or allow_overlap=True for the config to test all the same"
-            findings.append(Finding("error", "", f"dataset.{name}: {text}; {cure}"))
-    return findings
+            hint = "give other videos, or allow_overlap=True for the config to test all the same"
+            results.append(CheckResult(f"dataset.{name}", ERROR, text, hint))
+    return results
 
 
 def _same_subset(train, other, name):
-    """A `Finding` if both are one subset of one file, else None."""
+    """A warning if both are one subset of one file, else None."""
     files = [os.path.realpath(cfg["ann_file"]) for cfg in (train, other) if "ann_file" in cfg]
     subset = train.get("subset_name")
     if len(files) < 2 or files[0] != files[1] or subset is None or subset != other.get("subset_name"):
         return None
-    text = (
-        f"dataset.{name} is the subset {subset!r} of {other['ann_file']}, as dataset.train is: the numbers are those "
-    )
-    return Finding("warning", "", f"{text}of training")
+    text = f"the subset {subset!r} of {other['ann_file']}, as dataset.train is: the numbers are those of training"
+    return CheckResult(f"dataset.{name}", WARNING, text)
 
 
 @contextlib.contextmanager

@@ -3,14 +3,14 @@
 from collections.abc import Callable
 
 from ...errors import some
-from ...utils.checks import Verdict, judge
-from ..common.check import _built, _classes, _values
+from ...utils.checks import CheckResult, judge
+from ..common.check import check_classes, check_values, try_build
 from ..common.fit import BY_HEADER, misfit
 from .rows import map_file
 
 
-def unit_verdicts(build: Callable, arguments: dict, *, full: bool = True, workers: int = 4) -> list[Verdict]:
-    """Verdicts on a `VideoFeatureDataset`: its folders, classes and events, and in the full check every number.
+def check_features(build: Callable, arguments: dict, *, full: bool = True, workers: int = 4) -> list[CheckResult]:
+    """Check a `VideoFeatureDataset`: its folders, classes and events, and in the full check every number.
 
     Args:
         build: the dataset's class.
@@ -18,13 +18,13 @@ def unit_verdicts(build: Callable, arguments: dict, *, full: bool = True, worker
         full: read every file, not only its header.
         workers: files opened at the same time.
     """
-    data, failed = _built("features", build, arguments)
+    data, failed = try_build("features", build, arguments)
     if failed:
-        return [failed]
+        return failed
     told = f"{len(data.files)} files (T, {data.feature_dim}) of {len(data.videos)} videos give {len(data)} samples"
-    found = [judge("features", told), _classes(data, arguments), _crops(data.files)]
+    found = [judge("features", told), check_classes(data, arguments), _crops(data.files)]
     if full:
-        found += _values([file.path for file in data.files], lambda n: map_file(data.files[n]), workers)
+        found += check_values([file.path for file in data.files], lambda n: map_file(data.files[n]), workers)
     return found
 
 
@@ -40,4 +40,4 @@ def _crops(files):
     ]
     told = f"{len(files) - len(rows)} files are further crops of a video"
     bad = f"{len(unequal)} videos have crops of different lengths: {some(unequal)}" if unequal else ""
-    return judge("crops", told, warning=bad, cure="extract them again; is crop_separator right?")
+    return judge("crops", told, warning=bad, hint="extract them again; is crop_separator right?")

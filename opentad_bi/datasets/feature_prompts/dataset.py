@@ -27,7 +27,7 @@ from ...registry import DATASETS, nearest
 from ...utils.provenance import read_feature_record
 from ...utils.validation import check_choice, check_count, check_number, check_share
 from ..common.feature_files import refuse_replaced
-from .check import unit_verdicts
+from .check import check_features
 from .index import (
     CLASS_ORDERS,
     STRICT_MODES,
@@ -380,8 +380,8 @@ class VideoFeatureDataset(Dataset):
 
     @classmethod
     def verdicts(cls, arguments, *, full=True, workers=4):
-        """What is wrong with such a set, as a list of `Verdict`; see `check_sets.unit_verdicts`."""
-        return unit_verdicts(cls, arguments, full=full, workers=workers)
+        """What is wrong with such a set, as a list of `CheckResult`; see `check.check_features`."""
+        return check_features(cls, arguments, full=full, workers=workers)
 
     def statistics(self):
         """What every class has.

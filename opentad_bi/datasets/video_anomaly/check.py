@@ -1,14 +1,11 @@
-"""Are captioned videos with regions fit for training?  One verdict on each thing that can be wrong with them.
-
-N videos
-"""
+"""Are captioned videos with regions fit for training?  One result for each thing that can be wrong with them."""
 
 import inspect
 from concurrent.futures import ThreadPoolExecutor
 from itertools import repeat
 
 from ...errors import some
-from ...utils.checks import ERROR, WARNING, Verdict, attempt, judge
+from ...utils.checks import ERROR, WARNING, CheckResult, attempt, has_errors, judge, message
 from ..common.video_paths import find_video_file
 from ..readers.base import open_video
 from .captions import bad_windows, captioned_videos, categories, label_videos
@@ -21,7 +18,7 @@ _READING = ("classes", "normal_class", "frame_base", "on_bad_box", "on_bad_entry
             "empty_caption")  # fmt: skip
 
 
-def region_verdicts(build, arguments, *, full=True, workers=4):
+def check_regions(build, arguments, *, full=True, workers=4):
     """Look at a set of captioned videos.
 
     Args:
@@ -30,31 +27,31 @@ def region_verdicts(build, arguments, *, full=True, workers=4):
         full: decode frames of every file too, and count which regions the chosen frames hit.
         workers: files opened at the same time.
     Returns:
-        list of `Verdict`; after an error in the caption files there is nothing more to look at.
+        list of `CheckResult`; after an error in the caption files there is nothing more to look at.
     """
     options = {**_defaults(build), **arguments}
     reading = {name: options[name] for name in _READING}
     try:
         records, report = captioned_videos(options["ann_files"], **reading)
     except OSError as error:
-        return [Verdict("captions", ERROR, str(error), "put the file there, or name another by ann_files")]
+        return [CheckResult("captions", ERROR, str(error), "put the file there, or name another by ann_files")]
     except (ValueError, KeyError) as error:
-        cure = "mend the file; on_bad_entry='skip' and on_bad_box='drop' leave out what is wrong, and count it"
-        return [Verdict("captions", ERROR, str(error.args[0] if isinstance(error, KeyError) else error), cure)]
+        hint = "correct the file; on_bad_entry='skip' and on_bad_box='drop' leave out what is wrong, and count it"
+        return [CheckResult("captions", ERROR, message(error), hint)]
     found = [_captions(report), _distinct(report, learned=not options["test_mode"]), _regions(report), _boxes(report)]
     if not options["test_mode"]:
-        found.append(_leak(records, options))
+        found += _leak(records, options)
     paths, missing = _find(records, options)
-    found += [_files(records, missing, options["tolerate"]), _labels(records, options), _kinds(report)]
+    found += [_files(records, missing, options["tolerate"]), *_labels(records, options), _kinds(report)]
     fit = fit_frames(records, paths, workers=workers)
     found.append(_counts(records, fit, options["on_bad_entry"] == "skip"))
     records = fit.records
     if any(record.window for record in records):
-        found.append(attempt("windows", lambda: _windows(records, paths, options, workers)))
+        found += attempt("windows", lambda: _windows(records, paths, options, workers))
     if full and not missing:
         found.append(_frames(records, paths, options, workers))
-    if full and not any(verdict.level == ERROR for verdict in found):
-        found.append(attempt("hits", lambda: _hits(build(**arguments).statistics(), options)))
+    if full and not has_errors(found):
+        found += attempt("hits", lambda: _hits(build(**arguments).statistics(), options))
     return found
 
 
@@ -82,7 +79,7 @@ def _captions(report):
         )
     return judge(
         "captions", str(report), warning="; ".join(strange),
-        cure="translate Chinese texts by a caption_map, or on_chinese='skip'; look at the entries that are named",
+        hint="translate Chinese texts by a caption_map, or on_chinese='skip'; look at the entries that are named",
     )  # fmt: skip
 
 
@@ -91,14 +88,14 @@ def _distinct(report, learned):
     share = report.duplicate_share
     many = f"{share:.0%} of the captions are said of other videos too" if share > MANY and learned else ""
     told = f"{report.distinct_captions} of {report.captions} captions are distinct"
-    return judge("duplicates", told, warning=many, cure="no negatives of each other; more wordings would teach more")
+    return judge("duplicates", told, warning=many, hint="no negatives of each other; more wordings would teach more")
 
 
 def _regions(report):
     patterns = ", ".join(f"{pattern} {count}" for pattern, count in report.patterns.most_common(6))
     told = f"{report.boxed_regions} of {report.regions} regions have boxes, {report.keyframes} keyframes ({patterns})"
     none = "no region has a box, so the loss of regions is 0" if not report.boxed_regions else ""
-    return judge("regions", told, warning=none, cure="add keyframes, or set model.region_weight=0")
+    return judge("regions", told, warning=none, hint="add keyframes, or set model.region_weight=0")
 
 
 def _boxes(report):
@@ -107,19 +104,19 @@ def _boxes(report):
     problems = "; ".join([dropped] * bool(dropped) + [lost] * bool(report.skipped_regions))
     which = "all others" if problems else "all"
     told = f"{which} are in the picture, {report.clipped_boxes} after clipping what reached out by up to 2 %"
-    return judge("boxes", told, warning=problems, cure="on_bad_box='error' and on_bad_entry='error' name the first")
+    return judge("boxes", told, warning=problems, hint="on_bad_box='error' and on_bad_entry='error' name the first")
 
 
 def _leak(records, options):
     if options["forbid_list"] is None:
-        cure = "give the official list of test videos as forbid_list"
-        return Verdict("test videos", WARNING, "it is not known which videos must not be trained on", cure)
+        hint = "give the official list of test videos as forbid_list"
+        return [CheckResult("test videos", WARNING, "it is not known which videos must not be trained on", hint)]
 
     def look():
         kept = guard(records, options["forbid_list"], drop=options["drop_forbidden"])
         return judge("test videos", f"none among the {len(kept)} entries, {len(records) - len(kept)} were left out")
 
-    return attempt("test videos", look, cure="drop_forbidden=True leaves them out")
+    return attempt("test videos", look, hint="drop_forbidden=True leaves them out")
 
 
 def _find(records, options):
@@ -136,12 +133,12 @@ def _find(records, options):
 
 def _files(records, missing, tolerate):
     told = f"{len(records) - len(missing)} of {len(records)} videos have a file"
-    cure = "set root and layouts to where the files are, or tolerate to the share that may be missing"
+    hint = "set root and layouts to where the files are, or tolerate to the share that may be missing"
     if not missing:
         return judge("files", told)
     text = f"{told}; there is none of {some(list(missing))}; {next(iter(missing.values()))}"
     fatal = len(missing) > tolerate * len(records) or len(missing) == len(records)
-    return Verdict("files", ERROR if fatal else WARNING, text, cure)
+    return CheckResult("files", ERROR if fatal else WARNING, text, hint)
 
 
 def _counts(records, fit, skip):
@@ -154,8 +151,8 @@ def _counts(records, fit, skip):
     kinds = {"warning": told_beyond(fit) if fit.beyond else ""}
     if bad:
         kinds = {"warning" if skip else "error": f"{len(fit.problems)} do not fit: {bad}"}
-    cure = "get the videos that were annotated; on_bad_entry='skip' leaves such entries out"
-    return judge("frame counts", told, cure=cure, **kinds)
+    hint = "get the videos that were annotated; on_bad_entry='skip' leaves such entries out"
+    return judge("frame counts", told, hint=hint, **kinds)
 
 
 def _windows(records, paths, options, workers):
@@ -169,8 +166,8 @@ def _windows(records, paths, options, workers):
     told = f"{sum(record.window is not None for record in records) - len(bad)} lie in their videos"
     text = f"{len(bad)} do not: {some(list(bad.values()))}" if bad else ""
     skip = options["on_bad_entry"] == "skip" and len(bad) < len(records)
-    cure = "mend the timestamps" if skip else "mend the timestamps; on_bad_entry='skip' leaves such entries out"
-    return judge("windows", told, cure=cure, **{"warning" if skip else "error": text})
+    hint = "correct the timestamps" if skip else "correct the timestamps; on_bad_entry='skip' leaves such entries out"
+    return judge("windows", told, hint=hint, **{"warning" if skip else "error": text})
 
 
 def _labels(records, options):
@@ -181,14 +178,14 @@ def _labels(records, options):
         counts = {name: int((labels == label).sum()) for label, name in enumerate(classes)}
         return judge("classes", ", ".join(f"{name} {count}" for name, count in counts.items() if count))
 
-    return attempt("classes", look, cure="mend the categories, or the classes of the config")
+    return attempt("classes", look, hint="correct the categories, or the classes of the config")
 
 
 def _kinds(report):
     normal = report.videos - report.abnormal
     none = "" if normal and report.abnormal else f"no video is {'abnormal' if normal else 'normal'}"
     told = f"{normal} normal and {report.abnormal} abnormal videos"
-    return judge("kinds", told, warning=none, cure="what is normal is best learned from normal videos; add some")
+    return judge("kinds", told, warning=none, hint="what is normal is best learned from normal videos; add some")
 
 
 def _frames(records, paths, options, workers):
@@ -197,7 +194,7 @@ def _frames(records, paths, options, workers):
         problems = [text for texts in pool.map(_decode, records, paths, repeat(options)) for text in texts]
     told = f"the first, the middle and the last frame of a region were decoded, of {len(paths)} videos"
     bad = f"{len(problems)} problems: {some(problems)}" if problems else ""
-    return judge("frames", told, error=bad, cure="get these files again, or take their entries out")
+    return judge("frames", told, error=bad, hint="get these files again, or take their entries out")
 
 
 def _decode(record, path, options):
@@ -223,4 +220,4 @@ def _hits(numbers, options):
         f"{numbers['padded']} videos are shorter"
     )
     lost = numbers["regions"] - numbers["used"] - numbers["too_many"]
-    return judge("hits", told, warning=f"{lost} regions are lost" if lost else "", cure="more frames; policy='ensure'")
+    return judge("hits", told, warning=f"{lost} regions are lost" if lost else "", hint="more frames; policy='ensure'")

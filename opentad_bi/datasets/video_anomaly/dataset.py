@@ -25,7 +25,7 @@ from ...utils.validation import check_choice, check_classes, check_count, check_
 from ..common.frames import DamagedTail, SquashedFrames
 from ..common.video_paths import check_layouts
 from .captions import captioned_videos, categories, drop_bad_windows, find_files, label_videos, record_window
-from .check import region_verdicts
+from .check import check_regions
 from .frame_counts import fit_to_files
 from .regions import ENABLED_MODES, OPEN_ENDS, Lifespan
 from .sampling import BALANCES, POLICIES, balanced_order, sample_regions
@@ -286,8 +286,8 @@ class RegionVideoDataset(Dataset):
 
     @classmethod
     def verdicts(cls, arguments, *, full=True, workers=4):
-        """Is a set with these arguments fit for training?  A list of `Verdict`, see `region_verdicts`."""
-        return region_verdicts(cls, arguments, full=full, workers=workers)
+        """Is a set with these arguments fit for training?  A list of `CheckResult`, see `check_regions`."""
+        return check_regions(cls, arguments, full=full, workers=workers)
 
     def statistics(self):
         """What the frames hit of the regions, over all samples as `dataset[i]` has them; opens every file.

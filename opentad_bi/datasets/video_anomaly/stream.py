@@ -144,17 +144,17 @@ class FrameStreamDataset(Dataset):
 
     @classmethod
     def verdicts(cls, arguments, *, full=True, workers=4):
-        """Can scores of these videos be made?  A list of one `Verdict`; training goes on without missing files."""
+        """Can these videos be scored?  A list of one `CheckResult`; training goes on without missing files."""
 
         def look():
             data = cls(**arguments)
             told = f"{len(data.files)} videos, {sum(file.rows for file in data.files)} frames to score"
             problems = unreadable(data, workers) if full else []
             bad = f"{len(problems)} runs of frames cannot be decoded: {some(problems)}" if problems else ""
-            return judge("videos to score", told, error=bad, cure="get these files again, or take them out")
+            return judge("videos to score", told, error=bad, hint="get these files again, or take them out")
 
-        cure = "nothing is evaluated before these files are there; training does not need them"
-        return [attempt("videos to score", look, cure=cure, level=WARNING)]
+        hint = "nothing is evaluated before these files are there; training does not need them"
+        return attempt("videos to score", look, hint=hint, level=WARNING)
 
     @staticmethod
     def collate(samples):

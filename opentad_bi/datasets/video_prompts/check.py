@@ -5,23 +5,23 @@ from random import Random
 
 from ...errors import some
 from ...utils.arrays import open_array
-from ...utils.checks import Verdict, judge
-from ..common.check import FETCH, MANY, SEVERAL, _built, _classes, _problems, _values, spread
+from ...utils.checks import CheckResult, judge
+from ..common.check import FETCH, MANY, SEVERAL, check_classes, check_values, problems_of, spread, try_build
 from ..common.feature_files import feature_path
 from ..common.fit import BY_HEADER, SLACK, misfit
 from ..readers.base import open_video
 from ..readers.pyav import read_header
 
 
-def clip_verdicts(build: Callable, arguments: dict, *, full: bool = True, workers: int = 4) -> list[Verdict]:
-    """Verdicts on a `VideoFolder`: its list and files, which the full check decodes as training does; else headers.
+def check_clips(build: Callable, arguments: dict, *, full: bool = True, workers: int = 4) -> list[CheckResult]:
+    """Check a `VideoFolder`: its list and files, which the full check decodes as training does; else headers.
 
-    Args: see `unit_verdicts`.
+    Args: see `check_features`.
     """
-    data, failed = _built("videos", build, arguments)
+    data, failed = try_build("videos", build, arguments)
     if failed:
-        return [failed]
-    found = [judge("videos", f"{len(data)} videos of {len(data.classes)} classes"), _classes(data, arguments)]
+        return failed
+    found = [judge("videos", f"{len(data)} videos of {len(data.classes)} classes"), check_classes(data, arguments)]
     if data.feature_dim is not None:
         return [*found, *_frame_features(data, arguments["features"], full, workers)]
     paths = [data.root / video.path for video in data.listed.videos]
@@ -30,20 +30,20 @@ def clip_verdicts(build: Callable, arguments: dict, *, full: bool = True, worker
     def decode(number):
         data.clip(number, Random(number))
 
-    problems = _problems([lambda n=n: decode(n) if full else read_header(paths[n]) for n in looked], workers)
+    problems = problems_of([lambda n=n: decode(n) if full else read_header(paths[n]) for n in looked], workers)
     bad = f"{len(problems)} of {len(looked)} cannot be {'decoded' if full else 'opened'}: {some(problems)}"
     told = f"the frames of {len(looked)} were decoded" if full else f"the headers of {len(looked)} were read"
-    found.append(judge("files", "" if problems else told, error=bad if problems else "", cure=FETCH))
+    found.append(judge("files", "" if problems else told, error=bad if problems else "", hint=FETCH))
     if full and not problems:
         found.append(_whole(paths, workers))
     return found
 
 
 def _frame_features(data, folder, full, workers):
-    """Verdicts on features of frames (V, T, E)."""
+    """Check features of frames (V, T, E)."""
     paths = [feature_path(folder, name) for name in data.videos]
     if full:
-        return _values(paths, lambda n: data[n]["inputs"].numpy(), workers)
+        return check_values(paths, lambda n: data[n]["inputs"].numpy(), workers)
     looked = spread(len(paths), MANY)
 
     def look(path):
@@ -53,10 +53,10 @@ def _frame_features(data, folder, full, workers):
                 f"features {path} have shape {array.shape}; (views, frames, {data.feature_dim}) is expected"
             )
 
-    problems = _problems([lambda n=n: look(paths[n]) for n in looked], workers)
+    problems = problems_of([lambda n=n: look(paths[n]) for n in looked], workers)
     bad = f"{len(problems)} of {len(looked)} do not fit: {some(problems)}" if problems else ""
-    cure = "make them again with tools/extract_clip_features.py"
-    return [judge("features", f"the headers of {len(looked)} were read", error=bad, cure=cure)]
+    hint = "make them again with tools/extract_clip_features.py"
+    return [judge("features", f"the headers of {len(looked)} were read", error=bad, hint=hint)]
 
 
 def _whole(paths, workers):
@@ -70,6 +70,6 @@ def _whole(paths, workers):
         if counts and all(misfit(length, count, SLACK, BY_HEADER) and length < count for count in counts):
             short.append(f"{path} has {length} of {min(counts)} frames")
 
-    problems = _problems([lambda p=path: look(p) for path in paths], workers) + sorted(short)
+    problems = problems_of([lambda p=path: look(p) for path in paths], workers) + sorted(short)
     bad = f"{len(problems)} are shorter than they say, or cannot be read: {some(problems)}" if problems else ""
-    return judge("lengths", f"{len(paths)} have the frames that they count", warning=bad, cure=FETCH)
+    return judge("lengths", f"{len(paths)} have the frames that they count", warning=bad, hint=FETCH)

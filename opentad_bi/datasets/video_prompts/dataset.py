@@ -29,7 +29,7 @@ from ...utils.validation import check_choice, check_share
 from ..common.feature_files import feature_path
 from ..readers.base import VideoError
 from ..transforms.compose import Compose
-from .check import clip_verdicts
+from .check import check_clips
 from .features import ClipFeatures
 from .selection import select_videos, video_names
 
@@ -271,8 +271,8 @@ class VideoFolder(Dataset):
 
     @classmethod
     def verdicts(cls, arguments, *, full=True, workers=4):
-        """What is wrong with such a set, as a list of `Verdict`; see `check_sets.clip_verdicts`."""
-        return clip_verdicts(cls, arguments, full=full, workers=workers)
+        """What is wrong with such a set, as a list of `CheckResult`; see `check.check_clips`."""
+        return check_clips(cls, arguments, full=full, workers=workers)
 
     def clip(self, index, rng):
         """What the pipeline makes of a video, with the draws of `rng`, not mixed; VideoError if it is damaged."""

@@ -315,7 +315,7 @@ class FGCLIP(nn.Module):
 
     @classmethod
     def verdicts(cls, arguments, *, batch_size):
-        """Do batches of so many videos over all processes have negatives?  A list of one `Verdict`."""
+        """Do batches of so many videos over all processes have negatives?  A list of one `CheckResult`."""
         options = [f"{name}={arguments[name]!r}" for name in ("bank", "queue") if arguments.get(name)]
         captions = videos = batch_size + arguments.get("queue", 0)  # to choose from, once the queue is full
         captions += max(0, len(arguments.get("classes") or ()) - 1) if arguments.get("bank") else 0
@@ -324,8 +324,8 @@ class FGCLIP(nn.Module):
         told = f"a video has {batch_size - 1} others as negatives{more}; guessing has the loss {chance} = "
         told += f"{math.log(captions * videos) / 2:.3f}"
         alone = "one video has nothing to be told from: its loss is 0" if batch_size < 2 and not options else ""
-        cure = "solver.train.batch_size of 2 or more, model.bank=True or model.queue=128; accumulation adds none"
-        return [judge("negatives", told, error=alone, cure=cure)]
+        hint = "solver.train.batch_size of 2 or more, model.bank=True or model.queue=128; accumulation adds none"
+        return [judge("negatives", told, error=alone, hint=hint)]
 
     def check_negatives(self, videos):
         """ValueError for a batch of so many videos, over all processes, in which nothing tells one from another."""

@@ -12,7 +12,6 @@ from dataset_files import draw, encode, frame_pipeline
 from unit_files import write_classes
 
 from opentad_bi.cli.check_dataset import main
-from opentad_bi.datasets.common.check import table
 from opentad_bi.datasets.detection.cached_predictions import write_cached, write_record
 from opentad_bi.datasets.detection.check import check_dataset, unchecked
 from opentad_bi.datasets.detection.statistics import out_of_reach
@@ -20,6 +19,7 @@ from opentad_bi.datasets.detection.thumos import AnnotationDataset
 from opentad_bi.datasets.video_prompts.lists import ListedVideo, VideoList
 from opentad_bi.ops.records import SampleMeta
 from opentad_bi.registry import DATASETS
+from opentad_bi.utils.checks import result_table
 from opentad_bi.utils.logging import strictly
 
 CLASSES = {"Abuse": {"a0": 7, "a1": 3}, "Normal": {"n0": 5}}
@@ -31,7 +31,7 @@ LOAD = [
 
 
 def problems(cfg, full=True, level="error"):
-    return [finding.problem for finding in check_dataset(cfg, full=full) if finding.level == level]
+    return [finding.found for finding in check_dataset(cfg, full=full) if finding.level == level]
 
 
 def test_every_dataset_of_the_package_has_a_check():
@@ -48,7 +48,7 @@ def test_what_has_no_check_is_not_called_sound(tmp_path, capsys):
 
     found = check_dataset({"type": "Unknown"})
     assert [finding.level for finding in found] == ["not checked"] and unchecked({"type": "Unknown"}) == "Unknown"
-    assert table(found).endswith("0 errors, 0 warnings, not checked")
+    assert result_table(found).endswith("0 errors, 0 warnings, 1 not checked")
     (tmp_path / "c.py").write_text('dataset = dict(train=dict(type="Unknown"))\n')
     assert main([str(tmp_path / "c.py")]) == 1
     assert "not checked" in capsys.readouterr().out
@@ -57,7 +57,7 @@ def test_what_has_no_check_is_not_called_sound(tmp_path, capsys):
 def test_a_pipeline_that_loads_in_another_way_is_not_checked(make, videos):
     pipeline = [step for step in frame_pipeline() if step["type"] != "LoadFrames"]
     found = problems(make(pipeline=pipeline, data_path=str(videos / "for")), full=False, level="not checked")
-    assert found == ["the files: no step of the pipeline is known to load them"]
+    assert found == ["no step of the pipeline is known to load them"]
 
 
 def test_units_of_features(tmp_path):

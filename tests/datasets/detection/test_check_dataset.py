@@ -7,9 +7,9 @@ import pytest
 from dataset_files import feature_pipeline, frame_pipeline
 
 from opentad_bi.cli.check_dataset import main
-from opentad_bi.datasets.common.check import table
 from opentad_bi.datasets.detection.check import check_dataset
 from opentad_bi.registry import DATASETS
+from opentad_bi.utils.checks import result_table
 
 
 @pytest.fixture
@@ -18,7 +18,7 @@ def cfg(make, videos):
 
 
 def problems(found, level="error"):
-    return " | ".join(f"{finding.video}: {finding.problem}" for finding in found if finding.level == level)
+    return " | ".join(f"{finding.video}: {finding.found}" for finding in found if finding.level == level)
 
 
 def paired(cfg, folder):
@@ -144,7 +144,7 @@ def test_pipeline_trouble(cfg):
 
 def test_table_counts(cfg):
     found = check_dataset(cfg(subset_name="train"))
-    assert table(found).endswith("1 error, 0 warnings")
+    assert result_table(found).endswith("1 error, 0 warnings")
 
 
 def test_command(cfg, tmp_path, capsys):

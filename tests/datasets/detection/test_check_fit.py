@@ -19,7 +19,7 @@ LONG = {"a": 1800, "b": 2437, "c": 3001, "d": 905, "e": 1203}  # frames at 30 pe
 
 
 def lines(found, level="error"):
-    return [finding.problem for finding in found if finding.level == level]
+    return [finding.found for finding in found if finding.level == level]
 
 
 @pytest.fixture
@@ -139,7 +139,7 @@ def test_features_of_a_replaced_video(table, tmp_path, full):
     video.write_bytes(b"other")
     (found,) = check_dataset(cfg, full=full)
     text = f"features {tmp_path / name}.npy are of a video that was replaced since: it has 5 bytes and had 3"
-    assert (found.level, found.video) == ("error", name) and found.problem.startswith(text)
+    assert (found.level, found.video) == ("error", name) and found.found.startswith(text)
     for other in ([1], {"source": "camera 3"}, {"source": {"path": str(video)}}):  # a record of another tool
         record.write_text(json.dumps(other))
         assert check_dataset(cfg, full=full) == []

@@ -19,8 +19,12 @@ def test_features_of_one_video_in_both_sets(tmp_path):
     train = features(tmp_path / "train", ["normal/a", "normal/b", "fight/c"])
     test = features(tmp_path / "test", ["normal/B", "normal/d", "fight/e"]) | {"test_mode": True}
     (found,) = check_splits({"train": train, "test": test})
-    assert found.level == "error" and found.problem.startswith("dataset.test: 1 of 3 videos are among those to learn")
-    assert "normal/B" in found.problem and "allow_overlap=True" in found.problem
+    assert (
+        found.level == "error"
+        and (found.name, found.hint[:4]) == ("dataset.test", "give")
+        and found.found.startswith("1 of 3 videos are among those to learn")
+    )
+    assert "normal/B" in found.found and "allow_overlap=True" in found.hint
     assert not check_splits({"train": train, "test": {**test, "allow_overlap": True}})
     assert not check_splits({"train": {**train, "allow_overlap": True}, "test": test})
     other = features(tmp_path / "other", ["normal/f", "fight/b"])  # as numbered in every class
@@ -38,4 +42,4 @@ def test_a_subset_that_is_learned_from_and_tested(tmp_path, subset, file, count)
     for wrap in ({}, {"wrap": {"type": "PairedDataset"}}):
         found = check_splits({"train": train, "test": test, **wrap})
         assert [finding.level for finding in found] == ["warning"] * count
-        assert all("dataset.test is the subset 'training' of" in finding.problem for finding in found)
+        assert all(finding.found.startswith("the subset 'training' of") for finding in found)

@@ -8,7 +8,7 @@ from dataset_files import FPS, draw, encode
 from places import SHARED
 
 from opentad_bi.datasets.video_anomaly.captions import read_captions
-from opentad_bi.datasets.video_anomaly.check import region_verdicts
+from opentad_bi.datasets.video_anomaly.check import check_regions
 from opentad_bi.datasets.video_anomaly.dataset import RegionVideoDataset
 from opentad_bi.datasets.video_anomaly.frame_counts import fit_frames
 
@@ -67,7 +67,7 @@ def test_boxes_beyond_a_file_are_a_warning_where_nothing_is_said_of_frames(tmp_p
     assert places(data.records[0]) == (10, [10, 20], last)
     assert caplog.text.count(f"boxes of 1 videos end beyond their files: 'Abuse001' names frame {last} of 50") == count
     options = {"ann_files": str(tmp_path / "captions.json"), "root": str(root), "frames": 8}
-    found = region_verdicts(RegionVideoDataset, options, full=False)
+    found = check_regions(RegionVideoDataset, options, full=False)
     assert next(own for own in found if own.name == "frame counts").level == ("warning" if count else "ok")
 
 
@@ -99,7 +99,7 @@ def test_the_check_says_what_was_compared(tmp_path, root):
 
     def verdict(*entries):
         path.write_text(json.dumps(list(entries)))
-        found = region_verdicts(RegionVideoDataset, options, full=False)
+        found = check_regions(RegionVideoDataset, options, full=False)
         return next(own for own in found if own.name == "frame counts")
 
     half = verdict(entry(frames_count=100, fps=50.0), entry("Arson009", frames_count=9))
