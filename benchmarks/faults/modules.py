@@ -8,7 +8,7 @@ from dataclasses import KW_ONLY, dataclass, replace
 import torch
 from torchvision.transforms.v2 import functional as F
 
-from opentad_bi.datasets.common.frames import SquashedFrames
+from opentad_bi.datasets.common.frames import SquareFrames
 from opentad_bi.datasets.video_anomaly.dataset import RegionVideoDataset
 from opentad_bi.datasets.video_anomaly.stream import FrameStreamDataset
 from opentad_bi.models.video_anomaly.fg_clip import FGCLIP
@@ -83,16 +83,17 @@ class CroppedStream(FrameStreamDataset):
         self._pixels = CroppedFrames(size, cache=cache, reader=reader)
 
 
-class CroppedFrames(SquashedFrames):
+class CroppedFrames(SquareFrames):
     """The middle of frames whose shorter side is S, resized bilinearly."""
 
-    def _squash(self, images):
+    def __init__(self, size, **options):
+        super().__init__(size, **options)
+        self.cropped = True  # so that a cache tells them apart
+
+    def resize(self, images):
         """uint8 (T, H, W, 3) -> (T, S, S, 3)"""
         planes = F.resize(torch.from_numpy(images).permute(0, 3, 1, 2), self.size, antialias=True)
         return F.center_crop(planes, self.size).permute(0, 2, 3, 1).numpy()
-
-    def _origin(self, path, frames):
-        return {**super()._origin(path, frames), "cropped": True}
 
 
 def without_ends(region):

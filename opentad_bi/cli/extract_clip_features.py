@@ -7,7 +7,7 @@ import torch
 from tqdm import tqdm
 
 from ..datasets.common.feature_files import feature_path
-from ..datasets.common.frames import SecondFrames, batches_ahead
+from ..datasets.common.stream import SecondFrames, batches_ahead
 from ..engine.inference import in_dtype
 from ..models.clip.loading import load_clip
 from ..models.clip.preprocess import FrameEncoder, FramePreprocess

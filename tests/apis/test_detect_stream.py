@@ -9,7 +9,7 @@ import pytest
 from detect_files import CLASSES, FPS, HEIGHT, WIDTH, write_video
 
 from opentad_bi.apis import detect
-from opentad_bi.datasets.common.frames import FRAMES_AT_ONCE
+from opentad_bi.datasets.common.stream import FRAMES_AT_ONCE
 from opentad_bi.datasets.detection.stream import VideoWindows, gather
 from opentad_bi.datasets.readers.base import VideoError, open_video
 from opentad_bi.datasets.readers.pyav import PyAVReader
@@ -141,14 +141,14 @@ def set_rate(monkeypatch):
             reader.fps, reader.times = fps, lambda: None
             return reader
 
-        monkeypatch.setattr("opentad_bi.datasets.detection.stream.open_video", opened)
+        monkeypatch.setattr("opentad_bi.datasets.common.stream.open_video", opened)
 
     return change
 
 
 def test_a_video_without_a_rate_is_refused(long_video, pair, set_rate):
     set_rate(0.0)
-    with pytest.raises(VideoError, match=r"long\.mp4 does not tell its frames per second"):
+    with pytest.raises(VideoError, match=r"long\.mp4 has no frame rate"):
         detect(pair, long_video)
 
 

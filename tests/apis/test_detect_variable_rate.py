@@ -5,7 +5,7 @@ import pytest
 from detect_files import CLASSES, FPS, write_video
 
 from opentad_bi.apis import detect_all
-from opentad_bi.datasets.common.frames import uneven_times
+from opentad_bi.datasets.common.stream import uneven_times
 from opentad_bi.datasets.detection.stream import VideoWindows
 from opentad_bi.datasets.readers.base import VideoReader
 from opentad_bi.datasets.readers.pyav import PyAVReader

@@ -1,56 +1,32 @@
-"""Whole frames of videos: at a size, by the second, and kept between epochs.
+"""Frames of video files at the size that a network takes, decoded once and kept between epochs.
 
-Resized frames of videos kept as files, read by memory map.
-
-Chosen frames of a video, squashed to squares so that shares of width and height stay what they are.
-
-T frames, S side, H height, W width
-
-Frames of many videos in their order, a few at a time, with the second to which each belongs.
-
-N frames of a batch, H, W height and width
+T chosen frames, N any number of frames, H height, W width, h, w the same when resized, S side of a square
 """
 
 import hashlib
 import json
 import os
-from contextlib import closing
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
-from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 from torchvision.transforms.v2 import InterpolationMode
 from torchvision.transforms.v2 import functional as F
 
-from ...ops.windows import second_of_frames, spread
 from ...registry import READERS
 from ...utils.arrays import open_array
 from ...utils.files import atomic
 from ...utils.logging import LOGGER
-from ...utils.prefetch import ahead
 from ...utils.provenance import source_stamp
 from ...utils.validation import check_choice, check_count
-from ..readers.base import VideoError, open_video
-
-FRAMES_AT_ONCE = 16  # held at full size: 100 MB of 1080p
-SLACK_SEC = 1e-3  # some containers round times to milliseconds
-
-
-def uneven_times(times, fps):
-    """When each of n frames is shown and the last one ends, (n + 1,) seconds, where an even rate does not tell it.
-
-    None where no frame is further than one frame from number / `fps`, or where `times` (n,) are not known.
-    """
-    if times is None or np.abs(times - np.arange(len(times)) / fps).max() <= 1 / fps + SLACK_SEC:
-        return None
-    # how long the last frame stays is not known: as long as most
-    return np.append(times, times[-1] + np.median(np.diff(times)))
-
+from ..readers.base import VideoError, VideoReader, open_video
 
 INTERPOLATIONS = {"bilinear": InterpolationMode.BILINEAR, "bicubic": InterpolationMode.BICUBIC}
 RESIZE_MODES = ("shortest", "squash", "longest")
+_AT_ONCE = 32  # frames held at the size of the file
+_FREE = ("cache", "num_threads")  # settings that change no frame
 
 
 def resize_images(images: torch.Tensor, size: list[int], interpolation: str) -> torch.Tensor:
@@ -61,9 +37,6 @@ def resize_images(images: torch.Tensor, size: list[int], interpolation: str) -> 
     for part in ([images.shape[-2], size[1]], size):
         images = F.resize(images, part, INTERPOLATIONS[interpolation], antialias=True)
     return images
-
-
-_FREE = ("cache", "num_threads")
 
 
 class FrameCache:
@@ -81,13 +54,18 @@ class FrameCache:
         NotADirectoryError: it is a file.
     """
 
-    def __init__(self, folder):
+    def __init__(self, folder: str | Path) -> None:
         self.folder = Path(folder)
         self._writes = True
         if self.folder.is_file():
             raise NotADirectoryError(f"frame cache {self.folder} is a file, not a folder")
 
-    def get(self, origin, make, fits=lambda frames: True):
+    def get(
+        self,
+        origin: dict[str, Any],
+        make: Callable[[], np.ndarray],
+        fits: Callable[[np.ndarray], bool] = lambda frames: True,
+    ) -> np.ndarray:
         """The frames kept for `origin`, or else those that `make()` gives, which are then kept.
 
         A file that is damaged or does not fit is made anew, with a warning; where nothing can be written, one warning
@@ -107,12 +85,12 @@ class FrameCache:
             self._write(path, frames)
         return frames
 
-    def path(self, origin):
+    def path(self, origin: dict[str, Any]) -> Path:
         """The file of `origin`."""
         text = json.dumps(origin, sort_keys=True)
         return self.folder / f"{hashlib.sha256(text.encode()).hexdigest()[:32]}.npy"
 
-    def _write(self, path, frames):
+    def _write(self, path: Path, frames: np.ndarray) -> None:
         if not self._writes:
             return
         try:
@@ -125,7 +103,7 @@ class FrameCache:
             LOGGER.warning("frame cache: %s; frames are decoded again each time from now on", error)
 
 
-def frame_origin(path, step, **more):
+def frame_origin(path: Path, step: object, **more: Any) -> dict[str, Any]:
     """An `origin` for frames of a file: the file's place, size and content, and every public setting of what reads it.
 
     Args:
@@ -139,7 +117,7 @@ def frame_origin(path, step, **more):
     return file | {name: value for name, value in settings.items() if value is not None}
 
 
-def _read(path, fits):
+def _read(path: Path, fits: Callable[[np.ndarray], bool]) -> np.ndarray | None:
     """The array in a file, or None if the file is absent, damaged, cannot be read or does not fit."""
     try:
         frames = open_array(path, "frames")
@@ -149,92 +127,146 @@ def _read(path, fits):
     except FileNotFoundError:
         return None
     except (ValueError, OSError) as error:
-        reason = error
+        reason = str(error)
     LOGGER.warning("frame cache: %s is damaged (%s) and made anew", path, reason)
     return None
 
 
-_AT_ONCE = 32  # frames held at the size of the file
+class FrameLoader:
+    """Decodes frames of video files, resizes them, and keeps them where there is a cache.
+
+    Args:
+        size: pixels that a side is resized to, with antialiasing.
+        interpolation: "bicubic", as CLIP's towers were trained with, or "bilinear".
+        resize_mode: "shortest": the short side gets the size, the long one keeps the ratio, rounded down; "squash":
+            both sides get it; "longest": the long side gets it, and black fills the frame up to a square. These are
+            open_clip's words for what a tower was trained with.
+        cache: folder in which the resized frames are kept, or None.
+        reader: name of the video reader.
+        num_threads: its decoding threads.
+    """
+
+    _owner = ""  # before the names of the arguments in messages
+
+    def __init__(
+        self,
+        size: int,
+        *,
+        interpolation: str = "bicubic",
+        resize_mode: str = "squash",
+        cache: str | Path | None = None,
+        reader: str = "pyav",
+        num_threads: int = 1,
+    ) -> None:
+        READERS.find(reader)
+        self.size = check_count(f"{self._owner}size", size)
+        self.interpolation = check_choice(f"{self._owner}interpolation", interpolation, INTERPOLATIONS)
+        self.resize_mode = check_choice(f"{self._owner}resize_mode", resize_mode, RESIZE_MODES)
+        self.cache = None if cache is None else FrameCache(cache)
+        self.reader, self.num_threads = reader, num_threads
+
+    def open(self, path: str | Path) -> VideoReader:
+        """The open file."""
+        return open_video(path, self.reader, self.num_threads)
+
+    def resize(self, images: np.ndarray) -> np.ndarray:
+        """uint8 (N, H, W, 3) -> (N, h, w, 3), contiguous."""
+        planes = torch.from_numpy(images).permute(0, 3, 1, 2)
+        planes = resize_images(planes, self._resized(*planes.shape[-2:]), self.interpolation)
+        if self.resize_mode == "longest":
+            missing = [self.size - side for side in planes.shape[-2:]]
+            (top, left), (bottom, right) = ([(n + more) // 2 for n in missing] for more in (0, 1))
+            planes = F.pad(planes, [left, top, right, bottom])
+        return np.ascontiguousarray(planes.permute(0, 2, 3, 1).numpy())
+
+    def _resized(self, height: int, width: int) -> list[int]:
+        """[height, width] of frames of that size when they are resized."""
+        if self.resize_mode == "squash":
+            return [self.size, self.size]
+        if self.resize_mode == "longest":
+            return [max(1, round(self.size * side / max(height, width))) for side in (height, width)]
+        long = int(self.size * max(height, width) / min(height, width))  # torchvision, whose rule it is, rounds down
+        return [self.size, long] if height <= width else [long, self.size]
+
+    def _kept(
+        self, path: Path, make: Callable[[], np.ndarray], fits: Callable[[np.ndarray], bool], **more: Any
+    ) -> np.ndarray:
+        """What `make()` gives, or what the cache has of it; `more`: what it depends on besides, see `frame_origin`."""
+        if self.cache is None:
+            return make()
+        return self.cache.get(frame_origin(path, self, **more), make, fits)
 
 
 class DamagedTail(VideoError):
     """A video whose last frames cannot be decoded; `length` is how many can."""
 
-    def __init__(self, message, length):
+    def __init__(self, message: str, length: int) -> None:
         super().__init__(message)
         self.length = length
 
 
-class SquashedFrames:
-    """Reads frames of video files as squares, and remembers how long the files are.
+class SquareFrames(FrameLoader):
+    """Reads chosen frames as squares, resized without keeping the aspect ratio, and remembers how long files are.
+
+    So shares of width and height stay what they are.
 
     Args:
         size: S.
-        interpolation: "bilinear" or "bicubic", with antialiasing.
-        cache: folder in which the squares are kept, or None.
-        reader: name of the video reader.
-        num_threads: its decoding threads.
+        interpolation, cache, reader, num_threads: see `FrameLoader`.
     """
 
-    def __init__(self, size, *, interpolation="bicubic", cache=None, reader="pyav", num_threads=1):
-        READERS.find(reader)
-        self.size = check_count("size", size)
-        self.interpolation = check_choice("interpolation", interpolation, INTERPOLATIONS)
-        self.cache = None if cache is None else FrameCache(cache)
-        self.reader, self.num_threads = reader, num_threads
-        self._about = {}
+    def __init__(self, size: int, **options: Any) -> None:
+        super().__init__(size, **options)
+        self._about: dict[Path, tuple[int, float]] = {}
 
-    def about(self, path):
+    def about(self, path: Path) -> tuple[int, float]:
         """(frames that can be decoded as far as is known, frames per second) of a file, which is opened once."""
         if path not in self._about:
-            with self._open(path) as video:
+            with self.open(path) as video:
                 self._about[path] = (len(video), float(video.fps))
         return self._about[path]
 
-    def shorten(self, path, length):
+    def shorten(self, path: Path, length: int) -> None:
         """Take note that a file has `length` frames that can be decoded."""
         self._about[path] = (length, self.about(path)[1])
 
-    def read(self, path, frames):
+    def read(self, path: Path, frames: Sequence[int] | np.ndarray) -> torch.Tensor:
         """Frames of a file, rising, repeats allowed.  int (T,) -> uint8 (T, 3, S, S)
 
         Raises:
             DamagedTail, VideoError: the first of them that cannot be decoded; whether any before it can.
         """
-        frames = np.asarray(frames, dtype=np.int64)
-        unique, inverse = np.unique(frames, return_inverse=True)
-        if self.cache is None:
-            squares = self._decode(path, unique)
-        else:
-            shape = (len(unique), self.size, self.size, 3)
-            squares = self.cache.get(
-                self._origin(path, unique), lambda: self._decode(path, unique), lambda kept: kept.shape == shape
-            )
-        return torch.from_numpy(np.ascontiguousarray(squares[inverse].transpose(0, 3, 1, 2)))
+        unique, inverse = np.unique(np.asarray(frames, dtype=np.int64), return_inverse=True)
+        shape = (len(unique), self.size, self.size, 3)
+        squares = self._kept(
+            path,
+            lambda: self._decode(path, unique),
+            lambda kept: kept.shape == shape,
+            resize_mode=None,
+            squashed=unique.tolist(),
+        )
+        return _to_planes(squares[inverse])
 
-    def _decode(self, path, frames):
+    def in_order(self, video: VideoReader, frames: np.ndarray, size: int) -> Iterator[torch.Tensor]:
+        """Squares of rising frame numbers of an open file, `size` at a time: uint8 (<= size, 3, S, S)"""
+        return (_to_planes(self.resize(images)) for images in video.in_order(frames, size))
+
+    def _decode(self, path: Path, frames: np.ndarray) -> np.ndarray:
         """uint8 (T, S, S, 3)"""
         squares = np.empty((len(frames), self.size, self.size, 3), dtype=np.uint8)
-        with self._open(path) as video:
+        with self.open(path) as video:
             for start in range(0, len(frames), _AT_ONCE):
                 part = slice(start, start + _AT_ONCE)
-                squares[part] = self._squash(_frames(video, frames, part))
+                squares[part] = self.resize(_frames(video, frames, part))
         return squares
 
-    def _squash(self, images):
-        """uint8 (T, H, W, 3) -> (T, S, S, 3)"""
-        planes = torch.from_numpy(images).permute(0, 3, 1, 2)
-        return resize_images(planes, [self.size, self.size], self.interpolation).permute(0, 2, 3, 1).numpy()
 
-    def _open(self, path):
-        return open_video(path, self.reader, self.num_threads)
-
-    def _origin(self, path, frames):
-        """All that the squares depend on."""
-        return frame_origin(path, self, squashed=frames.tolist())
+def _to_planes(images: np.ndarray) -> torch.Tensor:
+    """uint8 (T, S, S, 3) -> (T, 3, S, S), contiguous."""
+    return torch.from_numpy(np.ascontiguousarray(images.transpose(0, 3, 1, 2)))
 
 
-def _frames(video, frames, part):
+def _frames(video: VideoReader, frames: np.ndarray, part: slice) -> np.ndarray:
     """Frames of a part of the numbers; where it cannot be decoded, one by one to find the first that cannot."""
     try:
         return video.frames(frames[part])
@@ -247,95 +279,3 @@ def _frames(video, frames, part):
                     raise DamagedTail(str(error), int(frames[place - 1]) + 1) from error
                 raise
         raise
-
-
-@dataclass(frozen=True)
-class FrameBatch:
-    """Some frames of one video, or why there are no more.
-
-    Args:
-        video: number of the video in the list.
-        images: what `prepare` made of uint8 (N, H, W, 3) frames; None with an error.
-        seconds: int64 (N,), the second of each frame.
-        last: True if the video ends here.
-        facts: fps, frames, duration_sec and rows of the video.
-        error: what is wrong with the video, or "".
-    """
-
-    video: int
-    images: torch.Tensor | None = None
-    seconds: np.ndarray | None = None
-    last: bool = True
-    facts: dict = field(default_factory=dict)
-    error: str = ""
-
-
-class SecondFrames(IterableDataset):
-    """Decode videos one after the other; in a loader with workers, each worker has its own.
-
-    A video that cannot be read ends with an error in its last batch; the others go on. At most one batch of frames is
-    held.
-
-    Args:
-        paths: video files.
-        prepare: uint8 (N, H, W, 3) tensor -> what is passed on.
-        batch_size: frames at a time.
-        frames_per_second: at most so many frames of every second, evenly spaced among its frames; None for all.
-        reader: name of a video reader.
-        num_threads: decoding threads; 0 lets the reader choose.
-    """
-
-    def __init__(self, paths, prepare, *, batch_size, frames_per_second=None, reader="pyav", num_threads=1):
-        self.paths, self.prepare, self.batch_size = list(paths), prepare, batch_size
-        self.frames_per_second, self.reader, self.num_threads = frames_per_second, reader, num_threads
-
-    def __iter__(self):
-        worker = get_worker_info()
-        first, step = (worker.id, worker.num_workers) if worker else (0, 1)
-        for number in range(first, len(self.paths), step):
-            try:
-                yield from self._video(number)
-            except (VideoError, OSError) as error:
-                yield FrameBatch(number, error=str(error))
-
-    def _video(self, number):
-        """Batches of one video."""
-        with open_video(self.paths[number], self.reader, self.num_threads) as video:
-            facts, seconds = describe(video)
-            wanted = spread(seconds, self.frames_per_second)
-            done = 0
-            for frames in video.in_order(wanted, self.batch_size):
-                part = wanted[done : done + len(frames)]
-                done += len(frames)
-                images = self.prepare(torch.from_numpy(frames))
-                yield FrameBatch(number, images, seconds[part], done == len(wanted), facts)
-
-
-def batches_ahead(frames, workers):
-    """Context of the batches of `SecondFrames`, decoded in `workers` processes (0: in a thread) ahead of their use."""
-    return closing(ahead(DataLoader(frames, batch_size=None, num_workers=workers, collate_fn=_as_it_is)))
-
-
-def _as_it_is(batch):
-    return batch
-
-
-def describe(video):
-    """(facts, int64 (frames,) second in which each frame appears) of an open video.
-
-    Times of frames are those of the file, so that a variable frame rate is followed; files without times are taken at
-    their frame rate.
-
-    Raises:
-        VideoError: neither times nor a frame rate.
-    """
-    times = video.times()
-    if times is None and not video.fps > 0:
-        raise VideoError(f"video {video.path} tells neither when its frames are shown nor its frame rate; re-encode it")
-    if times is None:
-        times = np.arange(len(video)) / video.fps
-    seconds = second_of_frames(times)
-    duration = max(len(video) / video.fps if video.fps > 0 else 0.0, float(times[-1]))
-    rows = int(seconds[-1]) + 1
-    facts = {"fps": round(float(video.fps), 6), "frames": len(video), "duration_sec": round(duration, 6), "rows": rows}
-    return facts, seconds

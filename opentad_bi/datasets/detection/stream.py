@@ -4,17 +4,19 @@ T grid positions of a window, T' frames of it, N frames of all windows
 """
 
 import random
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from ...registry import DATASETS, TRANSFORMS, nearest
-from ..common.frames import FRAMES_AT_ONCE, uneven_times
-from ..readers.base import VideoError, open_video
+from ..common.stream import FRAMES_AT_ONCE, VideoStream
+from ..readers.base import VideoError
 from .pipeline import Collect, DecodeFrames, LoadFrames
 
 
-class VideoWindows:
+class VideoWindows(VideoStream):
     """Samples of one video, the very ones that a sliding dataset of these settings gives for it.
 
     Iterate once. Frames are decoded in order, each once, and brought to the size of the network a few at a time;
@@ -30,25 +32,17 @@ class VideoWindows:
         ValueError: the config is not that of windows of frames.
     """
 
-    def __init__(self, cfg, path, classes):
-        self.path = Path(path)
-        steps = split_pipeline(cfg["pipeline"])
-        self._load, self._per_frame, self._per_window = steps
-        self._reader = open_video(self.path, self._load.reader, self._load.num_threads)
-        self.frames = len(self._reader)
-        if not self._reader.fps > 0:
-            self.close()
-            raise VideoError(f"video {self.path} does not tell its frames per second")
-        self.duration_sec = self.frames / self._reader.fps
+    def __init__(self, cfg: Mapping[str, Any], path: str | Path, classes: Sequence[str]) -> None:
+        self._load, self._per_frame, self._per_window = split_pipeline(cfg["pipeline"])
+        super().__init__(path, self._load.reader, self._load.num_threads)
         self._dataset = one_video(cfg, self.path, self.frames, self.duration_sec, classes)
         self.fps = self._dataset.videos[0].fps
-        self._shown = uneven_times(self._reader.times(), self._reader.fps)
         self.collate = self._dataset.collate
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self._dataset)
 
-    def __iter__(self):
+    def __iter__(self) -> Iterator[dict[str, Any]]:
         windows = [self._plan(index) for index in range(len(self))]
         # what window i and all after it need starts at frame needed[i]
         first = np.asarray([window["frame_inds"].min() for window in windows])
@@ -64,29 +58,6 @@ class VideoWindows:
                 chunks[count] = self._small(next(decoded))
                 count += 1
             yield self._sample(window, gather(chunks, inside))
-
-    @property
-    def uneven(self):
-        """Are frames shown at other times than their number at the average rate tells?"""
-        return self._shown is not None
-
-    def player_sec(self, seconds):
-        """Seconds at the average rate (number of a frame / `fps`) as the seconds at which a player shows it.
-
-        (...) -> (...) float64.
-        """
-        seconds = np.asarray(seconds, np.float64)
-        return np.interp(seconds * self.fps, np.arange(len(self._shown)), self._shown) if self.uneven else seconds
-
-    def close(self):
-        """Let go of the file."""
-        self._reader.close()
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.close()
 
     def _plan(self, index):
         """What the pipeline knows of a window before any frame is decoded: `frame_inds` (T',), `masks` (T,) ..."""

@@ -22,7 +22,7 @@ from ...ops.records import UnitMeta, UnitMetas
 from ...registry import DATASETS
 from ...utils.logging import LOGGER
 from ...utils.validation import check_choice, check_classes, check_count, check_share
-from ..common.frames import DamagedTail, SquashedFrames
+from ..common.frames import DamagedTail, SquareFrames
 from ..common.video_paths import check_layouts
 from .captions import captioned_videos, categories, drop_bad_windows, find_files, label_videos, record_window
 from .check import check_regions
@@ -103,7 +103,7 @@ class RegionVideoDataset(Dataset):
         drop_forbidden: leave them out.
         balance: of `epoch_order`: "share" of both kinds in every unit, or "equal" numbers; see `balanced_order`.
         tolerate: share of the videos whose file may be missing; they are left out.
-        interpolation, cache, reader, num_threads: see `SquashedFrames`.
+        interpolation, cache, reader, num_threads: see `SquareFrames`.
         test_mode: regions are not drawn.
     Raises:
         FileNotFoundError, KeyError, ValueError: naming the option, file, entry, video or class, and the choices.
@@ -181,7 +181,7 @@ class RegionVideoDataset(Dataset):
         check_choice("empty_caption", self.empty_caption, ON_EMPTY)
         check_share("tolerate", self.tolerate)
         self.layouts = check_layouts(self.layouts)
-        self._pixels = SquashedFrames(
+        self._pixels = SquareFrames(
             self.size,
             interpolation=self.interpolation,
             cache=self.cache,

@@ -12,8 +12,10 @@ T frames of a run, S side, R rows (frames seen) of the video
 import inspect
 import os
 import re
+from collections.abc import Iterator, Mapping
 from dataclasses import astuple, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -28,9 +30,9 @@ from ...utils.files import read_lines, walk_files
 from ...utils.logging import LOGGER
 from ...utils.validation import check_classes, check_count, check_share
 from ..common.check import unreadable
-from ..common.frames import FRAMES_AT_ONCE, SquashedFrames, uneven_times
+from ..common.frames import SquareFrames
+from ..common.stream import FRAMES_AT_ONCE, VideoStream
 from ..common.video_paths import check_layouts, class_of_path, find_video_file
-from ..readers.base import VideoError, open_video
 
 _WHOLE = re.compile(r"-?\d+")
 
@@ -67,7 +69,7 @@ class FrameStreamDataset(Dataset):
         classes: names by label.
         normal_class: the class without anomalies.
         tolerate: share of the videos whose file may be missing; they are left out.
-        interpolation, cache, reader, num_threads: see `SquashedFrames`.
+        interpolation, cache, reader, num_threads: see `SquareFrames`.
     Raises:
         FileNotFoundError, ValueError: naming list, line, video or class.
     """
@@ -91,7 +93,7 @@ class FrameStreamDataset(Dataset):
     ):
         self.stride, self.chunk = check_count("stride", stride), check_count("chunk", chunk)
         self.classes, self.normal_class = check_classes(classes), normal_class
-        self._pixels = SquashedFrames(
+        self._pixels = SquareFrames(
             size, interpolation=interpolation, cache=cache, reader=reader, num_threads=num_threads
         )
         listed = _listed(videos, self.classes, normal_class)
@@ -198,11 +200,11 @@ def _line(text):
 SETTINGS = ("stride", "chunk", "size", "interpolation", "reader", "num_threads")
 
 
-class VideoRows:
+class VideoRows(VideoStream):
     """Samples of one video, the very ones that `FrameStreamDataset` of these settings gives for it, without a class.
 
-    Iterate once. Frames are decoded in order, each once, and squashed a few at a time. Attributes: `frames` of the
-    file, `fps`, `stride`, `numbers` of the frames that are rows, int64 (R,), and `edges_sec` float64 (R + 1,), where
+    Iterate once. Frames are decoded in order, each once, and made squares a few at a time. Attributes: those of
+    `VideoStream`, `stride`, `numbers` of the frames that are rows, int64 (R,), and `edges_sec` float64 (R + 1,), where
     row r lasts from edge r to edge r + 1 as a player shows it.
 
     Args:
@@ -216,25 +218,21 @@ class VideoRows:
 
     collate = staticmethod(FrameStreamDataset.collate)
 
-    def __init__(self, cfg, path, *, stride=None):
+    def __init__(self, cfg: Mapping[str, Any], path: str | Path, *, stride: int | None = None) -> None:
         settings = stream_settings(cfg)
-        self.path, self.chunk = Path(path), check_count("chunk", settings["chunk"])
+        self.chunk = check_count("chunk", settings["chunk"])
         self.stride = check_count("stride", settings["stride"] if stride is None else stride)
-        self._pixels = _Pixels.of(settings)
-        self._reader = open_video(self.path, settings["reader"], settings["num_threads"])
-        self.frames, self.fps = len(self._reader), float(self._reader.fps)
-        if not self.fps > 0:
-            self.close()
-            raise VideoError(f"video {self.path} does not tell its frames per second")
+        self._pixels = _square_frames(settings)
+        super().__init__(path, settings["reader"], settings["num_threads"])
         self.numbers = np.arange(0, self.frames, self.stride)
-        edges, shown = np.append(self.numbers, self.frames), uneven_times(self._reader.times(), self.fps)
-        self.edges_sec = edges / self.fps if shown is None else shown[edges]
+        edges = np.append(self.numbers, self.frames)
+        self.edges_sec = edges / self.fps if self._shown is None else self._shown[edges]
 
-    def __len__(self):
+    def __len__(self) -> int:
         return -(-len(self.numbers) // self.chunk)
 
-    def __iter__(self):
-        parts, held = self._pixels.in_order(self._reader, self.numbers), None
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        parts, held = self._pixels.in_order(self._reader, self.numbers, FRAMES_AT_ONCE), None
         for start in range(0, len(self.numbers), self.chunk):
             rows = min(self.chunk, len(self.numbers) - start)
             while held is None or len(held) < rows:
@@ -249,29 +247,10 @@ class VideoRows:
             }
             held = held[rows:]
 
-    def close(self):
-        """Let go of the file."""
-        self._reader.close()
 
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.close()
-
-
-class _Pixels(SquashedFrames):
-    """Squares from a reader that is open already."""
-
-    @classmethod
-    def of(cls, settings):
-        """By the settings of a `FrameStreamDataset`."""
-        return cls(settings["size"], interpolation=settings["interpolation"], reader=settings["reader"])
-
-    def in_order(self, reader, frames):
-        """Yield uint8 (<= FRAMES_AT_ONCE, 3, S, S) of rising frame numbers."""
-        for images in reader.in_order(frames, FRAMES_AT_ONCE):
-            yield torch.from_numpy(np.ascontiguousarray(self._squash(images).transpose(0, 3, 1, 2)))
+def _square_frames(settings):
+    """What decodes frames by the settings of a `FrameStreamDataset`."""
+    return SquareFrames(settings["size"], interpolation=settings["interpolation"], reader=settings["reader"])
 
 
 def stream_settings(cfg):
@@ -289,4 +268,4 @@ def stream_settings(cfg):
 
 def read_squares(cfg, path, frames):
     """Frames of a file as the model sees them, rising numbers.  int (T,) -> uint8 (T, 3, S, S)"""
-    return _Pixels.of(stream_settings(cfg)).read(Path(path), frames)
+    return _square_frames(stream_settings(cfg)).read(Path(path), frames)

@@ -1,35 +1,27 @@
-"""Steps of the pipelines of clips.
+"""Steps of the pipelines of clips: frames spread over a video, square crops of them, the sample of a classifier.
 
-Frames spread over a whole video, at the size that the network takes.
-
-T frames of a temporal view, V_t temporal views, N frames of the video, H height, W width, h, w the same when resized
-
-Square crops of every temporal view.
-
-T frames of a view, V_t temporal and V_s spatial views, V = V_t * V_s, S side, h, w height and width
-
-The end of a pipeline over views: the sample as a classifier of videos takes it.
-
-V views, T frames of a view, S side
+T frames of a view, V_t temporal and V_s spatial views, V = V_t * V_s, H height, W width, h, w the same when resized, S
+side of a crop
 """
 
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 import torch
-from torchvision.transforms.v2 import functional as F
 
 from ...ops.records import UnitMeta
-from ...registry import READERS, TRANSFORMS
+from ...registry import TRANSFORMS
 from ...utils.validation import check_choice, check_count
-from ..common.frames import INTERPOLATIONS, RESIZE_MODES, FrameCache, frame_origin, resize_images
-from ..readers.base import open_video
+from ..common.frames import FrameLoader
 from ..transforms.geometry import picture_rows
+
+Results = dict[str, Any]
 
 
 @TRANSFORMS.register_module()
-class LoadClips:
+class LoadClips(FrameLoader):
     """Decode V_t * T frames at even distances from the first to the last of a video, and resize them.
 
     Temporal view k is made of the frames k * T to (k + 1) * T - 1 of these. A video with fewer frames repeats some.
@@ -37,96 +29,74 @@ class LoadClips:
     Args:
         frames: T.
         views: V_t.
-        size: pixels that a side is resized to, with antialiasing.
+        size: pixels that a side is resized to.
         trim_black: first cut off black strips at the top and at the bottom, see `picture_rows`.
-        interpolation: "bicubic", as CLIP's towers were trained with, or "bilinear".
-        resize_mode: "shortest": the short side gets the size, the long one keeps the ratio, rounded down (what is too
-            much is cut off by `SpatialViews`); "squash": both sides get it; "longest": the long side gets it, and black
-            fills the frame up to a square. These are open_clip's words for what a tower was trained with.
-        cache: folder in which the resized frames are kept, or None.
-        reader: name of the video reader.
-        num_threads: its decoding threads.
+        resize_mode: "shortest", "squash" or "longest"; what is too much is cut off by `SpatialViews`.
+        interpolation, cache, reader, num_threads: see `FrameLoader`.
     Reads `path`, of the video file. Adds `imgs` uint8 (V_t * T, h, w, 3), maybe read-only, and `clips`, (V_t, T).
 
     Raises:
         FileNotFoundError, VideoError: naming a file that is not there, or that cannot be decoded.
     """
 
+    _owner = "LoadClips "
+
     def __init__(
         self,
-        frames,
-        views=1,
-        size=224,
+        frames: int,
+        views: int = 1,
+        size: int = 224,
         *,
-        trim_black=False,
-        interpolation="bicubic",
-        resize_mode="shortest",
-        cache=None,
-        reader="pyav",
-        num_threads=1,
-    ):
-        READERS.find(reader)
+        trim_black: bool = False,
+        interpolation: str = "bicubic",
+        resize_mode: str = "shortest",
+        cache: str | None = None,
+        reader: str = "pyav",
+        num_threads: int = 1,
+    ) -> None:
+        super().__init__(
+            size,
+            interpolation=interpolation,
+            resize_mode=resize_mode,
+            cache=cache,
+            reader=reader,
+            num_threads=num_threads,
+        )
         self.clips = (check_count("LoadClips views", views), check_count("LoadClips frames", frames))
-        self.size = check_count("LoadClips size", size)
         self.trim_black = trim_black
-        self.interpolation = check_choice("LoadClips interpolation", interpolation, INTERPOLATIONS)
-        self.resize_mode = check_choice("LoadClips resize_mode", resize_mode, RESIZE_MODES)
-        self.cache = None if cache is None else FrameCache(cache)
-        self.reader = reader
-        self.num_threads = num_threads
 
-    def __call__(self, results):
-        path = Path(results["path"])
-        if self.cache is None or not path.is_file():
-            imgs = self.load(path)
+    def __call__(self, results: Results) -> Results:
+        path, count = Path(results["path"]), self.clips[0] * self.clips[1]
+        if path.is_file():
+            # how the frames are split into views is not what they depend on
+            imgs = self._kept(path, lambda: self.load(path), self._fits, clips=None, frames=count)
         else:
-            imgs = self.cache.get(self._origin(path), lambda: self.load(path), self._fits)
+            imgs = self.load(path)  # says what is wrong
         results["imgs"], results["clips"] = imgs, self.clips
         return results
 
-    def load(self, path):
+    def load(self, path: Path) -> np.ndarray:
         """Decode and resize, whatever is cached: uint8 (V_t * T, h, w, 3)"""
         return self.resize(self.decode(path))
 
-    def decode(self, path):
+    def decode(self, path: Path) -> np.ndarray:
         """The frames as the file has them: uint8 (V_t * T, H, W, 3)"""
-        with open_video(path, self.reader, self.num_threads) as video:
+        with self.open(path) as video:
             return video.frames(spread(len(video), self.clips[0] * self.clips[1]))
 
-    def resize(self, imgs):
+    def resize(self, images: np.ndarray) -> np.ndarray:
         """uint8 (V_t * T, H, W, 3) -> (V_t * T, h, w, 3), with black strips cut off before if asked for."""
         if self.trim_black:
-            top, bottom = picture_rows(imgs)
-            imgs = imgs[:, top:bottom]
-        images = torch.from_numpy(imgs).permute(0, 3, 1, 2)
-        images = resize_images(images, self._resized(*images.shape[-2:]), self.interpolation)
-        if self.resize_mode == "longest":
-            missing = [self.size - side for side in images.shape[-2:]]
-            (top, left), (bottom, right) = ([(n + more) // 2 for n in missing] for more in (0, 1))
-            images = F.pad(images, [left, top, right, bottom])
-        return np.ascontiguousarray(images.permute(0, 2, 3, 1).numpy())
+            top, bottom = picture_rows(images)
+            images = images[:, top:bottom]
+        return super().resize(images)
 
-    def _resized(self, height, width):
-        """[height, width] of frames of that size when they are resized."""
-        if self.resize_mode == "shortest":
-            long = int(
-                self.size * max(height, width) / min(height, width)
-            )  # torchvision, whose rule it is, rounds down
-            return [self.size, long] if height <= width else [long, self.size]
-        longest = max(height, width)
-        squash = self.resize_mode == "squash"
-        return [self.size if squash else max(1, round(self.size * side / longest)) for side in (height, width)]
-
-    def _origin(self, path):
-        """All that the frames depend on; how they are split into views is not part of it."""
-        return frame_origin(path, self, clips=None, frames=self.clips[0] * self.clips[1])
-
-    def _fits(self, frames):
+    def _fits(self, frames: np.ndarray) -> bool:
         """Have cached frames the number and the size that these settings give?"""
         return len(frames) == self.clips[0] * self.clips[1] and min(frames.shape[1:3]) == self.size
 
 
-def spread(length, count):
+def spread(length: int, count: int) -> np.ndarray:
     """Numbers of `count` frames at even distances, the first and the last of `length` among them: int64 (count,)"""
     return np.linspace(0, length - 1, count).astype(np.int64)
 
@@ -143,11 +113,11 @@ class SpatialViews:
     Reads `imgs` uint8 (V_t * T, h, w, 3) and `clips`, (V_t, T). Gives `imgs` uint8 (V, T, S, S, 3), a new array.
     """
 
-    def __init__(self, size=224, views=1):
+    def __init__(self, size: int = 224, views: int = 1) -> None:
         self.size = check_count("SpatialViews size", size)
         self.views = check_choice("SpatialViews views", views, (1, 3))
 
-    def __call__(self, results):
+    def __call__(self, results: Results) -> Results:
         imgs, (clips, frames), size = results["imgs"], results["clips"], self.size
         height, width = imgs.shape[1:3]
         if size > min(height, width):
@@ -161,7 +131,7 @@ class SpatialViews:
         results["imgs"] = crops.reshape(clips * self.views, frames, size, size, 3)
         return results
 
-    def corners(self, height, width):
+    def corners(self, height: int, width: int) -> list[tuple[int, int]]:
         """(top, left) of every crop; the centre is that of torchvision and of CLIP's own preprocessing."""
         top, left = round((height - self.size) / 2), round((width - self.size) / 2)
         if self.views == 1:
@@ -175,7 +145,7 @@ class SpatialViews:
 class CollectClip:
     """Make the sample: `inputs` uint8 (V, T, 3, S, S) of `imgs` (V, T, S, S, 3), `label` int, and `meta`."""
 
-    def __call__(self, results):
+    def __call__(self, results: Results) -> Results:
         imgs = results["imgs"]
         if imgs.ndim != 5:
             raise ValueError(f"CollectClip: imgs {imgs.shape} are not (V, T, S, S, 3); SpatialViews makes the views")
@@ -186,7 +156,7 @@ class CollectClip:
         }
 
 
-def to_channels(imgs):
+def to_channels(imgs: np.ndarray) -> np.ndarray:
     """uint8 (V, T, S, S, 3) -> (V, T, 3, S, S), contiguous."""
     views, frames, height, width, channels = imgs.shape
     out = np.empty((views, frames, channels, height, width), dtype=np.uint8)

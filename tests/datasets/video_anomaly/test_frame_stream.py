@@ -50,7 +50,7 @@ def test_every_row_comes_once_and_in_order(root, stride, chunk):
     for place, length in LENGTHS.items():
         frames = range(0, length, stride)
         with open_video(root / f"{place}.mp4") as video:
-            whole = data._pixels._squash(video.frames(list(frames)))
+            whole = data._pixels.resize(video.frames(list(frames)))
         found = torch.stack(rows[Path(place).name])
         assert torch.equal(found, torch.from_numpy(whole).permute(0, 3, 1, 2))
     assert [file.frames for file in data.files] == list(LENGTHS.values())
