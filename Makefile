@@ -31,6 +31,7 @@ demo: install
 lint: install
 	$(RUN) -m ruff check .
 	$(RUN) -m ruff format --check .
+	$(RUN) -m mypy
 
 bench: install
 	$(RUN) benchmarks/run.py

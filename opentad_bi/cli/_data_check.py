@@ -23,7 +23,8 @@ def check_data(cfg, splits: Sequence[str] | None = None) -> None:
         ValueError: there are errors, or under `strictly()` warnings.
     """
     training = splits is None
-    splits = [name for name in (TRAIN, "val", "test") if name in cfg.dataset] if training else splits
+    if splits is None:
+        splits = [name for name in (TRAIN, "val", "test") if name in cfg.dataset]
     seen, failed, passed = [], False, set()
     for split in splits:
         data = dataset_config(cfg.dataset, split)

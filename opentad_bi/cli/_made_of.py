@@ -16,8 +16,10 @@ from ..utils.weight_files import split_spec
 
 RECORD = "made_of.json"  # of a training, in its folder
 # keys that change no number
-UNCOMPARED = ("*.num_workers", "*.cache", "work_dir", "workflow.logging_interval", "workflow.tensorboard")
-UNCOMPARED += ("workflow.wandb", "workflow.wandb.*", "hooks.*.root")
+UNCOMPARED = (
+    *("*.num_workers", "*.cache", "work_dir", "workflow.logging_interval", "workflow.tensorboard"),
+    *("workflow.wandb", "workflow.wandb.*", "hooks.*.root"),
+)
 
 
 def made_of(cfg, splits, checkpoint=None, *, with_config=True) -> dict:

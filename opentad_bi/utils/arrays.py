@@ -53,7 +53,7 @@ def check_archive(path: str | Path) -> None:
                 _check_count(file, members)
                 if not any(info.CRC for info in members):  # written without
                     for info in members:
-                        info.CRC = None
+                        info.CRC = None  # type: ignore[assignment]  # what zipfile checks where it is a number
                 changed = next((info.filename for info in members if not _has_checksum(archive, info)), None)
         except Exception as error:  # names, sizes and offsets that are wrong fail in any way
             reason = str(error) or type(error).__name__

@@ -98,7 +98,7 @@ def feature_shape(path: str | Path) -> tuple[int, int]:
     return shape
 
 
-def _known(path):
+def _known(path: str | Path) -> Path:
     """The path of a file that is there, of a known extension."""
     path = Path(path)
     if path.suffix not in FORMATS:

@@ -6,7 +6,7 @@ T positions, C channels
 import math
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -88,9 +88,8 @@ def feature_fit(
     `channels` are those of all folders; 0: C.
     """
     text = f"features {path} stand for {shape[0] * stride} frames (stride {stride}), the annotation says {frames}"
-    lengths = {"rows": shape[0], "width": shape[1], "channels": channels or shape[1]}
-    lengths |= {"stride": stride, "seconds": seconds}
-    return Fit("rows", video, text, shape[0] * stride, frames, _slack(stride, frames / seconds), **lengths)
+    fit = Fit("rows", video, text, shape[0] * stride, frames, _slack(stride, frames / seconds))
+    return replace(fit, rows=shape[0], width=shape[1], channels=channels or shape[1], stride=stride, seconds=seconds)
 
 
 def _slack(stride, fps):
@@ -100,7 +99,7 @@ def _slack(stride, fps):
 
 def entry_fit(video: str, entry: dict) -> Fit | None:
     """The fit of `frame` of an annotation entry to its `duration` and `fps`, where it has all three."""
-    fps, frames, seconds = (entry.get(key) for key in ("fps", "frame", "duration"))
+    fps, frames, seconds = (entry.get(key, 0) for key in ("fps", "frame", "duration"))
     if not all(isinstance(v, int | float) and not isinstance(v, bool) and v > 0 for v in (fps, frames, seconds)):
         return None
     text = f"{video}: frame {frames}, but {seconds} s at {fps} fps are {seconds * fps:.0f} frames"

@@ -224,7 +224,7 @@ def window_settings(splits: dict, window: int | None = None, overlap: float | No
         ValueError: nothing says how long a window is.
     """
     train, test = splits["train"], splits.get("test", {})
-    cut = next((step for step in train["pipeline"] if step.get("trunc_len")), {})
+    cut: dict = next((step for step in train["pipeline"] if step.get("trunc_len")), {})
     if window is not None and window < 1:
         raise ValueError(f"--window {window}: a positive number of grid positions is expected")
     window = window or cut.get("trunc_len") or train.get("window_size") or test.get("window_size")

@@ -13,7 +13,7 @@ import numpy as np
 from ...errors import some
 from ...utils.logging import LOGGER, warn
 from ..readers.base import VideoError
-from ..readers.pyav import VideoHeader, read_header
+from ..readers.pyav import read_header
 from .regions import CaptionedVideo
 
 SHARE, FRAMES = 0.02, 2  # by which counts may differ: those of decoders and of containers do
@@ -60,7 +60,9 @@ def fit_frames(records: Sequence[CaptionedVideo], paths: Sequence[Path | None], 
     }
     headers = {number: header for number, header in headers.items() if number not in silent}
     beyond = {number: text for number, header in silent.items() if (text := _beyond(records[number], header))}
-    factors, problems, open_ = {}, {}, {}
+    factors: dict[int, float] = {}
+    open_: dict[int, float] = {}
+    problems: dict[int, str] = {}
     for number, header in headers.items():
         factor, sure = _factor(records[number], header)
         if factor is not None:
@@ -139,7 +141,7 @@ def _header(path):
         return None
 
 
-def _factor(record: CaptionedVideo, header: VideoHeader):
+def _factor(record, header):
     """(factor or None for none, is that sure?) of one record."""
     if not record.frames:
         other = header.fps > 0 and not _near(header.fps, record.fps, 0)

@@ -14,6 +14,7 @@ import numpy as np
 from ...errors import require
 from ...ops.names import bare_name
 from ...utils.files import read_json
+from ..common.frame_annotation import VideoEvents
 
 # N units, C classes, R feature rows
 
@@ -185,7 +186,7 @@ def last_rows(lengths: Mapping[str, tuple[int, int]], frames_per_row: int) -> st
 
 
 def fitting_rows(
-    rows: Mapping[str, int], events: Mapping[str, tuple], truth: Mapping[str, object], frames_per_row: int
+    rows: Mapping[str, int], events: Mapping[str, tuple], truth: Mapping[str, VideoEvents], frames_per_row: int
 ) -> str:
     """What tells that rows are shorter than `frames_per_row`, where the frames of videos are not known; "" if nothing.
 

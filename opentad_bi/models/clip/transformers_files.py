@@ -37,10 +37,11 @@ _PARTS = {
 _JOINED = ("self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj")
 _IGNORED = re.compile(r"(vision_model|text_model)\.embeddings\.position_ids")
 # what a configuration that leaves them out means
-_VISION = {"hidden_size": 768, "intermediate_size": 3072, "num_hidden_layers": 12, "num_attention_heads": 12}
-_VISION |= {"image_size": 224, "patch_size": 32, "num_channels": 3, "hidden_act": "quick_gelu"}
-_TEXT = {"hidden_size": 512, "intermediate_size": 2048, "num_hidden_layers": 12, "num_attention_heads": 8}
-_TEXT |= {"max_position_embeddings": 77, "vocab_size": 49408, "hidden_act": "quick_gelu"}
+_VISION: dict[str, int | str] = {"hidden_size": 768, "intermediate_size": 3072, "num_hidden_layers": 12}
+_VISION |= {"num_attention_heads": 12, "image_size": 224, "num_channels": 3}
+_VISION |= {"patch_size": 32, "hidden_act": "quick_gelu"}
+_TEXT: dict[str, int | str] = {"hidden_size": 512, "intermediate_size": 2048, "num_hidden_layers": 12}
+_TEXT |= {"num_attention_heads": 8, "max_position_embeddings": 77, "vocab_size": 49408, "hidden_act": "quick_gelu"}
 _GELUS = {"quick_gelu": True, "gelu": False}
 _INTERPOLATION = {2: "bilinear", 3: "bicubic"}
 
@@ -71,7 +72,8 @@ def convert_state(state: dict[str, Tensor]) -> dict[str, Tensor]:
     Returns:
         {name: tensor} of `visual.*`, `transformer.*`, ...
     """
-    converted, joined = {}, {}
+    converted: dict[str, Tensor] = {}
+    joined: dict[str, dict[str, str]] = {}
     for name, value in state.items():
         layer = _LAYER.fullmatch(name)
         if layer and layer[3] in _PARTS:
@@ -178,5 +180,5 @@ def preprocessing(folder: Path) -> dict:
     content = read_json(path, "preprocessing of a CLIP model")
     content = content if isinstance(content, dict) else {}
     found = {"mean": content.get("image_mean"), "std": content.get("image_std")}
-    found["interpolation"] = _INTERPOLATION.get(content.get("resample"))
+    found["interpolation"] = _INTERPOLATION.get(content.get("resample", 0))
     return {key: value for key, value in found.items() if value}
