@@ -10,16 +10,13 @@ labels (as their digits), and `annotations: null` for none. What is read is brou
 import json
 import math
 import re
+from collections.abc import Collection, Sequence
+from pathlib import Path
+from typing import Any
 
 from ..registry import nearest
-from .files import read_json, read_names
+from .files import NameList, read_json, read_names
 from .logging import warn
-
-
-def read_block_list(block_list):
-    """Names of left-out videos, from None, a list of names, a JSON list or a text file with one name per line."""
-    return frozenset(read_names(block_list, "block list"))
-
 
 AMBIGUOUS = "Ambiguous"  # spans that THUMOS14 leaves open: never trained on, evaluated, drawn or counted
 TIMELINE_HINT = "python tools/prepare/label_studio.py EXPORT.json OUT.json makes an annotation of actions of it"
@@ -28,9 +25,15 @@ _ENTRY_KEYS = {"annotations", "duration_second", "duration_frame"}  # what shows
 MOST = 1e9  # frames, seconds or frames per second: three years of video at 10 frames per second
 FAR = 5  # lengths of a video; THUMOS14 has segments at four times the length of theirs
 _FRAME_SEC = 1 / 25  # a frame, where the rate is not known
+Source = str | Path | dict  # an annotation file, or the content of one
 
 
-def read_database(source, what: str = "annotation", repeated: list | None = None) -> dict[str, dict]:
+def read_block_list(block_list: NameList) -> frozenset[str]:
+    """Names of left-out videos, from None, a list of names, a JSON list or a text file with one name per line."""
+    return frozenset(read_names(block_list, "block list"))
+
+
+def read_database(source: Source, what: str = "annotation", repeated: list | None = None) -> dict[str, dict]:
     """Read an annotation file, or take the content of one.
 
     Args:
@@ -57,7 +60,7 @@ def read_database(source, what: str = "annotation", repeated: list | None = None
     return entries
 
 
-def parse_database(source, what: str = "annotation", repeated: list | None = None) -> tuple[dict, dict]:
+def parse_database(source: Source, what: str = "annotation", repeated: list | None = None) -> tuple[dict, dict]:
     """The same without an error for malformed entries: ({video: entry}, {video: what is wrong with it})."""
     content = source if isinstance(source, dict) else read_json(source, what, repeated)
     raw = raw_database(content, named(source, what))
@@ -71,12 +74,12 @@ def parse_database(source, what: str = "annotation", repeated: list | None = Non
     return entries, problems
 
 
-def named(source, what: str = "annotation") -> str:
+def named(source: Source, what: str = "annotation") -> str:
     """What a message calls an annotation file, or its content."""
     return what if isinstance(source, dict) else f"{what} {source}"
 
 
-def raw_database(content, where: str) -> dict:
+def raw_database(content: Any, where: str) -> dict:
     """The database in the content of a file, {video: entry} as it stands there; ValueError if there is none."""
     database = content.get("database") if isinstance(content, dict) else None
     if isinstance(database, dict):
@@ -97,7 +100,7 @@ def raw_database(content, where: str) -> dict:
     )
 
 
-def parse_entry(entry, without_subset: bool = False) -> dict:
+def parse_entry(entry: object, without_subset: bool = False) -> dict:
     """One entry of the database in the form of `read_database`; ValueError names the key and the value."""
     if not isinstance(entry, dict):
         raise ValueError(f"an object is expected, not {shown(entry)}")
@@ -155,12 +158,12 @@ def _positive(entry, *keys, optional=False):
     return value
 
 
-def holds_timeline(content) -> bool:
+def holds_timeline(content: object) -> bool:
     """Does the content of a JSON file hold timeline labels of Label Studio, in whatever form it was exported?"""
     return '"timelinelabels"' in json.dumps(content)
 
 
-def number(value) -> float | int | None:
+def number(value: object) -> float | int | None:
     """A finite number, also one written as text ("12.5"), or None for anything else; True is none, "00:12" neither."""
     if isinstance(value, str):
         value = float(value) if _NUMBER.fullmatch(value) else None
@@ -172,14 +175,14 @@ def number(value) -> float | int | None:
         return None
 
 
-def label_name(label) -> str | None:
+def label_name(label: object) -> str | None:
     """A class's name as text, digits for a whole number, or None for what is no name."""
     if isinstance(label, int) and not isinstance(label, bool):
         return str(label)
     return label if isinstance(label, str) and label.strip() else None
 
 
-def shown(value) -> str:
+def shown(value: object) -> str:
     """A value in a message, cut where it is long."""
     try:
         text = repr(value)
@@ -188,7 +191,9 @@ def shown(value) -> str:
     return text if len(text) <= 120 else f"{text[:117]}..."
 
 
-def select_names(database: dict, subset_name, blocked=frozenset(), where: str = "annotation") -> list[str]:
+def select_names(
+    database: dict, subset_name: str | Sequence[str], blocked: Collection[str] = frozenset(), where: str = "annotation"
+) -> list[str]:
     """Names of the videos of one subset, or of a list of subsets, in the order of the file.
 
     Where no video names a subset, all of them are of any, with a warning.
@@ -212,7 +217,7 @@ def actions(entry: dict) -> list[dict]:
     return [item for item in entry["annotations"] if item["label"] != AMBIGUOUS]
 
 
-def segment_problem(segment, duration, tolerance: float = 0.0) -> str | None:
+def segment_problem(segment: Sequence[float], duration: float | None, tolerance: float = 0.0) -> str | None:
     """What is wrong with a segment in seconds, or None; it may reach `tolerance` seconds beyond the video.
 
     Args:
@@ -232,6 +237,6 @@ def frame_seconds(entry: dict) -> float:
     return entry["duration"] / entry["frame"] if entry.keys() >= {"duration", "frame"} else _FRAME_SEC
 
 
-def is_far_outside(segment, duration) -> bool:
+def is_far_outside(segment: Sequence[float], duration: float | None) -> bool:
     """Does a segment reach so far beyond its video that its times must be of another unit, or of another video?"""
     return duration is not None and (segment[1] > FAR * duration or segment[0] < -FAR * duration)

@@ -1,8 +1,6 @@
-"""Arrays from files: opened with checks of their form, their checksums and their numbers.
+"""Arrays from files, never read as other numbers than the file holds.
 
-Whether a file is what its reader expects: checksums of zip archives, and downloads that brought something else.
-
-Arrays of numbers from files: opened through one function, and never read as other numbers than the file holds.
+Checked are the checksums of zip archives, downloads that brought something else, the form of arrays and their numbers.
 
 T rows, C columns
 """

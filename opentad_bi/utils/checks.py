@@ -4,8 +4,9 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
+from ..errors import MISTAKES, message_of
+
 OK, WARNING, ERROR, NOT_CHECKED = "ok", "warning", "error", "not checked"
-MISTAKES = (ValueError, KeyError, IndexError, ImportError, OSError, RuntimeError, FloatingPointError)
 
 
 @dataclass(frozen=True)
@@ -45,14 +46,8 @@ def attempt(
     try:
         found = work()
         return [found] if isinstance(found, CheckResult) else list(found or ())
-    except MISTAKES as error:
-        return [CheckResult(name, level, message(error), hint)]
-
-
-def message(error: Exception) -> str:
-    """The text of an error, without the quotes of a KeyError; its type where it has none."""
-    text = str(error.args[0] if isinstance(error, KeyError) and error.args else error).strip()
-    return text or type(error).__name__
+    except (*MISTAKES, RuntimeError) as error:  # RuntimeError: of torch, about a device
+        return [CheckResult(name, level, message_of(error), hint)]
 
 
 def has_errors(results: Iterable[CheckResult]) -> bool:

@@ -5,9 +5,16 @@ torch is imported by what needs it: a process that has not imported it has no pr
 
 import os
 import sys
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor, nn
+
+T = TypeVar("T")
 
 
-def setup_distributed(device=None):
+def setup_distributed(device: str | None = None) -> "torch.device":
     """Join the process group if `torchrun` started us, and return this process's device.
 
     NCCL carries CUDA tensors, gloo the rest. Without `torchrun` nothing is set up.
@@ -33,7 +40,7 @@ def setup_distributed(device=None):
     return torch.device(kind)
 
 
-def close_distributed():
+def close_distributed() -> None:
     """Leave the process group, if there is one."""
     if dist := _group():
         dist.destroy_process_group()
@@ -45,30 +52,30 @@ def _group():
     return torch.distributed if torch is not None and torch.distributed.is_initialized() else None
 
 
-def rank():
+def rank() -> int:
     """Number of this process, 0 without a process group."""
     dist = _group()
     return dist.get_rank() if dist else 0
 
 
-def world_size():
+def world_size() -> int:
     """Number of processes, 1 without a process group."""
     dist = _group()
     return dist.get_world_size() if dist else 1
 
 
-def is_main():
+def is_main() -> bool:
     """True in the one process that writes files and logs."""
     return rank() == 0
 
 
-def barrier():
+def barrier() -> None:
     """Wait for all processes."""
     if dist := _group():
         dist.barrier()
 
 
-def mean_over_ranks(values):
+def mean_over_ranks(values: "Tensor") -> "Tensor":
     """Mean of a 1-d tensor over the processes (a new tensor)."""
     values = values.clone()
     if dist := _group():
@@ -77,7 +84,7 @@ def mean_over_ranks(values):
     return values
 
 
-def share_buffers(module):
+def share_buffers(module: "nn.Module") -> None:
     """Give every process the float buffers of `module` on rank 0, such as batch-norm statistics of its own data."""
     if dist := _group():
         for buffer in module.buffers():
@@ -85,17 +92,17 @@ def share_buffers(module):
                 dist.broadcast(buffer, 0)
 
 
-def gather_objects(value):
+def gather_objects(value: T) -> list[T]:
     """List of every process's `value` (any picklable object), in order of rank."""
     dist = _group()
     if not dist:
         return [value]
-    gathered = [None] * world_size()
+    gathered = [value] * world_size()  # each place is filled by its process
     dist.all_gather_object(gathered, value)
     return gathered
 
 
-def gather_rows(x):
+def gather_rows(x: "Tensor") -> "Tensor":
     """Rows of every process in order of rank, for a loss that all processes compute alike.
 
     Processes may have different numbers of rows, or none. The gradient of this process's rows comes out as the mean
@@ -112,9 +119,9 @@ def gather_rows(x):
         return x
     import torch
 
-    counts = [torch.zeros(1, dtype=torch.int64, device=x.device) for _ in range(world_size())]
-    dist.all_gather(counts, torch.tensor([len(x)], device=x.device))
-    counts = [int(count) for count in counts]
+    lengths = [torch.zeros(1, dtype=torch.int64, device=x.device) for _ in range(world_size())]
+    dist.all_gather(lengths, torch.tensor([len(x)], device=x.device))
+    counts = [int(length) for length in lengths]
     padded = x.new_zeros((max(counts), *x.shape[1:]))
     padded[: len(x)] = x.detach()
     parts = [torch.empty_like(padded) for _ in counts]

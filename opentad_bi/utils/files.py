@@ -1,8 +1,7 @@
-"""Files and folders: atomic writes, reading with errors that name the line, and every listing.
+"""Files and folders.
 
-What lies in a folder: all of it, or an error that names the folder which cannot be read.
-
-Files that are either whole or absent, and what a reader needs to say of those that are not as expected.
+Listings are complete, or an error that names the folder which cannot be read; a file is written whole or not at all;
+what cannot be read as expected is an error that names the file, and the line.
 """
 
 import contextlib
@@ -13,13 +12,18 @@ import secrets
 import zlib
 from codecs import BOM_UTF16_BE, BOM_UTF16_LE
 from collections import Counter
+from collections.abc import Collection, Iterable, Iterator
 from fnmatch import fnmatchcase
 from pathlib import Path
+from typing import Any
 
 from ..errors import some
 
+UTF16 = (BOM_UTF16_BE, BOM_UTF16_LE)
+NameList = str | Path | Iterable[str] | None  # names, or the file that lists them
 
-def list_folder(folder, pattern="*", *, absent=False):
+
+def list_folder(folder: str | Path, pattern: str = "*", *, absent: bool = False) -> list[Path]:
     """Entries of a folder, hidden ones too.
 
     Args:
@@ -34,7 +38,7 @@ def list_folder(folder, pattern="*", *, absent=False):
     return [Path(folder, entry.name) for entry in _entries(folder, absent) if fnmatchcase(entry.name, pattern)]
 
 
-def walk_files(root, suffixes=None):
+def walk_files(root: str | Path, suffixes: Collection[str] | None = None) -> list[Path]:
     """Files below a folder, in links to folders too; hidden files and folders are left out.
 
     A link that leads back to a folder above it is passed over. What a link or another special file leads to is not
@@ -48,7 +52,8 @@ def walk_files(root, suffixes=None):
     Raises:
         OSError: see `list_folder`, of `root` or a folder below it.
     """
-    found, waiting = [], [(Path(root), frozenset())]
+    found: list[Path] = []
+    waiting: list[tuple[Path, frozenset[str]]] = [(Path(root), frozenset())]
     while waiting:
         folder, above = waiting.pop()
         above |= {os.path.realpath(folder)}
@@ -64,7 +69,7 @@ def walk_files(root, suffixes=None):
     return sorted(found)
 
 
-def match_files(root, pattern):
+def match_files(root: str | Path, pattern: str) -> list[Path]:
     """Files below a folder by a pattern of their path, with "/" between names and "*" within one.
 
     Returns:
@@ -79,7 +84,7 @@ def match_files(root, pattern):
     return sorted(path for place in places for path in _matching(place, name) if is_file(path))
 
 
-def is_file(path):
+def is_file(path: str | Path) -> bool:
     """Is there a file?  One in a folder that must not be entered is an error, PermissionError, not an absent one."""
     try:
         return Path(path).is_file()
@@ -123,11 +128,8 @@ def _named(path, error):
     return kind(f"folder {path} cannot be read ({error.strerror or error}), so its files are not known")
 
 
-UTF16 = (BOM_UTF16_BE, BOM_UTF16_LE)
-
-
 @contextlib.contextmanager
-def atomic(path):
+def atomic(path: str | Path) -> Iterator[Path]:
     """Yield a temporary path beside `path` (same suffix) and rename it to `path` if the block succeeds.
 
     A crash leaves the former `path` as it was; the temporary file is removed on an exception.
@@ -160,24 +162,24 @@ def _about(error, temporary):
     return name == temporary or name in temporary.parents
 
 
-def remove_temporaries(folder):
+def remove_temporaries(folder: str | Path) -> None:
     """Remove what killed processes left of `atomic` in `folder`; no other process may be writing there."""
     for path in list_folder(folder, ".*.tmp.*", absent=True):
         path.unlink()
 
 
-def write_text(path, text):
+def write_text(path: str | Path, text: str) -> None:
     """Write `text` to `path`, atomically, in UTF-8."""
     with atomic(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
 
 
-def write_json(path, value):
+def write_json(path: str | Path, value: object) -> None:
     """Write `value` as JSON to `path`, atomically."""
     write_text(path, json.dumps(value))
 
 
-def read_json(path, what="file", repeated=None):
+def read_json(path: str | Path, what: str = "file", repeated: list | None = None) -> Any:
     """Read JSON, through gzip if `path` ends in .gz; a missing or unreadable file is an error that names `what`.
 
     A file that ends in .jsonl has a value per line, which become a list. A byte order mark is passed over. A name
@@ -231,7 +233,7 @@ def _lines(stream, build):
     return found
 
 
-def read_names(source, what="list of names"):
+def read_names(source: NameList, what: str = "list of names") -> list[str]:
     """Names as a list, from None, a list, a JSON list (.json, .json.gz) or a text file with one name per line.
 
     Raises:
@@ -239,12 +241,11 @@ def read_names(source, what="list of names"):
     """
     if source is None:
         return []
-    if isinstance(source, (str, Path)):
-        source = _names_in(Path(source), what)
-    return [name for entry in source if (name := str(entry).strip())]
+    entries = _names_in(Path(source), what) if isinstance(source, str | Path) else source
+    return [name for entry in entries if (name := str(entry).strip())]
 
 
-def _names_in(path, what):
+def _names_in(path: Path, what: str) -> list:
     """The list in a JSON file, or the lines of a text file."""
     if path.suffix in (".json", ".gz"):
         names = read_json(path, what)
@@ -256,7 +257,7 @@ def _names_in(path, what):
     return read_text(path, what).split("\n")
 
 
-def read_text(path, what="file"):
+def read_text(path: str | Path, what: str = "file") -> str:
     """The text of a file in UTF-8, without a byte order mark; lines end with "\\n", however they end in the file.
 
     Raises:
@@ -279,7 +280,7 @@ def _line_of(text):
     return text[: text.index("\0")].count("\n") + 1
 
 
-def read_lines(path, what):
+def read_lines(path: str | Path, what: str) -> list[tuple[int, str]]:
     """The lines of a text file that are not blank.
 
     Args:
@@ -290,8 +291,8 @@ def read_lines(path, what):
     Raises:
         FileNotFoundError, ValueError: as `read_text`; nothing is in it.
     """
-    lines = enumerate(read_text(path, what).split("\n"), start=1)
-    lines = [(number, line.strip()) for number, line in lines if line.strip()]
+    numbered = enumerate(read_text(path, what).split("\n"), start=1)
+    lines = [(number, line.strip()) for number, line in numbered if line.strip()]
     if not lines:
         raise ValueError(f"{what} {path} is empty")
     return lines

@@ -1,14 +1,13 @@
-"""The log of a run, and what `--strict` makes of its warnings.
+"""The one logger of the package, and warnings about data, which `--strict` makes errors.
 
-The one logger of the package: console and a text file in the work folder, written by rank 0.
-
-Warnings that a command's `--strict` makes errors.
+A run logs to the console and to a text file in its work folder, from rank 0.
 """
 
 import contextlib
 import logging
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 from tqdm import tqdm
 
@@ -20,7 +19,7 @@ LOGGER = logging.getLogger("opentad_bi")
 class _Console(logging.Handler):
     """Console lines that do not tear a progress bar."""
 
-    def emit(self, record):
+    def emit(self, record: logging.LogRecord) -> None:
         tqdm.write(self.format(record), file=sys.stderr)
 
 
@@ -35,14 +34,14 @@ def quietly(level: int = logging.WARNING) -> Iterator[None]:
         LOGGER.setLevel(before)
 
 
-def setup_logging(path=None):
+def setup_logging(path: str | Path | None = None) -> logging.Logger:
     """Log to the console and, if given, append to the text file `path`; other ranks log errors only."""
     for handler in list(LOGGER.handlers):
         LOGGER.removeHandler(handler)
         handler.close()
     LOGGER.propagate = False
     LOGGER.setLevel(logging.INFO if is_main() else logging.ERROR)
-    handlers = [_Console()]
+    handlers: list[logging.Handler] = [_Console()]
     if path is not None and is_main():
         handlers.append(logging.FileHandler(path))
     for handler in handlers:
@@ -51,7 +50,6 @@ def setup_logging(path=None):
     return LOGGER
 
 
-_LOGGER = logging.getLogger("opentad_bi")
 _strict = False
 
 
@@ -71,7 +69,7 @@ def is_strict() -> bool:
     return _strict
 
 
-def warn(problem: str, *, logger: logging.Logger = _LOGGER) -> None:
+def warn(problem: str, *, logger: logging.Logger = LOGGER) -> None:
     """Log `problem`, a whole message, as a warning.
 
     Raises:

@@ -1,11 +1,9 @@
-"""What a kept result was made of: stamps of files, and records beside results.
+"""What a kept result was made of, so that it is not taken for that of other data, weights or settings.
 
-What a kept result was made of, so that it is not taken for that of other data, weights or settings.
+Results have records beside them: settings, and stamps of the files that were read.
 
 The stamp of a file is {"path", "bytes", "changed_ns", "status_ns", "edges"}: where it lay, its size, its times of
 change (mtime, and ctime, which cannot be set back), and a digest of its first and last 64 kB.
-
-The record beside made files, which says what made them, so that those of other settings never lie among them.
 """
 
 import functools
@@ -13,6 +11,7 @@ import hashlib
 import json
 import os
 import time
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -26,12 +25,12 @@ READERS = 16  # files read at once
 FRESH_NS = 10**9  # times of a file that changed so lately may stay as they are when it changes again
 
 
-def digest(value) -> str:
+def digest(value: object) -> str:
     """SHA-256 of anything that JSON can hold, as hexadecimal text; paths count as text."""
     return hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()
 
 
-def source_stamp(path) -> dict:
+def source_stamp(path: str | Path) -> dict:
     """The stamp of a file.
 
     Raises:
@@ -44,7 +43,7 @@ def source_stamp(path) -> dict:
     return {"path": str(path.resolve()), "bytes": stat.st_size, **times, "edges": _digest_of(path, stat)}
 
 
-def is_stamp(value) -> bool:
+def is_stamp(value: object) -> bool:
     """Is a value from a file the stamp of a file?"""
     return isinstance(value, dict) and {"path", "bytes", "changed_ns", "status_ns", "edges"} <= set(value)
 
@@ -55,7 +54,7 @@ def source_stamps(paths: dict) -> dict:
         return dict(zip(paths, pool.map(source_stamp, paths.values()), strict=True))
 
 
-def file_change(stamp: dict, path=None) -> str:
+def file_change(stamp: dict, path: str | Path | None = None) -> str:
     """How a file differs from its `stamp`, in words; "" if it does not, or is not there any more.
 
     The content is looked at only where one of the times differs: a copy with a time of its own is the same file.
@@ -120,7 +119,7 @@ def differences(kept: dict, now: dict, name: str = "") -> list:
     return found
 
 
-def named(changes) -> str:
+def named(changes: dict[str, str] | Sequence[str]) -> str:
     """Some of `changed_files` or `differences`, in words."""
     lines = [f"{name} {change}" for name, change in changes.items()] if isinstance(changes, dict) else changes
     return some(lines)
@@ -158,7 +157,9 @@ def _edges(path, size, *_times):
 FEATURE_RECORD = "features.json"  # of class folders of features; it stays beside them
 
 
-def check_record(path, settings, *, overwrite=False, part=None, defaults=None):
+def check_record(
+    path: Path, settings: dict, *, overwrite: bool = False, part: str | None = None, defaults: dict | None = None
+) -> None:
     """Refuse to mix with files of other settings, as the record at `path` tells.
 
     A first run that was interrupted goes on; where an overwriting was, files may still be the former ones.
@@ -189,7 +190,7 @@ def check_record(path, settings, *, overwrite=False, part=None, defaults=None):
         )
 
 
-def read_feature_record(folder):
+def read_feature_record(folder: str | Path) -> dict | None:
     """The record of the features in `folder`, or None; a warning tells of an extraction that did not end.
 
     Raises:
@@ -212,7 +213,7 @@ def read_feature_record(folder):
     return record
 
 
-def write_records(records, **state):
+def write_records(records: Mapping[str | Path, dict], **state: object) -> None:
     """Write every {path: record} with `state`, once all processes are here; one of them writes."""
     barrier()
     if is_main():

@@ -1,25 +1,29 @@
-"""Checks of arguments, and of numbers at training and inference.
+"""Checks of the values that a config gives a component, and of the numbers in batches and in files of weights.
 
-Checks of the values that a config gives a component: the value as it is, or an error that names it.
-
-NaN and infinite numbers, at inference and in files of weights: an error that names the video and the tensor.
+A value is given back as it is, or an error names it; NaN and infinite numbers are an error that names the video, or the
+file, and the tensor.
 
 B samples of a batch
 """
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from numbers import Real
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
 
 from ..errors import some
 from ..registry import nearest
-from .files import read_names
+from .files import NameList, read_names
+
+T = TypeVar("T")
+Count = TypeVar("Count", int, int | None)
+HALF_HINT = "float16 ends at 65504; run in full precision (solver.amp=None) or in bfloat16 (solver.amp=bf16)"
 
 
-def check_classes(classes):
+def check_classes(classes: NameList) -> list[str]:
     """Names of classes, given as a list or a file, as a list; ValueError for none or for one name twice."""
     names = read_names(classes, "classes")
     if not names:
@@ -30,14 +34,14 @@ def check_classes(classes):
     return names
 
 
-def check_choice(where, value, choices):
+def check_choice(where: str, value: T, choices: Collection[T]) -> T:
     """`value` if it is one of `choices`; ValueError naming `where` and all of them otherwise."""
     if value not in choices:
         raise ValueError(f"{where} {value!r} is not a choice; {nearest(value, choices, every=True)}")
     return value
 
 
-def check_count(where, value, *, lowest=1, optional=False):
+def check_count(where: str, value: Count, *, lowest: int = 1, optional: bool = False) -> Count:
     """`value` if it is a whole number from `lowest` on, or None if `optional`; ValueError naming `where` otherwise."""
     if optional and value is None:
         return value
@@ -47,14 +51,14 @@ def check_count(where, value, *, lowest=1, optional=False):
     return value
 
 
-def check_number(where, value, *, positive=False):
+def check_number(where: str, value: float, *, positive: bool = False) -> float:
     """`value` if it is a finite number of at least 0, or above 0 if `positive`; ValueError naming `where` otherwise."""
     if not _finite_number(value) or value < 0 or (positive and value == 0):
         raise ValueError(f"{where} {value!r} must be a finite number {'above 0' if positive else 'of at least 0'}")
     return value
 
 
-def check_share(where, value):
+def check_share(where: str, value: float) -> float:
     """`value` if it is a number from 0 on and below 1; ValueError naming `where` otherwise."""
     if not _finite_number(value) or not 0 <= value < 1:
         raise ValueError(f"{where} {value!r} must be a number from 0 on and below 1")
@@ -63,9 +67,6 @@ def check_share(where, value):
 
 def _finite_number(value):
     return isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
-
-
-HALF_HINT = "float16 ends at 65504; run in full precision (solver.amp=None) or in bfloat16 (solver.amp=bf16)"
 
 
 def check_finite(

@@ -10,11 +10,14 @@ import struct
 import warnings
 import zipfile
 from collections import Counter
+from collections.abc import Callable, Collection, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from ..errors import require, some
 from ..registry import nearest
@@ -22,7 +25,7 @@ from .arrays import check_archive, failed_download
 from .files import list_folder
 
 
-def weights_digest(state):
+def weights_digest(state: dict[str, Tensor]) -> str:
     """SHA-256 of the names and values of a state dict, as hexadecimal text.
 
     Args:
@@ -31,7 +34,7 @@ def weights_digest(state):
     total = hashlib.sha256()
     for name, tensor in sorted(state.items()):
         total.update(name.encode())
-        total.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
+        total.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
     return total.hexdigest()
 
 
@@ -44,7 +47,7 @@ _NESTED = 4  # levels of dicts around the weights that are looked into
 _REFUSED = re.compile(r"(?:GLOBAL|but got|class) ([\w.]+)")  # what a pickle asks for, in torch's words
 
 
-def file_form(path):
+def file_form(path: str | Path) -> str:
     """The form of a file of weights: "arrays" (.npz), "safetensors", "torchscript" or "torch".
 
     Where the content tells nothing (a file cut short, or of another kind), the extension does.
@@ -72,7 +75,7 @@ def _zip_form(names):
     return "arrays" if names and all(name.endswith(".npy") for name in names) else "torch"
 
 
-def read_content(path):
+def read_content(path: str | Path) -> Any:
     """All that a file of weights holds, on the CPU.
 
     Returns:
@@ -87,7 +90,7 @@ def read_content(path):
     return readers.get(file_form(path), _read_torch)(path)
 
 
-def read_file(spec):
+def read_file(spec: str | Path) -> tuple[dict[str, Tensor], str, dict]:
     """State dict in the file `spec`, "PATH" or "PATH:KEY"; without a key, averaged weights are preferred.
 
     Weights may lie in dicts within dicts; `module.` (DistributedDataParallel) and `_orig_mod.` (torch.compile) before
@@ -122,7 +125,7 @@ def _plain_name(name):
     return name
 
 
-def renamed(state, rename, path):
+def renamed(state: dict[str, Tensor], rename: Callable[[str], str], path: str | Path) -> dict[str, Tensor]:
     """`state` under the names that `rename(name)` gives; ValueError that names `path` if two become one."""
     new = {rename(name): tensor for name, tensor in state.items()}
     if len(new) < len(state):
@@ -131,7 +134,7 @@ def renamed(state, rename, path):
     return new
 
 
-def check_dense(state, path):
+def check_dense(state: dict[str, Tensor], path: str | Path) -> None:
     """Raise a ValueError that names `path` if tensors of `state` cannot be copied into a network: sparse, meta, ..."""
     odd = []
     for name, value in state.items():
@@ -147,7 +150,7 @@ def check_dense(state, path):
         raise ValueError(f"{path} holds weights that are no dense tensors: {some(odd)}; save them again as dense ones")
 
 
-def unwrapped(state, own):
+def unwrapped(state: dict[str, Tensor], own: Collection[str]) -> dict[str, Tensor]:
     """`state` without the name of a wrapper (`model.`, `clip_model.`, ..., also nested) that all its names begin with.
 
     Args:
@@ -163,7 +166,7 @@ def unwrapped(state, own):
     return state
 
 
-def split_spec(spec):
+def split_spec(spec: str | Path) -> tuple[str, str | None]:
     """(path, key or None) of "PATH" or "PATH:KEY"; a file whose name has a colon is a path."""
     path, key = str(spec), None
     if not Path(path).is_file() and ":" in path:
@@ -171,7 +174,7 @@ def split_spec(spec):
     return path, key
 
 
-def load_checkpoint(path):
+def load_checkpoint(path: str | Path) -> Any:
     """Read a file of torch on the CPU without running any code in it.
 
     Raises:
@@ -247,7 +250,7 @@ def _read_torchscript(path):
     return {name: tensor.detach() for name, tensor in module.state_dict().items()}
 
 
-def adapted(state, adapt, what):
+def adapted(state: dict, adapt: Callable[[dict], dict], what: str) -> dict:
     """What `adapt(state)` makes of the entries of a file.
 
     Raises:
@@ -263,7 +266,9 @@ def adapted(state, adapt, what):
         raise ValueError(f"the weights of {what} are not of a form that the network takes: {error}{hint}") from error
 
 
-def differences(own, state, *, missing=(), unexpected=()):
+def differences(
+    own: dict[str, Tensor], state: dict[str, Tensor], *, missing: Collection[str] = (), unexpected: Collection[str] = ()
+) -> str:
     """How the state dict of a network and that of a file differ in names and shapes, as lines of text; "" if they fit.
 
     Args:
@@ -288,7 +293,7 @@ def differences(own, state, *, missing=(), unexpected=()):
     return "".join(f"\n  {title} ({len(names)}): {listing(names)}" for title, names in lists if names)
 
 
-def mismatch(own, value):
+def mismatch(own: Tensor, value: Any) -> str:
     """Why a value of a file cannot stand for a tensor of the network, in words; "" if it can.
 
     Shapes are equal, and real, whole, complex and truth values stand for their like alone; single numbers may be real
@@ -311,7 +316,7 @@ def _kind(tensor):
     return "truth" if tensor.dtype is torch.bool else "whole"
 
 
-def shape_of(value):
+def shape_of(value: object) -> tuple[int, ...] | str:
     """Shape of a tensor as a tuple; of another thing, the name of its type."""
     return tuple(value.shape) if isinstance(value, torch.Tensor) else type(value).__name__
 
@@ -320,7 +325,7 @@ def _matches(name, patterns):
     return any(fnmatchcase(name, pattern) for pattern in patterns)
 
 
-def listing(names):
+def listing(names: Sequence[str]) -> str:
     """All names on one line, those that differ in numbers alone, shapes aside, as one pattern with its count."""
     numbers = re.compile(r"\b\d+\b(?![^(]*\))")
     patterns = Counter(numbers.sub("*", name) for name in names)

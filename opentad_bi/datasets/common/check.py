@@ -5,9 +5,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
-from ...errors import some
+from ...errors import message_of, some
 from ...utils.arrays import float32_table, huge
-from ...utils.checks import attempt, judge, message
+from ...utils.checks import attempt, judge
 
 MANY, SEVERAL = 1000, 64  # headers of arrays, and containers or files, that are read where not all are
 FETCH = "get these files again, or take them out"
@@ -47,7 +47,7 @@ def problems_of(jobs: Iterable[Callable], workers: int) -> list[str]:
         try:
             job()
         except Exception as error:  # a check goes on after whatever a damaged file causes
-            return message(error)
+            return message_of(error)
         return None
 
     with ThreadPoolExecutor(max_workers=max(1, workers)) as pool:

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from ...config import dataset_config
+from ...errors import message_of
 from ...ops.names import overlap
 from ...ops.windows import OVERLAP, cut_windows
 from ...registry import DATASETS
@@ -28,7 +29,7 @@ from ...utils.annotation import (
     select_names,
 )
 from ...utils.arrays import huge
-from ...utils.checks import ERROR, NOT_CHECKED, OK, WARNING, CheckResult, message
+from ...utils.checks import ERROR, NOT_CHECKED, OK, WARNING, CheckResult
 from ..common.check import MANY, SEVERAL, spread, unwrap
 from ..common.feature_files import feature_shape, read_features, replaced_sources
 from ..common.fit import (
@@ -67,7 +68,7 @@ def check_annotation(arguments: dict) -> tuple[list[CheckResult], dict[str, dict
     try:
         sound, malformed = parse_database(arguments["ann_file"], repeated=repeated)
     except (OSError, ValueError, KeyError) as error:
-        return [_annotation(ERROR, message(error))], {}
+        return [_annotation(ERROR, message_of(error))], {}
     results = [
         _annotation(ERROR, "is there more than once; only the last one counts", n) for n in sorted(set(repeated))
     ]
@@ -79,7 +80,7 @@ def check_annotation(arguments: dict) -> tuple[list[CheckResult], dict[str, dict
     try:
         names = select_names(sound, arguments["subset_name"], blocked, where)
     except ValueError as error:
-        return [*results, _annotation(ERROR, message(error))], {}
+        return [*results, _annotation(ERROR, message_of(error))], {}
     entries = _with_lengths({name: sound[name] for name in names}, arguments, results)
     for name, entry in entries.items():
         results += [_annotation(level, problem, name) for level, problem in _check_entry(entry, classes)]
@@ -108,7 +109,7 @@ def _with_lengths(entries, arguments, results):
         try:
             found[name] = with_length(name, entry, steps=steps, data_path=arguments["data_path"], **options)
         except (ValueError, FileNotFoundError) as error:
-            results.append(_annotation(ERROR, message(error), name))
+            results.append(_annotation(ERROR, message_of(error), name))
     return found
 
 
@@ -117,7 +118,7 @@ def _read(reader, path, results):
     try:
         return reader(path)
     except (OSError, ValueError) as error:
-        results.append(_annotation(ERROR, message(error)))
+        results.append(_annotation(ERROR, message_of(error)))
         return None
 
 
@@ -210,7 +211,7 @@ class MediaCheck:
                     for fit in self._look(paths, name, entry, lengths, findings):
                         fits.append(fit)
             except Exception as error:  # a check goes on after whatever a damaged file causes
-                findings.append((ERROR, message(error)))
+                findings.append((ERROR, message_of(error)))
         if len(set(lengths)) > 1:
             findings.append(("error", f"forward and reversed file have {' and '.join(map(str, lengths))} positions"))
         if self.full:

@@ -4,8 +4,8 @@ import inspect
 from concurrent.futures import ThreadPoolExecutor
 from itertools import repeat
 
-from ...errors import some
-from ...utils.checks import ERROR, WARNING, CheckResult, attempt, has_errors, judge, message
+from ...errors import message_of, some
+from ...utils.checks import ERROR, WARNING, CheckResult, attempt, has_errors, judge
 from ..common.video_paths import find_video_file
 from ..readers.base import open_video
 from .captions import bad_windows, captioned_videos, categories, label_videos
@@ -37,7 +37,7 @@ def check_regions(build, arguments, *, full=True, workers=4):
         return [CheckResult("captions", ERROR, str(error), "put the file there, or name another by ann_files")]
     except (ValueError, KeyError) as error:
         hint = "correct the file; on_bad_entry='skip' and on_bad_box='drop' leave out what is wrong, and count it"
-        return [CheckResult("captions", ERROR, message(error), hint)]
+        return [CheckResult("captions", ERROR, message_of(error), hint)]
     found = [_captions(report), _distinct(report, learned=not options["test_mode"]), _regions(report), _boxes(report)]
     if not options["test_mode"]:
         found += _leak(records, options)
