@@ -10,20 +10,27 @@ Thin over `mmengine.Config` (files, `_base_`, `_delete_`, `custom_imports`). Wha
   None may take a dict, whole or key by key: its keys are checked by whatever takes it.
 * a child config may give a dict where its base has None, or `"${name}"`: the dict is then merged into that helper's
   value, if it has one.
+* `short_names` maps a name to the places that it stands for: `short_names = dict(reader="dataset.*.reader")`. Who says
+  `reader = "decord"`, in a child config or on the command line, sets those that are there. `"${reader}"` is what was
+  last said of the name, or else what the first of the places says in the file that brings it.
+* bases are merged one after the other, each file once; one that is not beside the config is looked for among the
+  shipped configs (`utils.config_files`).
 """
 
 import ast
 import copy
+import itertools
 import json
 import operator
 import pprint
 import re
-from pathlib import Path
 from unittest.mock import patch
 
 from mmengine.config import Config, ConfigDict
 
 from .registry import nearest
+from .utils.config_files import config_chain, find_config
+from .utils.config_files import config_root as config_root
 from .utils.files import read_json
 
 TOP_LEVEL = (
@@ -41,6 +48,7 @@ TOP_LEVEL = (
 OPEN = ("wandb", "class_names", "class_prompts", "class_weights", "descriptors")  # dicts with keys of the user's own
 
 _REFERENCE = re.compile(r"\$\{([^{}]+)\}")
+_SHORT = "short_names"
 _INHERITED = "_inherited_"  # key of a dict, whose value is the "${name}" that the dict stands over in a base
 _OPERATORS = {
     ast.Add: operator.add,
@@ -57,40 +65,106 @@ def load_config(path, overrides=None):
     """Read a config file and return it with every `${...}` resolved.
 
     Args:
-        path: the config file.
+        path: the config file, or the name of a shipped one, see `utils.config_files.find_config`.
         overrides: {"a.b.0.c": value}; keys must exist, but those below a None. Helpers take effect before numbers are
             derived.
     Returns:
-        a config of the keys `TOP_LEVEL` alone.
+        a config of the keys `TOP_LEVEL` alone; `filename` is its file.
     Raises:
         FileNotFoundError: no such file, or none of one of its bases.
         KeyError: an unknown top-level key, override or name in an expression.
         ValueError: the file is no Python; a dict in a child config stands over something that is none; an override
-            puts text where a number stands.
+            puts text where a number stands; several shipped configs are called so.
     """
+    path = find_config(path)
     cfg = raw_config(path)
     tree = cfg.to_dict()
     _refuse_unused(tree, cfg.text, path)
     return Config(_derive(tree, overrides or {}, path), filename=str(path))
 
 
-def raw_config(path):
-    """A config file as it is written, with all its top-level keys and no number derived; raises as `load_config`."""
-    if not Path(path).is_file():
-        raise FileNotFoundError(f"config {path} does not exist")
+def raw_config(path, steps=None):
+    """A config file as it is written, with all its top-level keys and no number derived; raises as `load_config`.
+
+    Args:
+        path: as of `load_config`.
+        steps: a list, to which (file, what it says, all that is said so far) is added for every file of the config,
+            dicts in both, in the order in which they are merged.
+    """
+    path = find_config(path)
+
+    def merge(child, base, allow_list_keys=False):
+        merged = _merge_file(child, base)
+        if steps is not None:
+            steps.append((chain[len(steps)], copy.deepcopy(child), ConfigDict(copy.deepcopy(merged)).to_dict()))
+        return merged
+
     try:
-        # the one way into mmengine's inheritance, which refuses a dict over anything else
-        with patch.object(Config, "_merge_a_into_b", staticmethod(_merge)):
+        chain = config_chain(path)
+        above = reversed(chain[:-1])
+        # the one way into mmengine's inheritance, which refuses a dict over anything else, and a key of two bases: it
+        # reads the files as a chain, each the base of the next
+        with patch.multiple(
+            Config,
+            _get_base_files=staticmethod(lambda file: [str(base) for base in itertools.islice(above, 1)]),
+            _get_cfg_path=staticmethod(lambda base, file: (base, None)),
+            _merge_a_into_b=staticmethod(merge),
+        ):
             return Config.fromfile(str(path))
-    except FileNotFoundError as error:
-        raise FileNotFoundError(f"config {path} names a file that does not exist: {error.filename or error}") from error
     except SyntaxError as error:
         raise ValueError(f"config {path} is not valid Python: {error}") from error
     except ValueError as error:
         raise ValueError(f"config {path}: {error}") from error
 
 
-def _merge(child, base, allow_list_keys=False):
+def _merge_file(child, base):
+    """What a config file says, merged into what those before it say, with the names that stand for several places."""
+    known = base.get(_SHORT, {})
+    names = {**known, **child.get(_SHORT, {})}
+    for name in names.keys() & child.keys():
+        _set_places(base, names[name], child[name])
+    merged = _merge(child, base)
+    for name, places in names.items():
+        found = _places(merged, places)
+        if name not in merged and found:
+            node, key, _ = found[0]
+            merged[name] = copy.deepcopy(node[key])
+        elif name not in known and name in merged:  # set by a file before the one that says what it stands for
+            _set_places(merged, places, merged[name])
+    return merged
+
+
+def _set_places(tree, places, value):
+    """Set those of the `places` that exist; a dict is merged into what stands there."""
+    for node, key, _ in _places(tree, places):
+        node[key] = _merge({key: copy.deepcopy(value)}, node)[key]
+
+
+def _places(tree, places):
+    """Those of the `places` of a short name ("a.*.0.b", or a list of such) that exist: [(dict or list, key, path)]."""
+    found = []
+    for place in [places] if isinstance(places, str) else places:
+        nodes = [(tree, ())]
+        for part in place.split("."):
+            last = [(node, key, (*path, str(key))) for node, path in nodes for key in _keys(node, part)]
+            nodes = [(node[key], path) for node, key, path in last]
+        found += [(node, key, ".".join(path)) for node, key, path in last]
+    return found
+
+
+def _keys(node, part):
+    """The keys of a dict, or indices of a list, that `part` of a path means; "*": all."""
+    keys = range(len(node)) if isinstance(node, list) else list(node) if isinstance(node, dict) else ()
+    wanted = int(part) if isinstance(node, list) and part.isdigit() else part
+    return [key for key in keys if part in ("*", key) or key == wanted]
+
+
+def _names_in(text):
+    """The names that the expressions in a text refer to."""
+    return {name for expression in _REFERENCE.findall(text) for name in re.findall(r"[A-Za-z_]\w*", expression)}
+
+
+def _merge(child, base):
     """As mmengine merges a config into its base, but a dict may also stand over a None or a `"${name}"` of the base."""
     merged = base.copy()
     for key, value in child.items():
@@ -134,8 +208,12 @@ def _derive(tree, overrides, path):
     """The keys `TOP_LEVEL` of `tree`: overrides of helpers come before what follows from them, the others after."""
     made = set()
     for key, value in overrides.items():
-        if key.split(".")[0] not in TOP_LEVEL:
+        name, dot, below = key.partition(".")
+        if name not in TOP_LEVEL:
             _override(tree, key, value, made)
+            for node, last, place in _places(tree, tree.get(_SHORT, {}).get(name, [])):
+                if name not in _names_in(str(node[last])):
+                    _override(tree, place + dot + below, copy.deepcopy(value), made)
     tree = resolve(tree, str(path))
     for key, value in overrides.items():
         if key.split(".")[0] in TOP_LEVEL:
@@ -250,9 +328,46 @@ def resolve(tree, where="config"):
     return {key: walk(value) for key, value in tree.items() if key in TOP_LEVEL}
 
 
+def config_origins(path):
+    """Which file says what: the resolved config as dicts and lists, with the path of a file in the place of each value.
+
+    A list of plain values has one file, the last that changed it; what is derived has the one with the expression.
+    """
+    steps, told, before = [], {}, {}
+    raw_config(path, steps)
+    for file, said, tree in steps:
+        now, own = _flat(tree), _flat(said)
+        told |= {key: file for key, value in now.items() if key in own or key not in before or before[key] != value}
+        before = now
+    order = [file for file, _, _ in steps]
+    tree = steps[-1][2] if steps else {}
+
+    def walk(node, key):
+        if isinstance(node, dict) and node:
+            own = {part: walk(value, (*key, part)) for part, value in node.items()}
+            below = own.pop(_INHERITED, {})
+            return _merge(own, below) if isinstance(below, dict) else own
+        if isinstance(node, (list, tuple)) and node:
+            items = [walk(value, (*key, place)) for place, value in enumerate(node)]
+            return items if any(isinstance(item, (dict, list)) for item in items) else max(items, key=order.index)
+        whole = _REFERENCE.fullmatch(node) if isinstance(node, str) else None
+        found = walk(tree[whole[1]], (whole[1],)) if whole and whole[1] in tree else None
+        return found if isinstance(found, (dict, list)) else told[key]
+
+    return {key: walk(value, (key,)) for key, value in tree.items() if key in TOP_LEVEL}
+
+
+def _flat(node, path=()):
+    """{path: value} of all that is in nested dicts and lists."""
+    if not isinstance(node, (dict, list, tuple)) or not node:
+        return {path: node}
+    items = node.items() if isinstance(node, dict) else enumerate(node)
+    return {key: value for part, below in items for key, value in _flat(below, (*path, part)).items()}
+
+
 def _refuse_unused(tree, text, path):
     """KeyError for a top-level key that no expression in `text`, the config and all its bases, refers to."""
-    used = {name for expression in _REFERENCE.findall(text) for name in re.findall(r"[A-Za-z_]\w*", expression)}
+    used = {*_names_in(text), *tree.get(_SHORT, {}), _SHORT}
     for key in tree:
         if key not in TOP_LEVEL and key not in used:
             hint = nearest(key, [*TOP_LEVEL, *used])

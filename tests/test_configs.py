@@ -5,11 +5,10 @@ import json
 import numpy as np
 import pytest
 import torch
-from mmengine.config import Config
 from places import ROOT
 
 from opentad_bi.cli.make_demo_features import write_tower
-from opentad_bi.config import load_config
+from opentad_bi.config import load_config, raw_config
 from opentad_bi.datasets.detection.cached_predictions import write_cached, write_record
 from opentad_bi.engine import Runner
 from opentad_bi.ops.names import PAIR
@@ -140,7 +139,7 @@ def keep_predictions(folder):
 
 def tiny_overrides(path, root):
     """Overrides that shrink the config at `path` and point it at `root`; only those whose helpers it has."""
-    helpers = Config.fromfile(str(ROOT / path)).to_dict()
+    helpers = raw_config(ROOT / path).to_dict()
     features = "windows" if "LoadWindowFeats" in str(helpers) else "features"
     paths = {
         "data_root": str(root),

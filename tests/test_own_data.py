@@ -5,11 +5,11 @@ import re
 
 import pytest
 import torch
-from mmengine.config import Config
 from places import ROOT
 from test_configs import FPS, FRAMES, SMALL, tiny_set  # noqa: F401 - a fixture
 
 from opentad_bi.cli import check_dataset, dataset_stats, detect, extract_features, test, train
+from opentad_bi.config import raw_config
 from opentad_bi.utils.weight_files import load_checkpoint
 
 PAGE = (ROOT / "docs" / "own_data.md").read_text()
@@ -38,7 +38,7 @@ def folder(tiny_set, tmp_path_factory):  # noqa: F811
 
 def run(command, words, config, **more):
     """Run a command on a config of the page, made small."""
-    helpers = Config.fromfile(config).to_dict()
+    helpers = raw_config(config).to_dict()
     small = {key: value for key, value in SMALL.items() if key in helpers}
     options = [f"{key}={value}" for key, value in {**small, **NARROW, **RUN, **WORKERS, **more}.items()]
     return command.main([*words, "--cfg-options", *options])

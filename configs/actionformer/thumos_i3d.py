@@ -7,7 +7,7 @@ _base_ = [
 
 block_list = "${data_path}/missing_files.txt"  # comes with the features; None: there is no such list
 in_channels = 2048
-attention_window = 19
 max_seq_len = "${trunc_len}"
-detector = dict(projection=dict(input_pdrop=0.2, attn_cfg=dict(n_mha_win_size="${attention_window}")))
+short_names = dict(attention_window="detector.projection.attn_cfg.n_mha_win_size")
+detector = dict(projection=dict(input_pdrop=0.2, attn_cfg=dict(n_mha_win_size=19)))
 work_dir = "exps/for_thumos/actionformer/i3d"

@@ -1,14 +1,15 @@
-# Experiment 1 on features of both directions, evaluated in windows of the training length: fusions along time need it.
+# Experiment 1: a pair of ActionFormer on I3D features of THUMOS14, evaluated in windows of the training length, which
+# fusions along time need.
 _base_ = ["thumos_i3d_bi_exp1.py"]
 
-window_overlap = 0.5
+short_names = dict(window_overlap="dataset.test.window_overlap_ratio")
 dataset = dict(
     test=dict(
         type="ThumosSlidingDataset",
         window_size="${trunc_len}",
-        window_overlap_ratio="${window_overlap}",
+        window_overlap_ratio=0.5,
         pipeline=[
-            dict(type="LoadFeats", feat_format="${feat_format}"),
+            dict(type="LoadFeats", feat_format="npy"),
             dict(type="SlidingWindowTrunc"),
             dict(type="Collect", inputs="feats"),
         ],

@@ -1,6 +1,4 @@
-# Experiment 3-2 with distances mixed at every point on features of both directions.
+# Experiment 3-2 with distances mixed at every point: a pair of ActionFormer on I3D features of THUMOS14.
 _base_ = ["thumos_i3d_bi_exp1.py", "../_base_/fusions/exp3_2_point.py"]
 
-model = dict(fusion="${fusion}", unfused_share="${unfused_share}")
-branches = dict(fusion="${fusion_branch}")
 work_dir = "exps/bi_thumos/actionformer/i3d_exp3_2_point"

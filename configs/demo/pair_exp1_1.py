@@ -1,4 +1,4 @@
-# Experiment 1-1 on the demonstration set: experiment 1 started from trained networks (--for_resume, --back_resume).
+# Experiment 1-1: a pair of small networks on the demonstration set, from trained ones (--for_resume, --back_resume).
 _base_ = ["pair_exp1.py"]
 
 warmup_epoch = 2

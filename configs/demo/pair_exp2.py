@@ -1,5 +1,5 @@
-# Experiment 2 on the demonstration set: both networks from single runs (--for_resume, --back_resume) and frozen; only
-# `bi_adapter`, put after every adapter, trains.
+# Experiment 2: a pair of small networks on the demonstration set, from single runs (--for_resume, --back_resume) and
+# frozen; only `bi_adapter`, put after every adapter, trains.
 _base_ = ["pair_exp1_1.py"]
 
 end_epoch = 20

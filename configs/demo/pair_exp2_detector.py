@@ -1,4 +1,4 @@
-# Experiment 2 on the demonstration set with the detectors training along with `bi_adapter`.
+# Experiment 2: a pair of small networks on the demonstration set, the detectors trained along with `bi_adapter`.
 _base_ = ["pair_exp1_1.py"]
 
 end_epoch = 20

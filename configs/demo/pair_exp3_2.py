@@ -1,6 +1,5 @@
-# Experiment 3-2 on the demonstration set, from trained networks (--for_resume, --back_resume).
+# Experiment 3-2: a pair of small networks on the demonstration set,
+# from trained networks (--for_resume, --back_resume).
 _base_ = ["pair_exp1_1.py", "../_base_/fusions/exp3_2.py"]
 
-model = dict(fusion="${fusion}", unfused_share="${unfused_share}")
-branches = dict(fusion="${fusion_branch}")
 work_dir = "exps/demo/pair_exp3_2"

@@ -1,4 +1,5 @@
-# The same network on the reversed set (tools/reverse_videos.py and tools/reverse_annotations.py make it).
+# One small network on the demonstration set played in reverse (tools/reverse_videos.py and tools/reverse_annotations.py
+# make it).
 _base_ = ["single_for.py"]
 
 data_root = "data/back_demo"

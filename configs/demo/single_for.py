@@ -2,5 +2,4 @@
 # the ActionFormer detector.
 _base_ = ["../_base_/datasets/demo.py", "../_base_/models/small.py", "../_base_/schedules/small.py"]
 
-num_classes = 6
 work_dir = "exps/demo/single_for"

@@ -13,7 +13,7 @@ scale_factor = 8
 feature_stride = 8
 image_size = 128
 resize_size = 144
-pretrained = "pretrained/i3d_rgb_kinetics400_fp16.npz"
+short_names = dict(pretrained="branch.pretrained.path")
 
 dataset = dict(test=dict(window_overlap_ratio=0.25))
 detector = dict(
@@ -23,7 +23,7 @@ detector = dict(
 branch = dict(
     optimizer=dict(backbone=None),
     trainable=["projection.*", "neck.*", "rpn_head.*"],
-    pretrained=dict(path="${pretrained}", module="backbone", unexpected=["logits.*"]),
+    pretrained=dict(path="pretrained/i3d_rgb_kinetics400_fp16.npz", module="backbone", unexpected=["logits.*"]),
 )
 solver = dict(test=dict(batch_size=1))
 work_dir = "exps/real_mini/i3d_frames"

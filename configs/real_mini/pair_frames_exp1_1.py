@@ -1,4 +1,4 @@
-# Experiment 1-1 on data/real-mini: pair_frames.py started from trained networks (--for_resume, --back_resume).
+# Experiment 1-1: a pair of small networks on data/real-mini, from trained ones (--for_resume, --back_resume).
 _base_ = ["pair_frames.py"]
 
 warmup_epoch = 1

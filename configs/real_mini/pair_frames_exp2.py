@@ -1,4 +1,4 @@
-# Experiment 2 on data/real-mini: both networks from trained ones and frozen; only `bi_adapter` trains.
+# Experiment 2: a pair of small networks on data/real-mini, from trained ones and frozen; only `bi_adapter` trains.
 _base_ = ["pair_frames_exp1_1.py"]
 
 detector = dict(backbone=dict(backbone=dict(bi_adapter=True)))

@@ -1,6 +1,4 @@
-# Experiment 3-1 at every point on data/real-mini, from trained networks.
+# Experiment 3-1 with a layer at every point: a pair of small networks on data/real-mini, from trained ones.
 _base_ = ["pair_frames_exp1_1.py", "../_base_/fusions/exp3_1_point.py"]
 
-model = dict(fusion="${fusion}", unfused_share="${unfused_share}")
-branches = dict(fusion="${fusion_branch}")
 work_dir = "exps/real_mini/pair_frames_exp3_1_point"

@@ -1,6 +1,4 @@
-# One weight per direction, level and output, on data/real-mini, from trained networks.
+# One weight per direction, level and output: a pair of small networks on data/real-mini, from trained ones.
 _base_ = ["pair_frames_exp1_1.py", "../_base_/fusions/gated.py"]
 
-model = dict(fusion="${fusion}", unfused_share="${unfused_share}")
-branches = dict(fusion="${fusion_branch}")
 work_dir = "exps/real_mini/pair_frames_gated"

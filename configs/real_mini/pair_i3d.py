@@ -1,14 +1,15 @@
-# Experiment 1 on data/real-mini from I3D features of both directions, made with i3d_frames.py (docs/real_mini.md).
+# Experiment 1: a pair of small ActionFormer on I3D features of data/real-mini, made with i3d_frames.py
+# (docs/real_mini.md).
 _base_ = [
     "../_base_/datasets/thumos14_features.py",
     "../_base_/models/small.py",
     "../_base_/schedules/small.py",
+    "../_base_/models/pair.py",
 ]
 
 data_root = "data/real-mini"
 feature_root = "${data_root}/features/i3d"
 data_path = "${feature_root}/for"
-back_data_path = "${feature_root}/back"
 num_classes = 1
 in_channels = 1024
 trunc_len = 128
@@ -18,8 +19,6 @@ offset_frames = 4
 end_epoch = 20
 detector = dict(backbone=None, projection=dict(input_pdrop=0.2))
 branch = dict(optimizer=dict(backbone=None))
-dataset = dict(wrap=dict(type="PairedDataset", source="files", back_data_path="${back_data_path}"))
-model = dict(_delete_=True, type="BiDirectional", for_model="${detector}", back_model="${detector}")
-branches = dict(_delete_=True, for_model="${branch}", back_model="${branch}")
+dataset = dict(wrap=dict(source="files", back_data_path="${feature_root}/back"))
 evaluation = dict(agreement=1.0)
 work_dir = "exps/real_mini/pair_i3d"

@@ -216,7 +216,7 @@ def test_a_config_without_draws_is_refused(capsys):
 
 def test_no_config_and_many_processes_are_refused(monkeypatch, capsys):
     assert few_shot.main(["none.py"]) == 1
-    assert capsys.readouterr().err == "error: config none.py does not exist\n"
+    assert capsys.readouterr().err.startswith("error: config none.py does not exist; looked in ")
     monkeypatch.setenv("WORLD_SIZE", "2")
     assert few_shot.main([str(CONFIG)]) == 1
     assert "in one process each" in capsys.readouterr().err

@@ -4,12 +4,12 @@ _base_ = ["thumos14_e2e.py"]
 
 feature_root = "${data_root}/features/windows"
 data_path = "${feature_root}/for"
-window_overlap_ratio = 0.5
+short_names = dict(window_overlap_ratio="dataset.*.window_overlap_ratio")
 
 windows = dict(
     type="ThumosSlidingDataset",
     window_size="${window_size}",
-    window_overlap_ratio="${window_overlap_ratio}",
+    window_overlap_ratio=0.5,
     pipeline=[dict(type="LoadWindowFeats"), dict(type="Collect", inputs="feats")],
 )
 dataset = dict(train=windows, test=windows)

@@ -5,16 +5,12 @@ dataset_name = "ucf101"
 data_root = "data/ucf101"
 video_root = "${data_root}/videos"  # class folders of .avi files
 split = 1
+class_file = "${data_root}/annotations/classInd.txt"
 train_videos = dict(
-    type="ucf101",
-    list_file="${data_root}/annotations/trainlist0${split}.txt",
-    class_file="${data_root}/annotations/classInd.txt",
-)
-test_videos = dict(
-    type="ucf101",
-    list_file="${data_root}/annotations/testlist0${split}.txt",
-    class_file="${data_root}/annotations/classInd.txt",
-)
+    type="ucf101", list_file="${data_root}/annotations/trainlist0${split}.txt", class_file=class_file
+)  # fmt: skip
+test_videos = dict(type="ucf101", list_file="${data_root}/annotations/testlist0${split}.txt", class_file=class_file)
+del class_file
 group = "ucf101"
 K_train = None  # all that validation leaves
 K_val = 4

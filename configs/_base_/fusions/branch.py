@@ -1,9 +1,15 @@
-# How a fusion is trained, beside the two networks, on their schedule. The networks' own outputs have a share in the
-# losses: without it the weaker network falls behind (docs/experiments.md); 0 is the experiment as first described.
-unfused_share = 0.5
-fusion_lr = 1e-4
+# How a fusion is trained, beside the two networks of models/pair.py, on their schedule. The networks' own outputs have
+# a share in the losses: without it the weaker network falls behind (docs/experiments.md); 0 is the experiment as first
+# described.
+short_names = dict(
+    fusion="model.fusion",
+    unfused_share="model.unfused_share",
+    fusion_lr="fusion_branch.optimizer.lr",
+)
+model = dict(fusion=None, unfused_share=0.5)
 fusion_branch = dict(
-    optimizer=dict(type="AdamW", lr="${fusion_lr}", weight_decay=0.0),
+    optimizer=dict(type="AdamW", lr=1e-4, weight_decay=0.0),
     scheduler=dict(type="LinearWarmupCosineAnnealingLR", warmup_epoch="${warmup_epoch}", max_epoch="${end_epoch}"),
     clip_grad_norm=1.0,
 )
+branches = dict(fusion="${fusion_branch}")

@@ -1,13 +1,14 @@
 # ActionFormer (Zhang et al., ECCV 2022): projection, neck and head; the backbone, if any, is added by the leaf.
-num_classes = 20
-in_channels = 2048
-max_seq_len = "${window_size}"
-
+short_names = dict(
+    num_classes="detector.rpn_head.num_classes",
+    in_channels="detector.projection.in_channels",
+    max_seq_len="detector.projection.max_seq_len",
+)
 detector = dict(
     type="ActionFormer",
     projection=dict(
         type="Conv1DTransformerProj",
-        in_channels="${in_channels}",
+        in_channels=2048,
         out_channels=512,
         arch=(2, 2, 5),
         conv_cfg=dict(kernel_size=3, proj_pdrop=0.0),
@@ -15,12 +16,12 @@ detector = dict(
         attn_cfg=dict(n_head=4, n_mha_win_size=-1),
         path_pdrop=0.1,
         use_abs_pe=False,
-        max_seq_len="${max_seq_len}",
+        max_seq_len="${window_size}",
     ),
     neck=dict(type="FPNIdentity", in_channels=512, out_channels=512, num_levels=6),
     rpn_head=dict(
         type="ActionFormerHead",
-        num_classes="${num_classes}",
+        num_classes=20,
         in_channels=512,
         feat_channels=512,
         num_convs=2,

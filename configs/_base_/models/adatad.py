@@ -1,31 +1,65 @@
 # AdaTAD (Liu et al., CVPR 2024): a frozen VideoMAE ViT with trained adapters, and the ActionFormer detector.
-_base_ = ["actionformer.py"]
-
-embed_dims = 384
-depth = 12
-num_heads = 6
-mlp_ratio = 4
-patch_size = 16
-in_channels = "${embed_dims}"
-num_frames = "${window_size * scale_factor}"
-
+short_names = dict(
+    num_classes="detector.rpn_head.num_classes",
+    in_channels="detector.projection.in_channels",
+    max_seq_len="detector.projection.max_seq_len",
+    embed_dims="detector.backbone.backbone.embed_dims",
+    depth="detector.backbone.backbone.depth",
+    num_heads="detector.backbone.backbone.num_heads",
+    mlp_ratio="detector.backbone.backbone.mlp_ratio",
+    patch_size="detector.backbone.backbone.patch_size",
+    num_frames="detector.backbone.backbone.total_frames",
+)
 detector = dict(
+    type="ActionFormer",
+    projection=dict(
+        type="Conv1DTransformerProj",
+        in_channels="${embed_dims}",
+        out_channels=512,
+        arch=(2, 2, 5),
+        conv_cfg=dict(kernel_size=3, proj_pdrop=0.0),
+        norm_cfg=dict(type="LN"),
+        attn_cfg=dict(n_head=4, n_mha_win_size=-1),
+        path_pdrop=0.1,
+        use_abs_pe=False,
+        max_seq_len="${window_size}",
+    ),
+    neck=dict(type="FPNIdentity", in_channels=512, out_channels=512, num_levels=6),
+    rpn_head=dict(
+        type="ActionFormerHead",
+        num_classes=20,
+        in_channels=512,
+        feat_channels=512,
+        num_convs=2,
+        cls_prior_prob=0.01,
+        prior_generator=dict(
+            type="PointGenerator",
+            strides=[1, 2, 4, 8, 16, 32],
+            regression_range=[(0, 4), (4, 8), (8, 16), (16, 32), (32, 64), (64, 10000)],
+        ),
+        loss_normalizer=100,
+        loss_normalizer_momentum=0.9,
+        center_sample="radius",
+        center_sample_radius=1.5,
+        label_smoothing=0.0,
+        loss=dict(cls_loss=dict(type="FocalLoss"), reg_loss=dict(type="DIOULoss")),
+    ),
     backbone=dict(
         type="VideoBackbone",
         backbone=dict(
             type="VisionTransformerAdapter",
             img_size=224,
-            patch_size="${patch_size}",
-            embed_dims="${embed_dims}",
-            depth="${depth}",
-            num_heads="${num_heads}",
-            mlp_ratio="${mlp_ratio}",
+            patch_size=16,
+            embed_dims=384,
+            depth=12,
+            num_heads=6,
+            mlp_ratio=4,
             qkv_bias=True,
             num_frames=16,
             drop_path_rate=0.1,
             norm_cfg=dict(type="LN", eps=1e-6),
             with_cp=True,
-            total_frames="${num_frames}",
+            total_frames="${window_size * scale_factor}",
             adapter_index=None,  # every block
         ),
         mean=[123.675, 116.28, 103.53],
@@ -34,3 +68,4 @@ detector = dict(
         output_length="${window_size}",
     ),
 )
+model = "${detector}"

@@ -2,5 +2,5 @@
 _base_ = ["vita.py"]
 
 method = "stt"
-transfer_layers = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]
-model = dict(coupling=dict(type="VideoToText", layers="${transfer_layers}"), text_chunk=101)
+short_names = dict(transfer_layers="model.coupling.layers")
+model = dict(coupling=dict(type="VideoToText", layers=[0, 1, 2, 3, 4, 5, 6, 7, 8, 9]), text_chunk=101)

@@ -1,5 +1,5 @@
 # Video-CoOp: a learned context of the text; frozen frames, pooled over time.
-_base_ = ["../models/video_clip.py", "../schedules/prompt_tuning.py"]
+_base_ = ["../models/video_clip.py"]
 
 method = "video_coop"
 lr = 8e-4

@@ -1,4 +1,4 @@
-# The same on THUMOS14 played in reverse (tools/reverse_videos.py and tools/reverse_annotations.py make it).
+# AdaTAD with VideoMAE v2-g on THUMOS14 played in reverse (by tools/reverse_videos.py, tools/reverse_annotations.py).
 _base_ = ["e2e_thumos_videomae_g_768x1_160_adapter.py"]
 
 data_root = "data/back_thumos-14"

@@ -1,5 +1,5 @@
-# Experiment 2: both networks from single runs (--for_resume, --back_resume) and frozen; a new adapter, `bi_adapter`,
-# after the adapter of every block is all that trains.
+# Experiment 2: a pair of AdaTAD with VideoMAE-H on THUMOS14, both networks from single runs (--for_resume,
+# --back_resume) and frozen; a new adapter, `bi_adapter`, after the adapter of every block is all that trains.
 _base_ = ["e2e_thumos_videomae_h_768x1_160_adapter_bi_exp1.py"]
 
 detector = dict(backbone=dict(backbone=dict(bi_adapter=True)))

@@ -1,7 +1,5 @@
-# Experiment 3-3 with distances mixed at every point, from single runs (--for_resume, --back_resume) or, without
-# them, from `pretrained`.
+# Experiment 3-3 with distances mixed at every point: a pair of AdaTAD with VideoMAE-H on THUMOS14,
+# from single runs (--for_resume, --back_resume) or, without them, from `pretrained`.
 _base_ = ["e2e_thumos_videomae_h_768x1_160_adapter_bi_exp1.py", "../../_base_/fusions/exp3_3_point.py"]
 
-model = dict(fusion="${fusion}", unfused_share="${unfused_share}")
-branches = dict(fusion="${fusion_branch}")
 work_dir = "exps/bi_thumos/adatad/e2e_actionformer_videomae_h_768x1_160_adapter_exp3_3_point"

@@ -1,4 +1,4 @@
-# A trial of the whole way on the generated videos: 8 frames, 2 epochs.
+# FG-CLIP, a trial of the whole way on the generated surveillance videos: 8 frames, 2 epochs.
 _base_ = ["surveillance.py"]
 
 num_frames = 8

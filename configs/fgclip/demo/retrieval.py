@@ -1,4 +1,5 @@
-# To test what surveillance.py trained, on captions in place of scored frames: which belongs to which video and region?
+# FG-CLIP on captions of the generated surveillance videos in place of scored frames, to test what surveillance.py
+# trained: which belongs to which video and region?
 _base_ = ["surveillance.py"]
 
 held_out = "${data_root}/test.json"

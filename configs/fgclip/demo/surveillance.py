@@ -1,8 +1,7 @@
-# Generated surveillance videos with a tiny random tower (tools/make_demo_surveillance.py): minutes on two cores.
+# FG-CLIP on generated surveillance videos, a tiny random tower (tools/make_demo_surveillance.py): minutes on two cores.
 _base_ = [
     "../../_base_/datasets/region_videos.py",
     "../../_base_/models/fg_clip.py",
-    "../../_base_/schedules/fg_clip.py",
 ]
 
 data_root = "data/demo_surveillance"

@@ -1,4 +1,5 @@
-# A trial of the whole way on ten videos of 64 frames. Four videos in a batch, not one: one has no negatives.
+# FG-CLIP, a trial of the whole way on ten videos of UCF-Crime, 64 frames each. Four videos in a batch, not one: one has
+# no negatives.
 _base_ = ["full.py"]
 
 ann_files = "${data_root}/ucf_fgclip_train_debug.json"

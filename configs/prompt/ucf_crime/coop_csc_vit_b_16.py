@@ -1,4 +1,4 @@
-# CoOp with a context of its own for every class.
+# CoOp on features of UCF-Crime: a learned context of its own for every class; ViT-B/16 of OpenAI.
 _base_ = ["coop_vit_b_16.py"]
 
 model = dict(prompt=dict(csc=True))

@@ -1,8 +1,8 @@
-# One learned context for every class, which starts from its own sentence; MobileCLIP2-S0.
+# Custom prompts on features of UCF-Crime: one learned context for every class, which starts from its own sentence;
+# MobileCLIP2-S0.
 _base_ = [
     "../../_base_/datasets/ucf_crime_features.py",
     "../../_base_/models/feature_prompts.py",
-    "../../_base_/schedules/coop.py",
     "../../_base_/prompts/ucf_crime.py",
 ]
 
