@@ -9,6 +9,7 @@ import traceback
 from pathlib import Path
 
 from ..config import load_config, parse_overrides
+from ..utils.config_files import find_config
 from ..utils.files import list_folder
 from ..utils.logging import strictly
 
@@ -64,10 +65,19 @@ def command(parser, run, argv=None):
 
 def add_config_arguments(parser):
     """Arguments of every command that reads a config."""
-    parser.add_argument("config", help="Python config file")
+    parser.add_argument(
+        "config", type=_config, help="Python config file, or the name of a shipped one, such as demo/pair_exp1"
+    )
     parser.add_argument(
         "--cfg-options", nargs="+", default=[], metavar="a.b=v", help="overrides of existing keys of the config"
     )
+
+
+def _config(name):
+    try:
+        return str(find_config(name))
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(error) from error
 
 
 def add_strict_argument(parser):

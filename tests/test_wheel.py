@@ -1,0 +1,77 @@
+"""The installed package: configs inside it, found from an empty folder, and nothing written beside the code."""
+
+import os
+import shutil
+import subprocess
+import sys
+import zipfile
+
+import pytest
+from places import ROOT
+
+SOURCES = ("opentad_bi", "configs", "pyproject.toml", "setup.py", "requirements.txt", "README.md", "LICENSE")
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory):
+    """A wheel of a copy of the sources: a build leaves its own files there."""
+    pytest.importorskip("setuptools")
+    folder = tmp_path_factory.mktemp("wheel")
+    for name in SOURCES:
+        (shutil.copytree if (ROOT / name).is_dir() else shutil.copy)(ROOT / name, folder / name)
+    pip = [sys.executable, "-m", "pip", "wheel", ".", "--no-deps", "--no-build-isolation", "--no-index", "-w", "dist"]
+    made = subprocess.run(pip, cwd=folder, capture_output=True, text=True)
+    assert made.returncode == 0, made.stdout + made.stderr
+    return next((folder / "dist").glob("*.whl"))
+
+
+@pytest.fixture(scope="module")
+def package(wheel, tmp_path_factory):
+    """The folder of the installed package, which cannot be written to."""
+    folder = tmp_path_factory.mktemp("installed")
+    pip = [sys.executable, "-m", "pip", "install", str(wheel), "--no-deps", "--no-index", "--no-compile", "--target"]
+    subprocess.run([*pip, str(folder)], check=True, capture_output=True)
+    inside = [folder, *folder.rglob("*")]
+    for path in inside:
+        path.chmod(0o555 if path.is_dir() else 0o444)
+    yield folder / "opentad_bi"
+    for path in inside:
+        path.chmod(0o755)
+
+
+@pytest.fixture
+def installed(package, tmp_path):
+    """Runs a command of the installed package in an empty folder; what it prints. Nothing may change in the package."""
+
+    def run(module, *words):
+        before = {path: path.stat().st_mtime_ns for path in package.rglob("*")}
+        # no compiled modules either: the superuser may write wherever it likes, and would leave them
+        environment = os.environ | {"PYTHONPATH": str(package.parent), "PYTHONDONTWRITEBYTECODE": "1"}
+        program = f"import sys; from opentad_bi.cli.{module} import main; sys.exit(main())"
+        done = subprocess.run(
+            [sys.executable, "-c", program, *words], cwd=tmp_path, env=environment, capture_output=True, text=True
+        )
+        assert done.returncode == 0, done.stderr
+        assert before == {path: path.stat().st_mtime_ns for path in package.rglob("*")}
+        return done.stdout
+
+    return run
+
+
+def test_all_configs_are_in_the_wheel_and_nothing_beside_the_package(wheel):
+    names = set(zipfile.ZipFile(wheel).namelist())
+    configs = {f"opentad_bi/{path.relative_to(ROOT).as_posix()}" for path in (ROOT / "configs").rglob("*.py")}
+    code = {path.relative_to(ROOT).as_posix() for path in (ROOT / "opentad_bi").rglob("*.py")}
+    assert configs | code <= names
+    assert {name.split("/")[0].split("-")[0] for name in names} == {"opentad_bi"}
+
+
+def test_configs_of_the_installed_package_are_listed_shown_and_copied(installed, tmp_path):
+    assert "demo/pair_exp1 " in installed("config", "list", "pair_exp1")
+    shown = installed("config", "show", "pair_exp3_2", "--origin")
+    assert "# _base_/fusions/exp3_2.py" in shown
+    assert installed("config", "show", "configs/demo/pair_exp3_2.py").splitlines()[0] == "# demo/pair_exp3_2.py"
+    assert list(tmp_path.iterdir()) == []
+    installed("config", "copy", "demo/pair_exp3_2", "mine")
+    edited = installed("config", "show", "mine/pair_exp3_2.py", "--origin", "--options", "end_epoch=3")
+    assert "'end_epoch': 3,  # demo/pair_exp1_1.py, --options" in edited
