@@ -24,6 +24,9 @@ import json
 import operator
 import pprint
 import re
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
 from unittest.mock import patch
 
 from mmengine.config import Config, ConfigDict
@@ -61,7 +64,7 @@ _OPERATORS = {
 }
 
 
-def load_config(path, overrides=None):
+def load_config(path: str | Path, overrides: dict[str, Any] | None = None) -> Config:
     """Read a config file and return it with every `${...}` resolved.
 
     Args:
@@ -83,7 +86,7 @@ def load_config(path, overrides=None):
     return Config(_derive(tree, overrides or {}, path), filename=str(path))
 
 
-def raw_config(path, steps=None):
+def raw_config(path: str | Path, steps: list[tuple[Path, dict, dict]] | None = None) -> Config:
     """A config file as it is written, with all its top-level keys and no number derived; raises as `load_config`.
 
     Args:
@@ -183,7 +186,7 @@ def _merge(child, base):
     return merged
 
 
-def config_of_data(path, overrides=None):
+def config_of_data(path: str | Path, overrides: dict[str, Any] | None = None) -> Config:
     """A resolved config from a JSON file, of which nothing is imported or run; other keys than a config's are left out.
 
     Args:
@@ -221,7 +224,7 @@ def _derive(tree, overrides, path):
     return tree
 
 
-def config_text(cfg):
+def config_text(cfg: Config) -> str:
     """A resolved config as Python source that reads back as the same config."""
     # mmengine's own `pretty_text` formats through yapf, which takes seconds
     return "".join(
@@ -229,7 +232,7 @@ def config_text(cfg):
     )
 
 
-def parse_overrides(words):
+def parse_overrides(words: Iterable[str] | None) -> dict[str, Any]:
     """`["a.b=1", "c=x"]` as typed after --cfg-options to {"a.b": 1, "c": "x"}; values are Python literals or text."""
     overrides = {}
     for word in words or []:
@@ -282,7 +285,7 @@ def _override(tree, path, value, made):
     node[step] = value
 
 
-def dataset_config(splits, split):
+def dataset_config(splits: dict, split: str) -> dict:
     """Config of the dataset `split` ("train", "test") of a config's `dataset`, inside `wrap` if that is given."""
     names = [name for name in splits if name != "wrap"]
     if split not in names:
@@ -291,10 +294,11 @@ def dataset_config(splits, split):
     return {**wrap, "dataset": splits[split]} if wrap else splits[split]
 
 
-def resolve(tree, where="config"):
+def resolve(tree: dict, where: str = "config") -> dict:
     """The `TOP_LEVEL` part of `tree`, every `"${expression}"` in it replaced by its value over the other keys."""
     helpers = {key: value for key, value in tree.items() if key not in TOP_LEVEL}
-    cache, pending = {}, []
+    cache: dict[str, Any] = {}
+    pending: list[str] = []
 
     def lookup(name):
         if name not in helpers:
@@ -328,12 +332,14 @@ def resolve(tree, where="config"):
     return {key: walk(value) for key, value in tree.items() if key in TOP_LEVEL}
 
 
-def config_origins(path):
+def config_origins(path: str | Path) -> dict:
     """Which file says what: the resolved config as dicts and lists, with the path of a file in the place of each value.
 
     A list of plain values has one file, the last that changed it; what is derived has the one with the expression.
     """
-    steps, told, before = [], {}, {}
+    steps: list[tuple[Path, dict, dict]] = []
+    told: dict[tuple, Path] = {}
+    before: dict[tuple, Any] = {}
     raw_config(path, steps)
     for file, said, tree in steps:
         now, own = _flat(tree), _flat(said)

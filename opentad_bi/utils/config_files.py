@@ -9,20 +9,20 @@ from mmengine.config import Config
 _PACKAGE = Path(__file__).resolve().parents[1]
 
 
-def config_root():
+def config_root() -> Path:
     """The folder of the shipped configs: inside the package where it was installed, else beside it in a checkout."""
     inside = _PACKAGE / "configs"
     return inside if inside.is_dir() else _PACKAGE.parent / "configs"
 
 
-def shipped_configs():
+def shipped_configs() -> list[Path]:
     """The shipped configs that can be run, without the parts in `_base_`: paths below `config_root()`, sorted."""
     root = config_root()
     paths = (path.relative_to(root) for path in root.rglob("*.py"))
     return sorted(path for path in paths if "_base_" not in path.parts)
 
 
-def find_config(name):
+def find_config(name: str | Path) -> Path:
     """The file of a config.
 
     Args:
@@ -66,7 +66,7 @@ def _nearest(below, known):
     return f"; did you mean {' or '.join(map(repr, near))}?" if near else ""
 
 
-def config_chain(path):
+def config_chain(path: str | Path) -> list[Path]:
     """The files that the config at `path` is made of, in the order in which they are merged.
 
     The bases of a file come before it, in the order in which it names them. A file that several of them are based on
@@ -79,7 +79,8 @@ def config_chain(path):
         ValueError: files are based on each other in a circle.
         SyntaxError: one is no Python.
     """
-    chain, pending = [], []
+    chain: list[Path] = []
+    pending: list[Path] = []
 
     def visit(file):
         if file in pending:
