@@ -13,7 +13,7 @@ from opentad_bi.datasets.detection.cached_predictions import write_cached, write
 from opentad_bi.engine import Runner
 from opentad_bi.ops.names import PAIR
 from opentad_bi.ops.records import SampleMeta
-from opentad_bi.prepare.demo import surveillance_story
+from opentad_bi.prepare.demo import surveillance
 from opentad_bi.prepare.demo.clips import CLASSES, make_demo_clips
 from opentad_bi.prepare.demo.features import make_demo_features
 from opentad_bi.prepare.demo.surveillance import make_demo_surveillance
@@ -118,8 +118,8 @@ def tiny_set(tmp_path_factory):
 def make_short_surveillance(folder):
     """Captioned videos of a few seconds, and a tower of two layers."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(surveillance_story, "LENGTH", (130, 151))
-        patch.setattr(surveillance_story, "EVENT", (40, 61))
+        patch.setattr(surveillance, "LENGTH", (130, 151))
+        patch.setattr(surveillance, "EVENT", (40, 61))
         make_demo_surveillance(folder, train_videos=1, test_videos=1)
     write_tower(folder / "tower.json", folder / "tower.safetensors", 0)
 

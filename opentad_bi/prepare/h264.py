@@ -1,7 +1,18 @@
 """Write H.264 video frame by frame with exact timestamps."""
 
 import logging
+from collections.abc import Iterable
+from fractions import Fraction
 from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..utils.files import atomic
+
+if TYPE_CHECKING:  # PyAV is imported where it is used
+    import av
 
 log = logging.getLogger(__name__)
 
@@ -25,24 +36,27 @@ class H264Writer:
         preset: speed of the encoder, from `ultrafast` to `veryslow`.
         threads: encoder threads, 0 = as many as there are cores.
         like: a decoder's codec context, from which colour description and pixel shape are taken.
+        comment: text that the file holds as metadata.
+    Raises:
+        ValueError: a suffix that is not one of CONTAINERS.
     """
 
     def __init__(
         self,
-        path,
+        path: Path | str,
         *,
-        size,
-        rate,
-        time_base,
-        pix_fmt="yuv420p",
-        crf=18,
-        lossless=False,
-        gop=60,
-        preset="veryfast",
-        threads=0,
-        like=None,
-        comment="",
-    ):
+        size: tuple[int, int],
+        rate: Fraction,
+        time_base: Fraction,
+        pix_fmt: str = "yuv420p",
+        crf: int = 18,
+        lossless: bool = False,
+        gop: int = 60,
+        preset: str = "veryfast",
+        threads: int = 0,
+        like: "av.VideoCodecContext | None" = None,
+        comment: str = "",
+    ) -> None:
         import av
 
         check_container(path)
@@ -67,7 +81,7 @@ class H264Writer:
         context.options = {"preset": preset, "bf": "0", **quality}
         if like is not None:
             self._describe(context, like)
-        self._durations = {}
+        self._durations: dict[int, int] = {}
 
     @staticmethod
     def _describe(context, like):
@@ -78,8 +92,12 @@ class H264Writer:
         if like.sample_aspect_ratio:
             context.sample_aspect_ratio = like.sample_aspect_ratio
 
-    def write(self, frame, pts, duration):
-        """Append `frame` (a PyAV frame), shown from tick `pts` for `duration` ticks."""
+    def write(self, frame: "av.VideoFrame", pts: int, duration: int) -> None:
+        """Append `frame`, shown from tick `pts` for `duration` ticks.
+
+        Raises:
+            ValueError: the container does not accept the time.
+        """
         import av
 
         if (frame.width, frame.height, frame.format.name) != (*self.size, self.pix_fmt):
@@ -98,14 +116,16 @@ class H264Writer:
                 self.container.mux(packet)
             except av.ArgumentError as error:
                 raise ValueError(
-                    f"the container {self.path.suffix} takes no frame at tick {packet.pts} of {self.time_base} s "
+                    f"the container {self.path.suffix} accepts no frame at tick {packet.pts} of {self.time_base} s "
                     f"({error.strerror}); the time stamps of the source may be damaged"
                 ) from error
 
-    def __enter__(self):
+    def __enter__(self) -> "H264Writer":
         return self
 
-    def __exit__(self, kind, *_):
+    def __exit__(
+        self, kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
+    ) -> None:
         try:
             if kind is None:
                 self._mux(self.stream.encode())
@@ -113,17 +133,48 @@ class H264Writer:
             self.container.close()
 
 
-def check_container(path):
+def write_pictures(
+    path: Path | str,
+    pictures: Iterable[np.ndarray],
+    *,
+    size: tuple[int, int],
+    fps: int,
+    form: str = "rgb24",
+    crf: int = 18,
+    gop: int = 60,
+) -> None:
+    """Write uint8 arrays as a video, atomically, by one thread: the file does not depend on the cores.
+
+    Args:
+        path: file to write.
+        pictures: (H, W, 3) each, or what `form` has.
+        size: (width, height) in pixels.
+        fps: frames per second.
+        form: pixel format of the arrays.
+        crf, gop: see `H264Writer`.
+    """
+    import av
+
+    rate = Fraction(fps)
+    with (
+        atomic(path) as temporary,
+        H264Writer(temporary, size=size, rate=rate, time_base=1 / rate, crf=crf, gop=gop, threads=1) as writer,
+    ):
+        for n, picture in enumerate(pictures):
+            writer.write(av.VideoFrame.from_ndarray(picture, format=form), n, 1)
+
+
+def check_container(path: Path | str) -> None:
     """Raise ValueError unless `path` has the suffix of a container that keeps a time for every frame."""
     if Path(path).suffix.lower() not in CONTAINERS:
-        raise ValueError(f"{path}: reversed video can be written as {', '.join(CONTAINERS)} only")
+        raise ValueError(f"{path}: video can be written as {', '.join(CONTAINERS)} only")
 
 
-def nearest_pix_fmt(pix_fmt, size):
+def nearest_pix_fmt(pix_fmt: str, size: tuple[int, int]) -> str:
     """Return `pix_fmt` if H.264 can hold it at `size` (width, height), else the format nearest to it."""
     import av
 
-    known = {f.name for f in av.codec.Codec("libx264", "w").video_formats}
+    known = {f.name for f in av.codec.Codec("libx264", "w").video_formats or ()}
     odd_width, odd_height = size[0] % 2, size[1] % 2
     name = pix_fmt
     if name not in known:

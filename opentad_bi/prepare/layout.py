@@ -1,23 +1,26 @@
-"""Write a set of untrimmed videos in the layout of THUMOS14: raw_data/, annotations/."""
+"""Folders of data sets: in the layout of THUMOS14 (raw_data/, annotations/), and of generated files."""
 
 import json
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from ..utils.files import atomic, list_folder, read_json, write_json
+from ..utils.files import list_folder, match_files, read_json, write_json, write_text
 from ..utils.provenance import differences
 
 SUBSETS = ("training", "validation")
+RECORD = "demo.json"  # in a folder of generated files: the options they were made with
 
 
-def start_layout(root, *, overwrite=False):
+def start_layout(root: Path | str, *, overwrite: bool = False) -> Path:
     """Create the folders of a data set at `root` and return the folder for its videos, `root/raw_data`.
 
-    FileExistsError if there are annotations already, unless `overwrite`: then they and the old videos are removed.
+    Raises:
+        FileExistsError: there are annotations already, unless `overwrite`: then they and the old videos are removed.
     """
     root = Path(root)
     annotations = root / "annotations" / "thumos_14_anno.json"
     if annotations.exists() and not overwrite:
-        raise FileExistsError(f"{annotations} exists; say --overwrite to make the set again")
+        raise FileExistsError(f"{annotations} exists; --overwrite makes the set again")
     annotations.unlink(missing_ok=True)
     raw_data = root / "raw_data"
     raw_data.mkdir(parents=True, exist_ok=True)
@@ -27,40 +30,15 @@ def start_layout(root, *, overwrite=False):
     return raw_data
 
 
-def holds_generated(out, name, record, what, *, overwrite):
-    """Does the folder `out` hold a generated set that is to be made again?
-
-    Args:
-        out: folder.
-        name: of the file in it that says what it was generated from.
-        record: what that file would hold now.
-        what: is generated, in words.
-        overwrite: make it again if there is one.
-    Raises:
-        FileExistsError: something else is there, or a set that is not to be made again; says how that differs.
-    """
-    if not out.is_dir() or not list_folder(out):
-        return False
-    if not (out / name).is_file():
-        raise FileExistsError(f"{out} is not empty and holds no generated {what} ({name}); choose another")
-    if not overwrite:
-        changes = differences(read_json(out / name, "record"), json.loads(json.dumps(record)))
-        made = f", of other settings ({', '.join(changes)})" if changes else ""
-        raise FileExistsError(f"{out} holds generated {what} already{made}; say --overwrite to make them again")
-    return True
-
-
-def finish_layout(root, database, classes):
+def finish_layout(root: Path | str, database: dict[str, dict], classes: Iterable[str]) -> None:
     """Write `database` and the class map (one of `classes` per line: the line number is the label)."""
     folder = Path(root) / "annotations"
-    folder.mkdir(parents=True, exist_ok=True)
-    with atomic(folder / "category_idx.txt") as temporary:
-        temporary.write_text("".join(f"{name}\n" for name in classes))
+    write_text(folder / "category_idx.txt", "".join(f"{name}\n" for name in classes))
     write_json(folder / "thumos_14_anno.json", {"database": database})
 
 
-def entry(subset, frames, fps, actions):
-    """Describe one video.
+def entry(subset: str, frames: int, fps: int, actions: Sequence[tuple[int, int, str]]) -> dict:
+    """The entry of one video in the database.
 
     Args:
         subset: one of SUBSETS.
@@ -74,8 +52,8 @@ def entry(subset, frames, fps, actions):
     return {"subset": subset, "duration": round(frames / fps, 6), "frame": frames, "annotations": annotations}
 
 
-def summary(out, database):
-    """Describe a data set by the size of its subsets."""
+def summary(out: Path | str, database: dict[str, dict]) -> str:
+    """A table of the sizes of both subsets."""
     rows = [f"{out}", f"{'subset':<12}{'videos':>8}{'frames':>10}{'seconds':>10}{'actions':>9}"]
     for subset in SUBSETS:
         own = [v for v in database.values() if v["subset"] == subset]
@@ -83,3 +61,36 @@ def summary(out, database):
         actions = sum(len(v["annotations"]) for v in own)
         rows.append(f"{subset:<12}{len(own):>8}{frames:>10}{seconds:>10.1f}{actions:>9}")
     return "\n".join(rows)
+
+
+def start_generated(
+    out: Path | str, record: dict, what: str, patterns: Iterable[str], *, overwrite: bool = False
+) -> Path:
+    """Make the folder `out` ready for a generated set, and write what it is generated from to out/demo.json.
+
+    Args:
+        out: folder.
+        record: options of the set, as JSON holds them.
+        what: is generated, in words.
+        patterns: of the generated files, relative to `out`; with `overwrite` those of an earlier set are removed, and
+            folders that are empty then.
+        overwrite: make the set again if there is one.
+    Returns:
+        `out` as a path.
+    Raises:
+        FileExistsError: other files are there, or a generated set and no `overwrite`; says how its options differ.
+    """
+    out = Path(out)
+    if out.is_dir() and list_folder(out):
+        if not (out / RECORD).is_file():
+            raise FileExistsError(f"{out} is not empty and holds no generated {what} ({RECORD}); choose another folder")
+        if not overwrite:
+            changes = differences(read_json(out / RECORD, "record"), json.loads(json.dumps(record)))
+            made = f", with other settings ({', '.join(changes)})" if changes else ""
+            raise FileExistsError(f"{out} holds generated {what} already{made}; --overwrite makes them again")
+        for path in [path for pattern in patterns for path in match_files(out, pattern)]:
+            path.unlink()
+            if not list_folder(path.parent):
+                path.parent.rmdir()
+    write_json(out / RECORD, record)
+    return out

@@ -4,7 +4,7 @@ import pytest
 from places import ROOT
 
 from opentad_bi.cli.make_demo_features import write_tower
-from opentad_bi.prepare.demo import surveillance_story
+from opentad_bi.prepare.demo import surveillance
 from opentad_bi.prepare.demo.surveillance import make_demo_surveillance
 
 CONFIG = ROOT / "configs" / "fgclip" / "demo" / "surveillance.py"
@@ -13,8 +13,8 @@ CONFIG = ROOT / "configs" / "fgclip" / "demo" / "surveillance.py"
 def make_region_set(folder):
     """Write eight videos of a few seconds to learn from and eight to test on, and a tower of two layers."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(surveillance_story, "LENGTH", (130, 151))
-        patch.setattr(surveillance_story, "EVENT", (40, 61))
+        patch.setattr(surveillance, "LENGTH", (130, 151))
+        patch.setattr(surveillance, "EVENT", (40, 61))
         make_demo_surveillance(folder, train_videos=1, test_videos=1)
     write_tower(folder / "tower.json", folder / "tower.safetensors", 0)
     return folder

@@ -1,18 +1,15 @@
 """A small generated set of short clips with one action each, for classification: real video files in minutes."""
 
-from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 from tqdm import tqdm
 
-from ...utils.files import atomic, list_folder, write_json, write_text
-from ..h264 import H264Writer
-from ..layout import holds_generated
-from .scene import paint
-from .story import DemoStyle, Story
+from ...utils.files import write_text
+from ..h264 import write_pictures
+from ..layout import start_generated
+from .things import DemoStyle, Story, paint
 
-RECORD = "demo.json"
 STYLE = DemoStyle(
     size=48, noise=4.0, texture=2.0, tint=0.02, shake=0.0, clutter=(0, 1), contrast=(100.0, 120.0), lamp=(120.0, 140.0)
 )
@@ -21,7 +18,9 @@ CLASSES = {"Open": "door", "Rise": "ball", "Roll": "ball", "Flash": "lamp"}
 FRAMES = (16, 33)  # shortest clip and one more than the longest
 
 
-def make_demo_clips(out, *, train=12, test=8, seed=0, overwrite=False):
+def make_demo_clips(
+    out: Path | str, *, train: int = 12, test: int = 8, seed: int = 0, overwrite: bool = False
+) -> dict[str, int]:
     """Write clips of the four `CLASSES` to the folder `out`.
 
     out/videos/<class>/<class>_<number>.mp4, and out/annotations/{train,test}.txt with lines "<class>/<file> <label>". A
@@ -38,45 +37,22 @@ def make_demo_clips(out, *, train=12, test=8, seed=0, overwrite=False):
         FileExistsError: there is something in `out` already.
         ValueError: a split without clips.
     """
-    out = Path(out)
     if min(train, test) < 1:
         raise ValueError(f"both splits need a clip of each class: got train={train}, test={test}")
     record = {"classes": list(CLASSES), "train": train, "test": test, "seed": seed}
-    _start(out, record, overwrite)
-    write_json(out / RECORD, record)
-    lines = {"train": [], "test": []}
+    patterns = [f"videos/{name}/{name}_*.mp4" for name in CLASSES]
+    out = start_generated(out, record, "clips", patterns, overwrite=overwrite)
+    lines: dict[str, list[str]] = {"train": [], "test": []}
     for label, name in enumerate(CLASSES):
         for number in tqdm(range(train + test), desc=name, unit="clip"):
             path = Path(name, f"{name}_{number + 1:03d}.mp4")
-            _write_clip(out / "videos" / path, name, np.random.default_rng([seed, label, number]))
+            rng = np.random.default_rng([seed, label, number])
+            pictures = paint(_story(name, rng), rng, STYLE, seen=(CLASSES[name],))
+            write_pictures(out / "videos" / path, pictures, size=(STYLE.size, STYLE.size), fps=STYLE.fps)
             lines["train" if number < train else "test"].append(f"{path.as_posix()} {label}\n")
     for split, own in lines.items():
         write_text(out / "annotations" / f"{split}.txt", "".join(own))
     return {split: len(own) for split, own in lines.items()}
-
-
-def _start(out, record, overwrite):
-    """Make sure that `out` is new, or clear it of what was generated there."""
-    if holds_generated(out, RECORD, record, "clips", overwrite=overwrite):
-        for name in CLASSES:
-            for path in list_folder(out / "videos" / name, f"{name}_*.mp4", absent=True):
-                path.unlink()
-    for name in CLASSES:
-        (out / "videos" / name).mkdir(parents=True, exist_ok=True)
-
-
-def _write_clip(path, name, rng):
-    """Invent, paint and encode one clip of a class."""
-    import av
-
-    rate = Fraction(STYLE.fps)
-    size = (STYLE.size, STYLE.size)
-    with (
-        atomic(path) as temporary,
-        H264Writer(temporary, size=size, rate=rate, time_base=1 / rate, threads=1) as writer,
-    ):
-        for n, picture in enumerate(paint(_story(name, rng), rng, STYLE, seen=(CLASSES[name],))):
-            writer.write(av.VideoFrame.from_ndarray(picture, format="rgb24"), n, 1)
 
 
 def _story(name, rng):

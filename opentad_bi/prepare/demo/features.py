@@ -1,36 +1,36 @@
 """A small generated set of features with known classes and events, in the layout of UCF-Crime's.
 
-T seconds of a video, D width
+T seconds of a video, D width of a feature
 """
 
 import zlib
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
 from ...ops.names import class_key
-from ...utils.files import atomic, list_folder, match_files, write_json, write_text
-from ..layout import holds_generated
+from ...utils.files import atomic, write_text
+from ..layout import start_generated
 from ..ucf_crime import ANNOTATION, CLASSES, FPS, TEST_VIDEOS, write_event_tables
 
-RECORD = "demo.json"
 SPLITS = ("train", "test")
 _SHARED = 0.6  # part of the direction that all anomalies have in common; 0.8 is the class's own
 _BACKGROUND = 0.5  # length of what is the same in all rows of one video
 
 
 def make_demo_features(
-    folder,
+    folder: Path | str,
     *,
-    classes=CLASSES,
-    dim=512,
-    train_videos=8,
-    test_videos=4,
-    seconds=(24, 60),
-    seed=0,
-    noise=0.15,
-    overwrite=False,
-):
+    classes: Sequence[str] = CLASSES,
+    dim: int = 512,
+    train_videos: int = 8,
+    test_videos: int = 4,
+    seconds: tuple[int, int] = (24, 60),
+    seed: int = 0,
+    noise: float = 0.15,
+    overwrite: bool = False,
+) -> dict:
     """Write generated features of videos of all `classes` to `folder`.
 
     folder/{train,test}/<class>/<video>.npy (T, D) float16 with a row per second, events of both splits as
@@ -46,12 +46,13 @@ def make_demo_features(
         train_videos, test_videos: videos per class; the normal one has half as many as all others together.
         seconds: shortest and longest T.
         seed: a video depends on `seed`, its name, `dim`, `seconds` and `noise` alone.
-        noise: deviation of every number, the direction being of length 1.
+        noise: standard deviation of every number, the direction being of length 1.
         overwrite: make a generated set again.
     Returns:
         the content of demo.json.
     Raises:
         FileExistsError: there is something in `folder` already.
+        ValueError: `classes` without 'Normal' first, sizes that are too small.
     """
     shortest, longest = seconds
     if class_key(classes[0]) != "normal" or len(classes) < 2:
@@ -63,8 +64,8 @@ def make_demo_features(
         )
     record = {"classes": list(classes), "dim": dim, "train_videos": train_videos, "test_videos": test_videos}
     record |= {"seconds": [shortest, longest], "seed": seed, "noise": noise}
-    folder = _start(Path(folder), record, overwrite)
-    write_json(folder / RECORD, record)
+    patterns = [pattern for split in SPLITS for pattern in (f"{split}/*/*.npy", f"annotations/{split}/*.csv")]
+    folder = start_generated(folder, record, "features", patterns, overwrite=overwrite)
     directions = [_direction(dim, seed, name) for name in (*classes, "")]
     begin = [0] * len(classes)
     for split, count in zip(SPLITS, (train_videos, test_videos), strict=True):
@@ -96,19 +97,6 @@ def _write_split(folder, split, record, directions, numbers):
                 np.save(temporary, rows)
             videos[video], events[video] = name, own
     _write_events(folder, split, videos, events)
-
-
-def _start(folder, record, overwrite):
-    """Make sure that `folder` is new, or clear it of what was generated there."""
-    if holds_generated(folder, RECORD, record, "features", overwrite=overwrite):
-        for split in SPLITS:
-            for path in [*match_files(folder, f"{split}/*/*.npy"), *match_files(folder, f"annotations/{split}/*.csv")]:
-                path.unlink()
-            for own in list_folder(folder / split, absent=True):
-                if own.is_dir() and not list_folder(own):
-                    own.rmdir()
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
 
 
 def _rng(seed, name):

@@ -7,9 +7,8 @@ import pytest
 from tiny_clips import decode
 
 from opentad_bi.cli.make_demo_dataset import main
-from opentad_bi.prepare.demo.detection import make_demo
-from opentad_bi.prepare.demo.scene import paint
-from opentad_bi.prepare.demo.story import CLASSES, DemoStyle, tell
+from opentad_bi.prepare.demo.detection import CLASSES, make_demo, random_story
+from opentad_bi.prepare.demo.things import DemoStyle, paint
 
 STYLE = DemoStyle(size=16, video_sec=(6.0, 8.0), action_sec=(0.5, 1.0), gap_sec=(0.2, 0.5))
 
@@ -49,7 +48,7 @@ def test_same_seed_same_set(demo, tmp_path):
 
 def stories(**changes):
     style = DemoStyle(**{"distractors_per_sec": 0.0, "ease": (1.0, 1.0), **changes})
-    return [tell(np.random.default_rng([0, n]), style) for n in range(12)]
+    return [random_story(np.random.default_rng([0, n]), style) for n in range(12)]
 
 
 def test_curves_do_what_the_labels_say():
@@ -79,13 +78,13 @@ def test_flash_begins_and_charge_ends_suddenly():
 
 
 def test_classes_come_about_equally_often():
-    names = [name for n in range(30) for *_, name in tell(np.random.default_rng([1, n]), DemoStyle()).actions]
+    names = [name for n in range(30) for *_, name in random_story(np.random.default_rng([1, n]), DemoStyle()).actions]
     counts = [names.count(name) for name in CLASSES]
     assert min(counts) > 0.6 * max(counts)
 
 
 def test_painted_frames(demo):
-    story = tell(np.random.default_rng(0), STYLE)
+    story = random_story(np.random.default_rng(0), STYLE)
     frames = list(paint(story, np.random.default_rng(1), STYLE))
     assert len(frames) == len(story) > 128  # more than one block
     assert all(f.shape == (16, 16, 3) and f.dtype == np.uint8 for f in frames)

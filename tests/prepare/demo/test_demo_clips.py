@@ -48,7 +48,7 @@ def test_refuses_what_it_did_not_make(clips, tmp_path):
     (tmp_path / "mine.txt").write_text("x")
     with pytest.raises(FileExistsError, match="holds no generated clips"):
         make_demo_clips(tmp_path, overwrite=True)
-    with pytest.raises(FileExistsError, match=r"of other settings .train was 2 and is 12, .*--overwrite"):
+    with pytest.raises(FileExistsError, match=r"with other settings .train was 2 and is 12, .*--overwrite"):
         make_demo_clips(folder)
     with pytest.raises(ValueError, match="train=0"):
         make_demo_clips(tmp_path / "new", train=0)

@@ -11,21 +11,27 @@ from hypothesis import strategies as st
 from opentad_bi.cli.make_demo_surveillance import main
 from opentad_bi.datasets.readers.base import open_video
 from opentad_bi.evaluation.common.frame_annotation import read_frame_annotation
-from opentad_bi.prepare.demo import surveillance_story
-from opentad_bi.prepare.demo.surveillance import CLASSES, FORMS, as_form, make_demo_surveillance
-from opentad_bi.prepare.demo.surveillance_scene import paint
-from opentad_bi.prepare.demo.surveillance_story import HEIGHT, PATTERNS, WIDTH, invent
+from opentad_bi.prepare.demo import surveillance
+from opentad_bi.prepare.demo.street import HEIGHT, WIDTH, paint
+from opentad_bi.prepare.demo.surveillance import (
+    CLASSES,
+    FORMS,
+    PATTERNS,
+    as_form,
+    make_demo_surveillance,
+    random_scene,
+)
 from opentad_bi.prepare.ucf_crime import check_lists, read_list
 
-SHARE = np.array([WIDTH, HEIGHT, WIDTH, HEIGHT])
+SIDES = np.array([WIDTH, HEIGHT, WIDTH, HEIGHT])
 anomalies = st.sampled_from(CLASSES[1:])
 
 
 @pytest.fixture(scope="module", autouse=True)
 def short_videos():
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(surveillance_story, "LENGTH", (130, 151))
-        patch.setattr(surveillance_story, "EVENT", (40, 61))
+        patch.setattr(surveillance, "LENGTH", (130, 151))
+        patch.setattr(surveillance, "EVENT", (40, 61))
         yield
 
 
@@ -35,7 +41,7 @@ def made(tmp_path_factory):
     return folder, make_demo_surveillance(folder, train_videos=1, test_videos=1, forms=FORMS)
 
 
-def lived(region, length):
+def keyed_boxes(region, length):
     """{frame: box} of a region, frame by frame as Label Studio means its keyframes."""
     keys, found = region["keyframes"], {}
     last = region.get("end_frame", length - 1 if keys[-1]["enabled"] else keys[-1]["frame"])
@@ -52,17 +58,17 @@ def lived(region, length):
 @settings(max_examples=60, deadline=None)
 @given(anomalies, st.integers(1, 40), st.integers(0, 99))
 def test_keyframes_say_where_the_thing_is_in_every_frame(name, number, seed):
-    scene = invent(name, number, np.random.default_rng(seed))
+    scene = random_scene(name, number, np.random.default_rng(seed))
     flags = "".join("FT"[key["enabled"]] for key in scene.regions[0]["keyframes"])
     frames = np.arange(scene.length)
     for region, track in zip(scene.regions, [*scene.tracks[-1:], *scene.tracks[-2:-1]], strict=False):
         boxes, seen = track.boxes_at(frames)
-        said = lived(region, scene.length)
+        said = keyed_boxes(region, scene.length)
         point = flags == "F" and region is scene.regions[0]
         assert len(said) == 1 if point else sorted(said) == frames[seen].tolist()
-        assert all(seen[frame] and np.abs(box - boxes[frame] / SHARE).max() < 1e-3 for frame, box in said.items())
+        assert all(seen[frame] and np.abs(box - boxes[frame] / SIDES).max() < 1e-3 for frame, box in said.items())
         assert all((box >= 0).all() and (box <= 1).all() and (box[2:] > box[:2]).all() for box in said.values())
-    assert [list(spell) for spell in scene.events] == runs(scene.tracks[-1].boxes_at(frames)[1])
+    assert [list(event) for event in scene.events] == runs(scene.tracks[-1].boxes_at(frames)[1])
     assert len(scene.events) == (2 if flags == "TFTF" else 1)
 
 
@@ -77,7 +83,7 @@ def test_every_pattern_of_keyframes_and_repeated_captions_occur():
     flags, captions = Counter(), Counter()
     for name in CLASSES[1:]:
         for number in range(1, 8):
-            scene = invent(name, number, np.random.default_rng(number))
+            scene = random_scene(name, number, np.random.default_rng(number))
             region = scene.regions[0]
             flags["".join("FT"[key["enabled"]] for key in region["keyframes"]), "end_frame" in region] += 1
             captions[region["caption"].lower().rstrip(".")] += 1
@@ -88,15 +94,15 @@ def test_every_pattern_of_keyframes_and_repeated_captions_occur():
 
 def test_a_fire_is_seen_where_and_when_it_is_annotated_and_nowhere_else():
     rng = np.random.default_rng(3)
-    scene = invent("Arson", 2, rng)
-    inside = lived(scene.regions[0], scene.length)
+    scene = random_scene("Arson", 2, rng)
+    inside = keyed_boxes(scene.regions[0], scene.length)
     for frame, picture in enumerate(paint(scene, rng)):
         red, green, blue = picture.astype(int).transpose(2, 0, 1)
         fire = (red > 200) & (green < 130) & (blue < 60) & (green > 60)
         if frame not in inside:
             assert fire.sum() == 0
             continue
-        x1, y1, x2, y2 = (inside[frame] * SHARE).round().astype(int)
+        x1, y1, x2, y2 = (inside[frame] * SIDES).round().astype(int)
         assert fire[y1 : y2 + 1, x1 : x2 + 1].sum() == fire.sum() > 20
 
 
@@ -147,7 +153,7 @@ def test_a_video_depends_on_seed_and_name_alone_and_making_again_leaves_nothing_
     assert (out / "tower.json").is_file() and (out / "tower.safetensors").is_file()
     for path in (folder / "Videos").rglob("*.mp4"):
         assert (out / "Videos" / path.relative_to(folder / "Videos")).read_bytes() == path.read_bytes(), path.name
-    scenes = [invent("Arson", 1, np.random.default_rng(seed)) for seed in (0, 1)]
+    scenes = [random_scene("Arson", 1, np.random.default_rng(seed)) for seed in (0, 1)]
     assert scenes[0].length != scenes[1].length
 
 

@@ -1,19 +1,84 @@
-"""Paint the frames of a surveillance scene: things before a still, noisy view of a street."""
+"""A street before a surveillance camera: what the generated surveillance videos show, and how it is painted.
+
+A `Scene` says what moves where and what is written of it; `paint` turns it into pictures. A thing follows straight
+lines between knots, so boxes interpolated between keyframes are exactly where it is.
+T frames of a video, n knots of a thing; boxes are x1, y1, x2, y2 in pixels.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
 
-from .surveillance_story import HEIGHT, RGB, WIDTH
-
-_CAMERAS = 4  # as many views as there are: what happens does not follow from where
-_NOISE, _FIELDS = 4.0, 24  # deviation of the noise in grey values; different fields of it
+RGB = {
+    "red": (215, 40, 40),
+    "blue": (40, 70, 225),
+    "yellow": (225, 210, 50),
+    "white": (240, 240, 240),
+}
+WIDTH, HEIGHT, FPS = 128, 80, 25  # a width of 128: x264 lets what lies behind shorter rows of colour into the picture
+# width and height of the shapes
+SIZES = {"fire": (40, 44), "fight": (42, 36), "wreck": (50, 44), "thief": (32, 34), "person": (14, 33), "car": (42, 20)}
+_CAMERAS = 4  # different views: what happens does not follow from where
+_NOISE, _FIELDS = 4.0, 24  # standard deviation of the noise in grey values; different fields of it
 _GREEN, _SKIN, _GLASS, _WHEEL, _SMOKE = (40, 190, 60), (205, 160, 130), (150, 185, 200), (25, 25, 25), (60, 55, 60)
 _BLOW, _CROSSES = (255, 60, 220), (cv2.MARKER_CROSS, cv2.MARKER_TILTED_CROSS)
 
 
-def paint(scene, rng, seed=0):
+@dataclass(frozen=True, slots=True)
+class Track:
+    """A thing in the picture.
+
+    Args:
+        shape: one of `SIZES`.
+        colours: two names of colours; most shapes have the first alone.
+        frames: (n,) of the knots, ascending.
+        boxes: (n, 4).
+        hidden: (n,) bool: is it out of sight after that knot?
+        stop: one more than its last frame.
+    """
+
+    shape: str
+    colours: tuple[str, str]
+    frames: np.ndarray
+    boxes: np.ndarray
+    hidden: np.ndarray
+    stop: int
+
+    def boxes_at(self, frames: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """(T,) -> boxes float (T, 4), and whether it is visible, bool (T,)"""
+        boxes = np.stack([np.interp(frames, self.frames, side) for side in self.boxes.T], axis=1)
+        last = np.searchsorted(self.frames, frames, side="right") - 1
+        at_knot = frames == self.frames[np.maximum(last, 0)]
+        seen = (last >= 0) & (frames < self.stop) & (at_knot | ~self.hidden[last])
+        return boxes, seen
+
+    def intervals(self) -> list[tuple[int, int]]:
+        """Pairs (start, stop) of frames in which it is visible without a break."""
+        _, seen = self.boxes_at(np.arange(self.stop))
+        edges = np.flatnonzero(np.diff(np.concatenate([[0], seen, [0]])))
+        return [(int(start), int(stop)) for start, stop in edges.reshape(-1, 2)]
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """One video: its length, its things from back to front, pairs of frames that are anomalous, and its texts.
+
+    `regions` are dicts as an annotation file has them: caption, keyframes with `frame`, `bbox` relative to the picture
+    (0 to 1) and `enabled`, and where they are given `start_frame` and `end_frame`, both included.
+    """
+
+    length: int
+    tracks: tuple[Track, ...]
+    events: list[tuple[int, int]]
+    caption: str
+    regions: list[dict]
+
+
+def paint(scene: Scene, rng: np.random.Generator, seed: int = 0) -> Iterator[np.ndarray]:
     """Yield the frames of a `Scene`, uint8 (HEIGHT, WIDTH, 3) RGB each; `seed` is that of the cameras."""
-    view = _view(np.random.default_rng([seed, rng.integers(_CAMERAS)])) + int(rng.integers(-12, 13))
+    view = _view(np.random.default_rng([seed, int(rng.integers(_CAMERAS))])) + int(rng.integers(-12, 13))
     fields = rng.normal(0, _NOISE, (_FIELDS, HEIGHT, WIDTH, 3)).round().astype(np.int16)
     paths = [(track, *track.boxes_at(np.arange(scene.length))) for track in scene.tracks]
     for frame in range(scene.length):
@@ -80,9 +145,9 @@ def _wreck(picture, box, colours, rng):
 def _fire(picture, box, colours, rng):
     """Flickering orange and yellow tongues."""
     x1, y1, x2, y2 = box.tolist()
-    for share, colour in ((1.0, (235, 90, 20)), (0.6, (250, 190, 40))):
-        reach = (y2 - y1) * share
-        xs = np.linspace(x1, x2, 8) * share + (1 - share) * (x1 + x2) / 2
+    for scale, colour in ((1.0, (235, 90, 20)), (0.6, (250, 190, 40))):
+        reach = (y2 - y1) * scale
+        xs = np.linspace(x1, x2, 8) * scale + (1 - scale) * (x1 + x2) / 2
         tips = y2 - reach * rng.uniform(0.45, 1.0, 8)
         tips[1::2] = y2 - reach * rng.uniform(0.2, 0.5, 4)
         outline = np.stack([np.append(xs, [xs[-1], xs[0]]), np.append(tips, [y2, y2])], axis=1)
