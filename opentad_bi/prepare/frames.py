@@ -1,57 +1,22 @@
-"""The frames of a file: their index, and ranges of them.
+"""The frames of a video file: which there are (`index_frames`), any range of them (`FrameRanges`), its rotation flag.
 
-Which frames a video has and where decoding may start, from its packets alone (nothing is decoded).
-
-Decode any range of a video's frames, always starting at the nearest keyframe before it.
+The index comes from the packets alone, nothing is decoded; a range is decoded from the nearest keyframe before it.
 """
 
 import bisect
 import struct
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
 
 import numpy as np
 
-UPRIGHT = (1 << 16, 0, 0, 0, 1 << 16, 0, 0, 0, 1 << 30)
-
-
-def display_matrix(frame):
-    """Return the nine integers of a decoded frame's display matrix, or None if it is shown as stored."""
-    for data in frame.side_data:
-        if data.type.name == "DISPLAYMATRIX":
-            matrix = struct.unpack("=9i", bytes(data))
-            return None if matrix == UPRIGHT else matrix
-    return None
-
-
-def write_display_matrix(path, matrix):
-    """Set the display matrix of the only video track of the MP4 file `path`, in place."""
-    if Path(path).suffix.lower() == ".mkv":
-        raise ValueError(f"{path}: the video has a rotation flag, which can be kept in .mp4 but not in .mkv")
-    with open(path, "r+b") as file:
-        begin, end = 0, file.seek(0, 2)
-        for kind in (b"moov", b"trak", b"tkhd"):
-            begin, end = _find(file, kind, begin, end)
-        file.seek(begin)
-        long_times = file.read(1) == b"\x01"
-        file.seek(begin + (52 if long_times else 40))
-        file.write(struct.pack(">9i", *matrix))
-
-
-def _find(file, kind, begin, end):
-    """Return (begin, end) of the content of the first box of this `kind` between the two offsets."""
-    while begin + 8 <= end:
-        file.seek(begin)
-        size, name = struct.unpack(">I4s", file.read(8))
-        head = 8
-        if size == 1:
-            size, head = struct.unpack(">Q", file.read(8))[0], 16
-        size = size or end - begin
-        if name == kind:
-            return begin + head, begin + size
-        begin += size
-    raise ValueError(f"{file.name}: no {kind.decode()} box; not an MP4 file?")
+if TYPE_CHECKING:  # PyAV is imported where it is used
+    import av
+    from av.container import InputContainer
+    from av.video.stream import VideoStream
 
 
 class DamagedVideoError(ValueError):
@@ -80,21 +45,23 @@ class FrameIndex:
     frame_bytes: int
     has_audio: bool
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.pts)
 
     @property
-    def seconds(self):
+    def seconds(self) -> float:
         """Length of the video, from the first frame's start to the last one's end."""
         return float((self.ends[-1] - self.pts[0]) * self.time_base)
 
 
-def open_video(path):
+def open_video(path: Path | str) -> "tuple[InputContainer, VideoStream]":
     """Open `path` for reading; return (container, first video stream).  The caller closes the container.
+
+    Frames are decoded by several threads.
 
     Raises:
         FileNotFoundError: no such file.
-        DamagedVideoError: no container, or a stream whose codec or picture its header does not tell.
+        DamagedVideoError: no container, or a stream whose header does not say its codec or picture format.
         ValueError: no video stream.
     """
     import av
@@ -115,11 +82,17 @@ def open_video(path):
     if unknown := _unknown(stream):
         container.close()
         raise DamagedVideoError(f"{path}: {unknown} is not known from the file; frame reached: none")
+    stream.thread_type = "AUTO"
     return container, stream
 
 
+def frame_rate(stream: "VideoStream") -> Fraction:
+    """Mean frames per second; 25 where the file says nothing."""
+    return Fraction(stream.average_rate or stream.guessed_rate or 25)
+
+
 def _unknown(stream):
-    """What a stream does not tell of itself although nothing can be decoded without it, or ""."""
+    """What a stream does not say of itself although nothing can be decoded without it, or ""."""
     context = stream.codec_context
     if context is None:
         return "the codec of the video"
@@ -137,14 +110,17 @@ def _is_cover(stream):
     return bool(stream.disposition & av.stream.Disposition.attached_pic)
 
 
-def count_frames(path):
-    """Return how many frames `path` gives when it is decoded from beginning to end; DamagedVideoError if it cannot."""
+def count_frames(path: Path | str) -> int:
+    """How many frames `path` gives when it is decoded from beginning to end.
+
+    Raises:
+        DamagedVideoError: it cannot be decoded to its end, or has no frame.
+    """
     import av
 
     container, stream = open_video(path)
     count = 0
     with container:
-        stream.thread_type = "AUTO"
         try:
             for _ in container.decode(stream):
                 count += 1
@@ -155,19 +131,23 @@ def count_frames(path):
     return count
 
 
-def index_frames(path, *, keep_damaged=False):
+def index_frames(path: Path | str, *, keep_damaged: bool = False) -> FrameIndex | None:
     """Read the packets of `path`; return a FrameIndex, or None if they do not say when every frame is shown.
 
     None is usual for AVI with B-frames, whose packets carry no display times.
-    A file that ends before its own table of contents says is a DamagedVideoError, unless `keep_damaged`: then the
-    frames that are there are indexed.
+
+    Args:
+        path: the video.
+        keep_damaged: index the frames that are there of a file that ends early.
+    Raises:
+        DamagedVideoError: the file ends before its own table of contents says, or has no frame.
     """
     import av
 
     container, stream = open_video(path)
     with container:
         # An MP4 edit list may drop frames that the header counts; the demuxer's own list is what it will deliver.
-        entries = getattr(stream, "index_entries", ()) if "mp4" in container.format.name else ()
+        entries = stream.index_entries if "mp4" in container.format.name else ()
         promised = len(entries) or stream.frames
         packets, broken = [], None
         try:
@@ -192,7 +172,7 @@ def _index(container, stream, packets):
     pts = np.array([t for t, _ in shown], np.int64)
     if not len(pts) or (np.diff(pts) <= 0).any():
         return None
-    rate = stream.average_rate or stream.guessed_rate or Fraction(25)
+    rate = frame_rate(stream)
     last = shown[-1][1] or (int(pts[-1] - pts[-2]) if len(pts) > 1 else round(1 / (rate * stream.time_base)))
     keys = np.array(sorted(p.pts for p in packets if p.is_keyframe), np.int64)
     bits = sum(c.bits for c in stream.codec_context.format.components)
@@ -225,38 +205,40 @@ class FrameRanges:
         keep_damaged: accept frames that the decoder had to conceal.
     """
 
-    def __init__(self, path, index, *, threads=0, keep_damaged=False):
+    def __init__(self, path: Path | str, index: FrameIndex, *, threads: int = 0, keep_damaged: bool = False) -> None:
         self.path, self.index, self.threads, self.keep_damaged = path, index, threads, keep_damaged
-        self.container = None
         self._open()
 
-    def __enter__(self):
+    def __enter__(self) -> "FrameRanges":
         return self
 
-    def __exit__(self, *_):
+    def __exit__(self, *_: object) -> None:
         self.container.close()
 
     def _open(self):
-        if self.container:
-            self.container.close()
         self.container, self.stream = open_video(self.path)
-        self.stream.thread_type = "AUTO"
         self.stream.codec_context.thread_count = self.threads
 
-    def __call__(self, first, stop):
-        """Return the frames [first, stop) in display order, as PyAV frames in the video's own pixel format."""
+    def __call__(self, first: int, stop: int) -> "list[av.VideoFrame]":
+        """The frames [first, stop) in display order, in the video's own pixel format.
+
+        Raises:
+            DamagedVideoError: one of them cannot be decoded.
+            UnindexedFrameError: the decoder does not give a frame that the index has.
+        """
         wanted = self.index.pts[first:stop].tolist()
         key = bisect.bisect_right(self.index.key_pts, wanted[0]) - 1
         while True:
             if key > 0:
                 self.container.seek(int(self.index.key_pts[key]), stream=self.stream)
             else:
+                self.container.close()
                 self._open()
             frames = self._decode(wanted, first)
             if len(frames) == len(wanted):
                 return frames
             if key <= 0:
-                return self._missing(first + len(frames))
+                self._missing(first + len(frames))
             key -= 1
 
     def _decode(self, wanted, first):
@@ -281,13 +263,60 @@ class FrameRanges:
             self._damaged(first + len(frames), error.strerror)
         return frames
 
-    def _missing(self, number):
+    def _missing(self, number: int) -> NoReturn:
         # One packet is one frame in these codecs; others have packets that show nothing.
         if self.stream.codec_context.name in {"h264", "hevc"}:
             self._damaged(number, "it is missing")
         raise UnindexedFrameError(f"{self.path}: frame {number}")
 
-    def _damaged(self, number, why):
+    def _damaged(self, number: int, why: str) -> NoReturn:
         if self.keep_damaged:
             raise UnindexedFrameError(f"{self.path}: frame {number}")
         raise DamagedVideoError(f"{self.path}: frame {number} of {len(self.index)} cannot be decoded ({why})")
+
+
+# The rotation flag of a video, nine integers: players turn the picture by it, the stored pixels stay as they are. The
+# encoder library cannot write it, so it is put into the finished MP4 file: `tkhd`, ISO/IEC 14496-12, 8.3.2.
+UPRIGHT = (1 << 16, 0, 0, 0, 1 << 16, 0, 0, 0, 1 << 30)
+
+
+def display_matrix(frame: "av.VideoFrame") -> tuple[int, ...] | None:
+    """The nine integers of a decoded frame's display matrix, or None if it is shown as stored."""
+    if "DISPLAYMATRIX" not in frame.side_data:
+        return None
+    data = frame.side_data["DISPLAYMATRIX"]  # type: ignore[typeddict-item]  # stubs list motion vectors alone
+    matrix = struct.unpack("=9i", bytes(data))
+    return None if matrix == UPRIGHT else matrix
+
+
+def write_display_matrix(path: Path | str, matrix: Sequence[int]) -> None:
+    """Set the display matrix of the only video track of the MP4 file `path`, in place.
+
+    Raises:
+        ValueError: a file that is no MP4.
+    """
+    if Path(path).suffix.lower() == ".mkv":
+        raise ValueError(f"{path}: the video has a rotation flag, which can be kept in .mp4 but not in .mkv")
+    with open(path, "r+b") as file:
+        begin, end = 0, file.seek(0, 2)
+        for kind in (b"moov", b"trak", b"tkhd"):
+            begin, end = _find(file, kind, begin, end)
+        file.seek(begin)
+        long_times = file.read(1) == b"\x01"
+        file.seek(begin + (52 if long_times else 40))
+        file.write(struct.pack(">9i", *matrix))
+
+
+def _find(file, kind, begin, end):
+    """(begin, end) of the content of the first box of this `kind` between the two offsets."""
+    while begin + 8 <= end:
+        file.seek(begin)
+        size, name = struct.unpack(">I4s", file.read(8))
+        head = 8
+        if size == 1:
+            size, head = struct.unpack(">Q", file.read(8))[0], 16
+        size = size or end - begin
+        if name == kind:
+            return begin + head, begin + size
+        begin += size
+    raise ValueError(f"{file.name}: no {kind.decode()} box; not an MP4 file?")

@@ -1,15 +1,12 @@
-"""Untrimmed videos joined from trimmed clips.
-
-Read trimmed clips from a folder per class, and bring them to one size and rate.
-
-Join trimmed clips into untrimmed videos whose actions are known to the frame.
-"""
+"""Join trimmed clips from a folder per class into untrimmed videos whose actions are known to the frame."""
 
 import logging
 import random
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from tqdm import tqdm
@@ -17,9 +14,12 @@ from tqdm import tqdm
 from ..ops.names import VIDEO_SUFFIXES
 from ..registry import nearest
 from ..utils.files import atomic, list_folder, walk_files
-from .frames import open_video
+from .frames import frame_rate, open_video
 from .h264 import H264Writer
 from .layout import SUBSETS, entry, finish_layout, start_layout
+
+if TYPE_CHECKING:  # PyAV is imported where it is used
+    import av
 
 log = logging.getLogger(__name__)
 
@@ -48,18 +48,20 @@ class Format:
     fps: int
     fit: str = "crop"
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if self.fit not in FITS:
-            raise ValueError(f"fit {self.fit!r} is unknown; {nearest(self.fit, FITS)}")
+            raise ValueError(f"unknown fit {self.fit!r}; {nearest(self.fit, FITS)}")
         if self.width % 2 or self.height % 2 or min(self.width, self.height, self.fps) < 1:
             raise ValueError(f"width and height must be even, fps at least 1; got {self}")
 
 
-def find_clips(root, labels, fps):
+def find_clips(root: Path | str, labels: Sequence[str], fps: int) -> list[Clip]:
     """List the clips of the class folders `labels` of `root`, in order of their names.
 
-    A clip that cannot be decoded is left out with a warning. FileNotFoundError for a folder that is missing or has no
-    readable clip.
+    A clip that cannot be decoded is left out with a warning.
+
+    Raises:
+        FileNotFoundError: a folder that is missing or has no readable clip.
     """
     root = Path(root)
     clips = []
@@ -85,15 +87,17 @@ def _probe(path, label, fps):
     return Clip(path, label, frames)
 
 
-def read_at_rate(path, fps):
-    """Yield PyAV frames so that they come `fps` times a second: frame n is the one shown at n / fps.
+def read_at_rate(path: Path | str, fps: int) -> "Iterator[av.VideoFrame]":
+    """Yield frames so that they come `fps` times a second: frame n is the one shown at n / fps.
 
     Frames are repeated or left out, never blended.
+
+    Raises:
+        ValueError: there is no frame; see also `open_video`.
     """
     container, stream = open_video(path)
     with container:
-        stream.thread_type = "AUTO"
-        rate = float(stream.average_rate or stream.guessed_rate or 25)
+        rate = float(frame_rate(stream))
         given, start, shown = 0, None, None
         for n, frame in enumerate(container.decode(stream)):
             time = n / rate if frame.time is None or container.format.name == "avi" else frame.time
@@ -110,18 +114,17 @@ def read_at_rate(path, fps):
         raise ValueError(f"{path} has no frames")
 
 
-def fit_frame(frame, target):
-    """Bring a PyAV frame to `target` (a Format).  Returns uint8 (height, width, 3) RGB."""
+def fit_frame(frame: "av.VideoFrame", target: Format) -> np.ndarray:
+    """Bring a frame to the size of `target`.  Returns uint8 (height, width, 3) RGB."""
     ratios = target.width / frame.width, target.height / frame.height
     scale = max(ratios) if target.fit == "crop" else min(ratios)
     width, height = max(1, round(frame.width * scale)), max(1, round(frame.height * scale))
-    picture = frame.reformat(width, height, format="rgb24", interpolation="AREA" if scale < 1 else "BICUBIC")
-    picture = picture.to_ndarray()
+    resized = frame.reformat(width, height, format="rgb24", interpolation="AREA" if scale < 1 else "BICUBIC")
     top, left = (target.height - height) // 2, (target.width - width) // 2
     canvas = np.zeros((target.height, target.width, 3), np.uint8)
     rows, own_rows = _overlap(top, height, target.height)
     columns, own_columns = _overlap(left, width, target.width)
-    canvas[rows, columns] = picture[own_rows, own_columns]
+    canvas[rows, columns] = resized.to_ndarray()[own_rows, own_columns]
     return canvas
 
 
@@ -132,18 +135,18 @@ def _overlap(offset, length, room):
 
 
 def make_untrimmed(
-    src,
-    dst,
+    src: Path | str,
+    dst: Path | str,
     *,
-    actions,
-    background,
-    target,
-    videos=20,
-    split=0.6,
-    passes=1,
-    seed=0,
-    overwrite=False,
-):
+    actions: Sequence[str],
+    background: Sequence[str],
+    target: Format,
+    videos: int = 20,
+    split: float = 0.6,
+    passes: int = 1,
+    seed: int = 0,
+    overwrite: bool = False,
+) -> dict[str, dict]:
     """Write a detection set in the THUMOS14 layout to `dst`; return its annotation database.
 
     Clips are divided between the subsets before anything else, so no clip is in both. In each pass every clip is used
@@ -154,18 +157,22 @@ def make_untrimmed(
         dst: folder to write: raw_data/, annotations/.
         actions: class folders that are actions; they become the labels.
         background: class folders that are background.
-        target: Format of the videos.
+        target: size and rate of the videos.
         videos: number of videos, over all passes and both subsets.
-        split: share of clips and videos in the subset "training".
+        split: fraction of clips and videos in the subset "training".
         passes: how often each clip is used.
         seed: of the division and the orders.
         overwrite: make the set again if there is one.
+    Raises:
+        FileExistsError: there is a set in `dst` already.
+        FileNotFoundError: see `find_clips`.
+        ValueError: options that do not fit each other or the clips.
     """
     both = sorted(set(actions) & set(background))
     if both or not actions or not background:
         raise ValueError(f"actions and background need a class each and share none; both have {both or 'too few'}")
     if not 0 < split < 1:
-        raise ValueError(f"split is the training share, between 0 and 1; got {split}")
+        raise ValueError(f"split is the fraction of training videos, between 0 and 1; got {split}")
     clips = find_clips(src, [*actions, *background], target.fps)
     scripts = write_scripts(clips, set(actions), videos=videos, split=split, passes=passes, seed=seed)
     raw_data = start_layout(dst, overwrite=overwrite)
@@ -180,17 +187,20 @@ def make_untrimmed(
     return database
 
 
-def write_scripts(clips, actions, *, videos, split, passes, seed):
-    """Say which clips follow each other in which video: a list of (subset, [Clip, ...])."""
+def write_scripts(
+    clips: Sequence[Clip], actions: Collection[str], *, videos: int, split: float, passes: int, seed: int
+) -> list[tuple[str, list[Clip]]]:
+    """Which clips follow each other in which video: a list of (subset, clips)."""
+    labels = sorted({clip.label for clip in clips})
     rng = random.Random(seed)
     training = min(max(1, round(videos * split)), videos - 1)
     scripts = []
-    for subset, share in zip(SUBSETS, (training, videos - training), strict=True):
-        own = [clip for label in _labels(clips) for clip in _share(clips, label, subset, split, seed)]
+    for subset, total in zip(SUBSETS, (training, videos - training), strict=True):
+        own = [clip for label in labels for clip in _clips_of(clips, label, subset, split, seed)]
         acting = [clip for clip in own if clip.label in actions]
         quiet = [clip for clip in own if clip.label not in actions]
         for n in range(passes):
-            count = share // passes + (n < share % passes)
+            count = total // passes + (n < total % passes)
             rng.shuffle(acting)
             rng.shuffle(quiet)
             if count < 1 or len(acting) < count or len(quiet) < len(acting):
@@ -202,12 +212,8 @@ def write_scripts(clips, actions, *, videos, split, passes, seed):
     return scripts
 
 
-def _labels(clips):
-    return sorted({clip.label for clip in clips})
-
-
-def _share(clips, label, subset, split, seed):
-    """The clips of one class that belong to a subset: every class is divided by the same share."""
+def _clips_of(clips, label, subset, split, seed):
+    """The clips of one class that belong to a subset: every class is divided by the same fraction."""
     own = [clip for clip in clips if clip.label == label]
     random.Random(f"{seed} {label}").shuffle(own)
     border = round(len(own) * split)
@@ -228,7 +234,7 @@ def _interleave(acting, quiet, rng):
     return order
 
 
-def join_clips(script, path, target):
+def join_clips(script: Sequence[Clip], path: Path, target: Format) -> list[tuple[int, int, Clip]]:
     """Write the clips of `script` one after the other; return (first frame, frame after the last, Clip) of each."""
     import av
 

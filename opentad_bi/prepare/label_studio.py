@@ -1,19 +1,19 @@
-"""Exports of Label Studio as annotation: regions of videos, and timelines.
+"""Exports of Label Studio as annotation: boxes and texts as a caption file, timelines as an annotation of actions.
 
-Captioned videos with boxes from a raw JSON export of Label Studio, in the list form that caption files have.
-
-Annotation of actions from a timeline export of Label Studio.
-
-A region of a timeline says from which frame to which a label holds. Frames count from 1, both ends included, at the
-`frameRate` of the labelling configuration's Video tag (24 where it has none), whatever the video's own rate is: frames
-a to b last from (a - 1) / rate to b / rate seconds.
+Boxes are in percent of the picture, and their keyframes count from 1. A region of a timeline says from which frame to
+which a label holds. Frames count from 1, both ends included, at the `frameRate` of the labelling configuration's Video
+tag (24 where it has none), whatever the video's own rate is: frames a to b last from (a - 1) / rate to b / rate
+seconds.
 """
 
+import contextlib
 import logging
 import re
 from collections import Counter
+from collections.abc import Iterator
 from numbers import Real
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from ..errors import some
@@ -21,20 +21,24 @@ from ..ops.names import bare_name, served_path
 from ..utils.annotation import number as to_number
 from ..utils.annotation import shown
 from ..utils.files import read_json, write_json
-from .frames import index_frames
+from .frames import count_frames, frame_rate, index_frames, open_video
 
 log = logging.getLogger(__name__)
 OVERSHOOT = 2.0  # percent by which a box may reach out of the frame and is clipped
-DIGITS = 6  # of boxes
+DIGITS = 6  # of boxes, and of seconds
+FILE_RATE = "videos at the rate of their file"  # a count of `import_timeline`
+_RATE = re.compile(r"<Video\b[^>]*\bframe_?rate\s*=\s*[\"']([^\"']*)[\"']", re.IGNORECASE)
 _UPLOADED = re.compile(r"[0-9a-f]{8}-(?=.)")  # what Label Studio puts before the name of an uploaded file
 
 
-def import_tasks(tasks, *, video_key="video", on_bad_region="error"):
+def import_tasks(
+    tasks: list, *, video_key: str = "video", on_bad_region: str = "error"
+) -> tuple[list[dict], Counter[str]]:
     """Turn tasks of Label Studio into entries of a caption file.
 
-    Percent become shares, frames count from 0. A text that belongs to a box is its caption, or else its labels are; the
-    other texts of a task are the caption of the video. A box whose last keyframe is enabled has no `end_frame`: it
-    lasts to the end of the video.
+    Percent become fractions, frames count from 0. A text that belongs to a box is its caption, or else its labels are;
+    the other texts of a task are the caption of the video. A box whose last keyframe is enabled has no `end_frame`:
+    it lasts to the end of the video.
 
     Args:
         tasks: list of tasks, as Label Studio's export "JSON" has them.
@@ -50,51 +54,40 @@ def import_tasks(tasks, *, video_key="video", on_bad_region="error"):
     """
     if not isinstance(tasks, list) or not tasks:
         raise ValueError("a list of tasks is expected; choose the format 'JSON' of Label Studio's export")
-    entries, counts, seen = [], Counter(tasks=len(tasks)), {}
+    counts: Counter[str] = Counter(tasks=len(tasks))
+    found: dict[str, dict] = {}
     for number, task in enumerate(tasks):
-        where = f"task {task.get('id', number)!r}" if isinstance(task, dict) else f"task {number}"
-        try:
+        with _errors_of(_task_name(task, number)):
             entry = _entry(task, video_key, counts, skip=on_bad_region == "skip")
-        except ValueError as error:
-            raise ValueError(f"{where}: {error}") from error
-        if entry is None:
-            counts["unlabelled"] += 1
-            continue
-        if entry["f_path"] in seen:
-            raise ValueError(f"{where}: video {entry['f_path']!r} is that of {seen[entry['f_path']]} too")
-        seen[entry["f_path"]] = where
-        entries.append(entry)
-    counts["videos"] = len(entries)
-    return entries, counts
+            if entry is None:
+                counts["unlabelled"] += 1
+                continue
+            if entry["f_path"] in found:
+                raise ValueError(f"video {entry['f_path']!r} is that of another task too")
+            found[entry["f_path"]] = entry
+    counts["videos"] = len(found)
+    return list(found.values()), counts
 
 
-def read_export(src: Path, dst: Path, overwrite: bool):
-    """The content of the export `src`, if its result may be written to `dst`.
-
-    Raises:
-        FileExistsError: `dst` is there and must not be overwritten, or is the export itself.
-        FileNotFoundError, ValueError: `src` is missing, or no JSON.
-    """
-    tasks = read_json(src, "export of Label Studio")
-    if dst.exists() and (not overwrite or dst.samefile(src)):
-        raise FileExistsError(f"{dst} exists; " + ("it is the export" if dst.samefile(src) else "say --overwrite"))
-    return tasks
-
-
-def import_file(src, dst, *, video_key="video", on_bad_region="error", overwrite=False):
+def import_file(
+    src: Path | str,
+    dst: Path | str,
+    *,
+    video_key: str = "video",
+    on_bad_region: str = "error",
+    overwrite: bool = False,
+) -> Counter[str]:
     """Write the entries of the export `src` to the caption file `dst`; returns the counts of `import_tasks`.
 
     Raises:
         FileExistsError, FileNotFoundError, ValueError: naming the file; nothing is written then.
     """
     src, dst = Path(src), Path(dst)
-    tasks = read_export(src, dst, overwrite)
-    try:
+    tasks = _read_export(src, dst, overwrite)
+    with _errors_of(f"export of Label Studio {src}"):
         entries, counts = import_tasks(tasks, video_key=video_key, on_bad_region=on_bad_region)
-    except ValueError as error:
-        raise ValueError(f"export of Label Studio {src}: {error}") from error
-    if not entries:
-        raise ValueError(f"export of Label Studio {src}: none of {counts['tasks']} tasks is annotated")
+        if not entries:
+            raise ValueError(f"none of {counts['tasks']} tasks is annotated")
     if silent := [bare_name(entry["f_path"]) for entry in entries if not entry["global_caption"]]:
         log.warning("%d of %d videos have no caption: %s", len(silent), len(entries), some(silent))
     write_json(dst, entries)
@@ -103,11 +96,8 @@ def import_file(src, dst, *, video_key="video", on_bad_region="error", overwrite
 
 def _entry(task, video_key, counts, *, skip):
     """The entry of one task, or None if it is not annotated."""
-    if not isinstance(task, dict) or not isinstance(task.get("data"), dict):
-        raise ValueError("an object with 'data' is expected")
-    data, results = task["data"], results_of(task, counts)
-    if video_key not in data:
-        raise ValueError(f"data has no {video_key!r}; it has {', '.join(map(repr, data)) or 'nothing'}")
+    data = _data_of(task, video_key)
+    results = _results_of(task, counts)
     if not results:
         return None
     boxes = {r.get("id") or f"box {i}": r["value"] for i, r in enumerate(results) if r.get("type") == "videorectangle"}
@@ -142,33 +132,6 @@ def _entry(task, video_key, counts, *, skip):
     }
 
 
-def annotations_of(task):
-    """The annotations of a task that were not cancelled; ValueError where they are no list of objects."""
-    found = task.get("annotations", task.get("completions")) or []
-    if not isinstance(found, list) or not all(isinstance(one, dict) for one in found):
-        raise ValueError("annotations are not a list of objects")
-    return [one for one in found if not one.get("was_cancelled")]
-
-
-def results_of(task, counts):
-    """The results of a task's last annotation that was not cancelled, or None."""
-    found = annotations_of(task)
-    counts["several"] += len(found) > 1
-    found = [one for one in found if one.get("result")] or found
-    results = (found[-1].get("result") if found else None) or []
-    if not isinstance(results, list):
-        raise ValueError(f"result {results!r} is not a list")
-    for number, result in enumerate(results):
-        if not isinstance(result, dict) or not isinstance(result.get("value", {}), dict):
-            raise ValueError(f"result {number} is not an object with a 'value'")
-        if not isinstance(result.get("id"), (str, int, type(None))):
-            raise ValueError(f"result {number}: id {result['id']!r} is neither a text nor a number")
-    empty = [result for result in results if result.get("value", {}).get("sequence", 0) in ([], None)]
-    counts["empty sequences"] += len(empty)  # boxes that were begun and have no keyframe; their texts go with them
-    ids = {result["id"] for result in empty if result.get("id") is not None}
-    return [{"value": {}, **r} for r in results if r not in empty and r.get("id") not in ids]
-
-
 def _region(value, caption, counts):
     """One region of a caption file."""
     sequence = value.get("sequence")
@@ -193,7 +156,7 @@ def _region(value, caption, counts):
 
 
 def _box(number, item, counts):
-    """x, y, width, height in percent -> x1, y1, x2, y2 in shares."""
+    """x, y, width, height in percent -> x1, y1, x2, y2 relative to the picture."""
     values = [item.get(key) for key in ("x", "y", "width", "height")]
     if not all(map(_number, values)):
         raise ValueError(f"keyframe {number}: x, y, width, height {values} are not four numbers")
@@ -210,22 +173,6 @@ def _box(number, item, counts):
     return [x1, y1, x2, y2]
 
 
-def video_file(text):
-    """The name of a video file in what Label Studio calls it: an address, a path, or an upload with a prefix.
-
-    Of files that are served from a local folder (local-files/?d=) the path below that is kept.
-    """
-    if not isinstance(text, str) or not text.strip():
-        raise ValueError(f"video {text!r} is not the name of a file")
-    if (path := served_path(text)) and path != text.strip():
-        return path
-    parts = urlsplit(text.strip(), allow_fragments=False)  # names of XD-Violence's videos hold a #
-    name = unquote(parts.path).replace("\\", "/").rpartition("/")[2]
-    if not name:
-        raise ValueError(f"video {text!r} names no file")
-    return _UPLOADED.sub("", name, count=1) if _UPLOADED.match(name) else name
-
-
 def _length(values):
     """(number of frames, frames per second) that the boxes of a video say, or None."""
     for value in values:
@@ -240,26 +187,30 @@ def _texts(value):
     """Texts of a text or a list of them, without blanks at the ends and without empty ones."""
     values = [value] if isinstance(value, str) else value or []
     if not isinstance(values, list) or not all(isinstance(text, str) for text in values):
-        raise ValueError(f"{value!r} is no text")
+        raise ValueError(f"{value!r} is not a text")
     return [text.strip() for text in values if text.strip()]
 
 
 def _number(value):
+    """Is a value of a box a number, not one written as text?"""
     return isinstance(value, Real) and not isinstance(value, bool) and abs(value) < 2**53
 
 
-TIME_DIGITS = 6
-FILE_RATE = "videos at the rate of their file"
-_RATE = re.compile(r"<Video\b[^>]*\bframe_?rate\s*=\s*[\"']([^\"']*)[\"']", re.IGNORECASE)
-
-
-def import_timeline(tasks, *, video_key="video", video_root=None, fps=None, first_frame=1, subset="training"):
+def import_timeline(
+    tasks: list | dict,
+    *,
+    video_key: str = "video",
+    video_root: Path | str | None = None,
+    fps: float | None = None,
+    first_frame: int = 1,
+    subset: str = "training",
+) -> tuple[dict, Counter[str]]:
     """Turn tasks of Label Studio with timeline labels into an annotation of actions.
 
     Args:
         tasks: content of an export ("JSON" or "JSON_MIN"), or a request of Label Studio to a model with one task.
         video_key: name of the video in the data of a task.
-        video_root: folder of the videos, for their frames, seconds and rates; None: they are not looked into.
+        video_root: folder of the videos, for their frames, seconds and rates; None: they are not opened.
         fps: frames per second that the timeline counts; None: `fps` in the data of the task, else the frameRate in
             the labelling configuration, else the rate of the file.
         first_frame: number of the first frame, 1, or 0 for tools that count from 0.
@@ -271,16 +222,14 @@ def import_timeline(tasks, *, video_key="video", video_root=None, fps=None, firs
         ValueError: naming task, region and value; two tasks of one video; a rate that is not known.
         FileNotFoundError: a video that is not in `video_root`.
     """
-    database, counts = {}, Counter()
-    for position, task in enumerate(_tasks(tasks)):
-        where = f"task {task.get('id', position)!r}" if isinstance(task, dict) else f"task {position}"
+    database: dict[str, dict] = {}
+    counts: Counter[str] = Counter()
+    for number, task in enumerate(_tasks(tasks)):
         counts["tasks"] += 1
-        try:
+        with _errors_of(_task_name(task, number)):
             name, entry = _timeline_entry(task, video_key, video_root, fps, first_frame, counts)
             if name in database:
                 raise ValueError(f"video {name!r} is that of another task too")
-        except (ValueError, FileNotFoundError) as error:
-            raise type(error)(f"{where}: {error}") from error
         if name is not None:
             database[name] = {"subset": subset, **entry}
             counts.update(videos=1, actions=len(entry["annotations"]))
@@ -289,29 +238,27 @@ def import_timeline(tasks, *, video_key="video", video_root=None, fps=None, firs
     return {"database": database}, counts
 
 
-def import_timeline_file(src, dst, *, overwrite=False, **options):
-    """Write the annotation of the export `src` to `dst`; returns the counts of `import_timeline`.
+def import_timeline_file(src: Path | str, dst: Path | str, *, overwrite: bool = False, **options: Any) -> Counter[str]:
+    """Write the annotation of the export `src` to `dst`; `options` and returned counts are those of `import_timeline`.
 
     Raises:
         FileExistsError, FileNotFoundError, ValueError: naming the file; nothing is written then.
     """
     src, dst = Path(src), Path(dst)
-    tasks = read_export(src, dst, overwrite)
-    try:
+    tasks = _read_export(src, dst, overwrite)
+    with _errors_of(f"export of Label Studio {src}"):
         annotation, counts = import_timeline(tasks, **options)
-    except (ValueError, FileNotFoundError) as error:
-        raise type(error)(f"export of Label Studio {src}: {error}") from error
     if unknown := [name for name, entry in annotation["database"].items() if "frame" not in entry]:
         log.warning(
-            "%d videos have no frame and duration, which training takes from the files then: %s; --video_root DIR "
-            "looks into them now",
+            "%d videos have no frame and duration, which training reads from the files then: %s; --video_root DIR "
+            "reads them now",
             len(unknown),
             some(unknown),
         )
     if counts[FILE_RATE]:
         log.warning(
-            "nothing says how many frames a second the timelines of %d videos count: they are taken to count those of "
-            "the file, while Label Studio counts 24 where the Video tag has no frameRate; --fps N says it",
+            "the frame rate of the timelines of %d videos is unknown: that of the file is assumed, while Label Studio "
+            "counts 24 frames per second where the Video tag has no frameRate; --fps N sets it",
             counts[FILE_RATE],
         )
     write_json(dst, annotation)
@@ -342,12 +289,8 @@ def _from_min(task):
 
 def _timeline_entry(task, video_key, video_root, fps, first_frame, counts):
     """(name of the video, its entry without the subset) of one task; (None, None) if it is not annotated."""
-    if not isinstance(task, dict) or not isinstance(task.get("data"), dict):
-        raise ValueError("an object with 'data' is expected")
-    data = task["data"]
-    if video_key not in data:
-        raise ValueError(f"data has no {video_key!r}; it has {', '.join(map(repr, data)) or 'nothing'}")
-    if not annotations_of(task):
+    data = _data_of(task, video_key)
+    if not _annotations_of(task):
         counts["unlabelled"] += 1
         return None, None
     file = video_file(data[video_key])
@@ -357,7 +300,7 @@ def _timeline_entry(task, video_key, video_root, fps, first_frame, counts):
         rate = own_fps
         counts[FILE_RATE] += 1
     actions = []
-    for result in results_of(task, counts):
+    for result in _results_of(task, counts):
         if result.get("type") == "timelinelabels":
             actions += _actions(result, rate, first_frame)
         else:
@@ -375,8 +318,8 @@ def _actions(result, rate, first_frame):
         raise ValueError(f"{where}: timelinelabels {shown(names)} is not a list of names")
     if rate is None:
         raise ValueError(
-            f"{where} is in frames, of which nothing says how many a second has; give --fps N, the frameRate of the "
-            "Video tag in Label Studio (24 where it has none), or the videos by --video_root DIR"
+            f"{where} is in frames of unknown rate; give --fps N, the frameRate of the Video tag in Label Studio (24 "
+            "where it has none), or the videos by --video_root DIR"
         )
     found = []
     for item in ranges:
@@ -389,21 +332,27 @@ def _actions(result, rate, first_frame):
             raise ValueError(
                 f"{where}: range {shown(item)} must begin at frame {first_frame} or later, and not after its end"
             )
-        seconds = [round((start - first_frame) / rate, TIME_DIGITS), round((end - first_frame + 1) / rate, TIME_DIGITS)]
+        seconds = [round((start - first_frame) / rate, DIGITS), round((end - first_frame + 1) / rate, DIGITS)]
         found += [{"segment": seconds, "label": name.strip()} for name in names]
     return found
 
 
 def _lengths(file, video_root):
-    """({"duration", "frame"} of a video, its frames per second), or ({}, None) without a folder to look into."""
+    """({"duration", "frame"} of a video, its frames per second), or ({}, None) without a folder of videos."""
     if video_root is None:
         return {}, None
     paths = [path for path in (Path(video_root) / file, Path(video_root) / Path(file).name) if path.is_file()]
     if not paths:
         raise FileNotFoundError(f"video {file} is not in {video_root}")
     index = index_frames(paths[0])
-    frames, rate = len(index), float(index.rate)
-    return {"duration": round(frames / rate, TIME_DIGITS), "frame": frames}, rate
+    if index is not None:
+        frames, rate = len(index), float(index.rate)
+    else:  # an AVI whose packets do not say which frames there are
+        frames = count_frames(paths[0])
+        container, stream = open_video(paths[0])
+        with container:
+            rate = float(frame_rate(stream))
+    return {"duration": round(frames / rate, DIGITS), "frame": frames}, rate
 
 
 def _tag_rate(label_config, data):
@@ -421,3 +370,83 @@ def _first_rate(*rates):
     if given is not None and (rate is None or rate <= 0):
         raise ValueError(f"fps {shown(given)} is not a positive number of frames per second")
     return rate
+
+
+def _read_export(src, dst, overwrite):
+    """The content of the export `src`, if its result may be written to `dst`."""
+    tasks = read_json(src, "export of Label Studio")
+    if dst.exists() and (not overwrite or dst.samefile(src)):
+        hint = "it is the export itself" if dst.samefile(src) else "--overwrite replaces it"
+        raise FileExistsError(f"{dst} exists; {hint}")
+    return tasks
+
+
+def _task_name(task, number):
+    return f"task {(task.get('id', number) if isinstance(task, dict) else number)!r}"
+
+
+@contextlib.contextmanager
+def _errors_of(where: str) -> Iterator[None]:
+    """Errors of the block begin with `where`."""
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise FileNotFoundError(f"{where}: {error}") from error
+    except ValueError as error:
+        raise ValueError(f"{where}: {error}") from error
+
+
+def _data_of(task, video_key):
+    """The data of a task, which must name a video."""
+    if not isinstance(task, dict) or not isinstance(task.get("data"), dict):
+        raise ValueError("an object with 'data' is expected")
+    data = task["data"]
+    if video_key not in data:
+        raise ValueError(f"data has no {video_key!r}; it has {', '.join(map(repr, data)) or 'nothing'}")
+    return data
+
+
+def _annotations_of(task):
+    """The annotations of a task that were not cancelled."""
+    found = task.get("annotations", task.get("completions")) or []
+    if not isinstance(found, list) or not all(isinstance(one, dict) for one in found):
+        raise ValueError("annotations are not a list of objects")
+    return [one for one in found if not one.get("was_cancelled")]
+
+
+def _results_of(task, counts):
+    """The results of a task's last annotation that was not cancelled, or None."""
+    found = _annotations_of(task)
+    counts["several"] += len(found) > 1
+    found = [one for one in found if one.get("result")] or found
+    results = (found[-1].get("result") if found else None) or []
+    if not isinstance(results, list):
+        raise ValueError(f"result {results!r} is not a list")
+    for number, result in enumerate(results):
+        if not isinstance(result, dict) or not isinstance(result.get("value", {}), dict):
+            raise ValueError(f"result {number} is not an object with a 'value'")
+        if not isinstance(result.get("id"), (str, int, type(None))):
+            raise ValueError(f"result {number}: id {result['id']!r} is neither a text nor a number")
+    empty = [result for result in results if result.get("value", {}).get("sequence", 0) in ([], None)]
+    counts["empty sequences"] += len(empty)  # boxes that were begun and have no keyframe; their texts go with them
+    ids = {result["id"] for result in empty if result.get("id") is not None}
+    return [{"value": {}, **r} for r in results if r not in empty and r.get("id") not in ids]
+
+
+def video_file(text: str) -> str:
+    """The name of a video file in what Label Studio calls it: an address, a path, or an upload with a prefix.
+
+    Of files that are served from a local folder (local-files/?d=) the path below that is kept.
+
+    Raises:
+        ValueError: it is not the name of a file.
+    """
+    if not isinstance(text, str) or not text.strip():
+        raise ValueError(f"video {text!r} is not the name of a file")
+    if (path := served_path(text)) and path != text.strip():
+        return path
+    parts = urlsplit(text.strip(), allow_fragments=False)  # names of XD-Violence's videos hold a #
+    name = unquote(parts.path).replace("\\", "/").rpartition("/")[2]
+    if not name:
+        raise ValueError(f"video {text!r} names no file")
+    return _UPLOADED.sub("", name, count=1) if _UPLOADED.match(name) else name

@@ -3,10 +3,9 @@
 import logging
 import os
 import tempfile
-from fractions import Fraction
 from pathlib import Path
 
-from .frames import DamagedVideoError, display_matrix, open_video, write_display_matrix
+from .frames import DamagedVideoError, display_matrix, frame_rate, open_video, write_display_matrix
 from .h264 import H264Writer
 
 log = logging.getLogger(__name__)
@@ -21,10 +20,12 @@ MEGABYTE = 1 << 20
 CRF = 26  # compression that one does not notice in a small picture
 
 
-def playable(path, *, folder, max_mb=64, height=480):
+def playable(
+    path: Path | str, *, folder: Path | str, max_mb: float = 64, height: int = 480
+) -> Path | tuple[str, bytes]:
     """Return a form of the video `path` that browsers play: the path itself where they do.
 
-    Otherwise the pictures are encoded anew, at most `height` lines of them, at the times they had counted from the
+    Otherwise the pictures are encoded again, at most `height` lines of them, at the times they had counted from the
     first one; audio is left out. One frame is in memory at a time. Up to `max_mb` the copy is returned as
     ("video/mp4", bytes) and leaves no file; a larger one is kept as `folder`/<name of the video>.mp4, and its path is
     returned.
@@ -52,7 +53,7 @@ def playable(path, *, folder, max_mb=64, height=480):
         return kept
 
 
-def is_playable(path):
+def is_playable(path: Path | str) -> bool:
     """Do all current browsers play the pictures of `path`, going by its suffix, container, codec and pixel format?"""
     container, stream = open_video(path)
     with container:
@@ -61,19 +62,17 @@ def is_playable(path):
         return family in container.format.name and context.name in codecs and context.pix_fmt in PIXELS
 
 
-def encode(src, dst, *, height=480):
+def encode(src: Path | str, dst: Path | str, *, height: int = 480) -> None:
     """Write the pictures of `src` to the MP4 `dst`: H.264 yuv420p, at most `height` lines, the first one at time 0."""
     container, stream = open_video(src)
     with container:
-        stream.thread_type = "AUTO"
-        context = stream.codec_context
-        rate = stream.average_rate or stream.guessed_rate or Fraction(25)
+        context, rate = stream.codec_context, frame_rate(stream)
         # AVI knows frames by their order only
         counted = container.format.name == "avi"
-        time_base = 1 / Fraction(rate) if counted else stream.time_base
+        time_base = 1 / rate if counted or not stream.time_base else stream.time_base
         matrix, n = None, 0
-        shape = {"size": _fit(context.width, context.height, height), "like": context}
-        with H264Writer(dst, **shape, rate=rate, time_base=time_base, crf=CRF) as writer:
+        size = _fit(context.width, context.height, height)
+        with H264Writer(dst, size=size, rate=rate, time_base=time_base, crf=CRF, like=context) as writer:
             frames = _timed(_frames(container, stream, src), rate, time_base, counted)
             for n, (frame, pts, ticks) in enumerate(frames, 1):
                 if n == 1:
@@ -88,7 +87,7 @@ def encode(src, dst, *, height=480):
 def _fit(width, height, most):
     """(width, height) of a picture of at most `most` lines in the same shape, both even as 4:2:0 chroma needs."""
     scale = min(1, most / height)
-    return tuple(max(2, round(side * scale / 2) * 2) for side in (width, height))
+    return max(2, round(width * scale / 2) * 2), max(2, round(height * scale / 2) * 2)
 
 
 def _frames(container, stream, src):

@@ -4,7 +4,9 @@ import os
 import re
 import shutil
 from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Protocol
 
 import pandas as pd
 
@@ -36,15 +38,23 @@ _CROP = re.compile(r"(.+?)(?:_i3d)?__?(\d)")
 ANNOTATION = "Temporal_Anomaly_Annotation.txt"
 TEST_VIDEOS = "test_videos.txt"
 _NORMAL_FOLDER = "normalvideos"
+Frames = tuple[int, int]  # of an event: its start and its end
 
 
-def read_list(path):
+class Events(Protocol):
+    """What the temporal annotation says of a video: its class, if it says that, and its events in frames."""
+
+    label: str | None
+    events: Sequence[Frames]
+
+
+def read_list(path: Path | str) -> dict[str, str]:
     """Read an official list, one `folder/video.mp4` per line.
 
     Returns:
         {video: class}, the class as in CLASSES; folders of normal videos are "Normal".
     Raises:
-        FileNotFoundError, ValueError: naming file and line: no folder, a folder that is no class, a video twice.
+        FileNotFoundError, ValueError: naming file and line: no folder, an unknown class, a duplicate video.
     """
     videos, keys = {}, {class_key(name): name for name in CLASSES}
     for number, line in read_lines(path, "list"):
@@ -54,40 +64,46 @@ def read_list(path):
         name = CLASSES[0] if _NORMAL_FOLDER in key else keys.get(key)
         if name is None:
             hint = f"{nearest(folder, CLASSES)}; expected: a line per video, Class/video.mp4"
-            raise ValueError(f"{path}, line {number}: {folder!r} is no class; {hint}")
+            raise ValueError(f"{path}, line {number}: unknown class {folder!r}; {hint}")
         if video in videos:
             raise ValueError(f"{path}, line {number}: video {video!r} is listed twice")
         videos[video] = name
     return videos
 
 
-def check_lists(train, test, events):
-    """Raise a ValueError if the lists share a video or the temporal annotation does not fit the test list.
+def check_lists(train: dict[str, str], test: dict[str, str], events: Mapping[str, Events]) -> None:
+    """Check that the lists share no video and that the temporal annotation fits the test list.
 
     Args:
         train, test: {video: class}.
-        events: {video: an object with `label`, its class, and `events`, pairs of frames}.
+        events: {video: its annotation}.
+    Raises:
+        ValueError: naming the videos that do not fit.
     """
     if shared := sorted(set(train) & set(test)):
         raise ValueError(f"{len(shared)} videos are in both lists, for training and for the test: {some(shared)}")
     for video, entry in events.items():
         if video not in test:
-            raise ValueError(f"the temporal annotation has {video!r}, which is no test video; {nearest(video, test)}")
+            raise ValueError(
+                f"the temporal annotation has {video!r}, which is not a test video; {nearest(video, test)}"
+            )
         if entry.label is not None and class_key(entry.label) != class_key(test[video]):
             raise ValueError(f"video {video!r} is {entry.label!r} in the annotation and {test[video]!r} in the list")
         if entry.events and test[video] == CLASSES[0]:
             raise ValueError(f"video {video!r} is normal but has events of frames {entry.events}")
-    if lacking := sorted(set(test) - set(events)):
-        raise ValueError(f"{len(lacking)} test videos are not in the temporal annotation: {some(lacking)}")
+    if missing := sorted(set(test) - set(events)):
+        raise ValueError(f"{len(missing)} test videos are missing in the temporal annotation: {some(missing)}")
 
 
-def find_features(folder, videos, out):
+def find_features(
+    folder: Path | str, videos: Collection[str], out: Path | str
+) -> tuple[dict[str, dict[str, Path]], list[Path]]:
     """All .npy files below `folder`, without those below `out`.
 
     Args:
         videos: names; a file's name is one of them, alone or before the crop, see `video_and_name`.
     Returns:
-        {video: list of paths}, and the list of files that belong to none.
+        {video: {name: path}}, and the list of files that belong to none.
     Raises:
         FileNotFoundError: no such folder, or no .npy file of a listed video in it.
         ValueError: two files of one name.
@@ -95,27 +111,26 @@ def find_features(folder, videos, out):
     folder, out = Path(folder), Path(out).resolve()
     if not folder.is_dir():
         raise FileNotFoundError(f"folder of features {folder} does not exist")
-    found, unknown, seen = {}, [], {}
+    found: dict[str, dict[str, Path]] = {}
+    unknown = []
     for path in walk_files(folder, (".npy",)):
         if path.parent.resolve().is_relative_to(out):
             continue
-        video, name = video_and_name(path.stem, videos)
-        if video is None:
+        known = video_and_name(path.stem, videos)
+        if known is None:
             unknown.append(path)
             continue
-        if name in seen:
-            if path.samefile(seen[name]):  # below a link to a folder that was seen
-                continue
-            raise ValueError(f"two files of one name: {seen[name]} and {path}; keep one of them in {folder}")
-        seen[name] = path
-        found.setdefault(video, []).append(path)
+        video, name = known
+        other = found.setdefault(video, {}).setdefault(name, path)
+        if not path.samefile(other):  # the same: below a link to a folder that was seen
+            raise ValueError(f"two files of one name: {other} and {path}; keep one of them in {folder}")
     if not found:
         raise FileNotFoundError(f"no .npy file below {folder} has the name of a listed video, such as {min(videos)}")
     return found, unknown
 
 
-def video_and_name(stem, videos):
-    """The listed video that a feature file is of, and the name of the file in class folders; None twice for no video.
+def video_and_name(stem: str, videos: Collection[str]) -> tuple[str, str] | None:
+    """The listed video that a feature file is of, and the name of the file in class folders; None for no such video.
 
     Crops are `Abuse028_x264__3`, or `Abuse028_x264_3` and `Abuse028_x264_i3d_3` as the lists of RTFM and UR-DMU have
     them; all are laid out as the first.
@@ -127,10 +142,18 @@ def video_and_name(stem, videos):
     if crop and crop[1] in videos:
         return crop[1], f"{crop[1]}{CROP_SEPARATOR}{crop[2]}"
     before = stem.rpartition(CROP_SEPARATOR)[0]
-    return (before, stem) if before in videos else (None, None)
+    return (before, stem) if before in videos else None
 
 
-def lay_out(out, *, features, train, test, events, copy=False):
+def lay_out(
+    out: Path | str,
+    *,
+    features: Path | str,
+    train: dict[str, str],
+    test: dict[str, str],
+    events: Mapping[str, Events],
+    copy: bool = False,
+) -> tuple[pd.DataFrame, list[Path]]:
     """Write out/{train,test}/<class>/*.npy, out/annotations/test/<class>.csv and out/test_videos.txt.
 
     Features are relative symbolic links, hard links where those cannot be made, or copies. All is checked before
@@ -151,13 +174,13 @@ def lay_out(out, *, features, train, test, events, copy=False):
     out, splits = Path(out), {"train": train, "test": test}
     found, unknown = find_features(features, train.keys() | test.keys(), out)
     jobs = [
-        (path, out / split / videos[video] / f"{video_and_name(path.stem, videos)[1]}.npy")
+        (path, out / split / videos[video] / f"{name}.npy")
         for split, videos in splits.items()
         for video in videos
-        for path in found.get(video, ())
+        for name, path in found.get(video, {}).items()
     ]
     for source, target in jobs:
-        _refuse_foreign(source, target)
+        _refuse_unexpected(source, target)
     _refuse_left_over(out, splits)
     for source, target in jobs:
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -171,7 +194,7 @@ def lay_out(out, *, features, train, test, events, copy=False):
     return count_videos(splits, found), unknown
 
 
-def place(source, target, *, copy=False):
+def place(source: Path, target: Path, *, copy: bool = False) -> None:
     """Make `target` a link to `source`, or a copy of it; what is so already is left alone."""
     link = os.path.relpath(source.resolve(), target.parent.resolve())
     if not copy and target.is_symlink() and os.readlink(target) == link:
@@ -194,7 +217,7 @@ def _alike(source, target):
     return (one["bytes"], one["edges"]) == (other["bytes"], other["edges"])
 
 
-def _refuse_foreign(source, target):
+def _refuse_unexpected(source, target):
     if target.exists() and not target.is_symlink() and not _alike(source, target):
         raise FileExistsError(f"{target} exists and is neither a link nor a copy of {source}; remove it first")
 
@@ -204,8 +227,8 @@ def _refuse_left_over(out, splits):
     there = [(split, path) for split in splits if (out / split).is_dir() for path in walk_files(out / split, (".npy",))]
     left = []
     for split, path in there:
-        video, _ = video_and_name(path.stem, splits[split])
-        if splits[split].get(video) != path.parent.name:
+        known = video_and_name(path.stem, splits[split])
+        if known is None or splits[split][known[0]] != path.parent.name:
             left.append(str(path))
     if left:
         raise FileExistsError(
@@ -214,7 +237,9 @@ def _refuse_left_over(out, splits):
         )
 
 
-def write_event_tables(folder, videos, events, normal=CLASSES[0]):
+def write_event_tables(
+    folder: Path | str, videos: dict[str, str], events: Mapping[str, Iterable[Frames]], normal: str = CLASSES[0]
+) -> None:
     """Write one CSV per class but `normal`: file_name, start_time, end_time, in seconds.
 
     Args:
@@ -223,7 +248,7 @@ def write_event_tables(folder, videos, events, normal=CLASSES[0]):
         events: {video: pairs (start, end) of frames}.
         normal: the class without events.
     """
-    rows = {name: [] for name in dict.fromkeys(videos.values()) if name != normal}
+    rows: dict[str, list] = {name: [] for name in videos.values() if name != normal}
     for video, pairs in events.items():
         for start, end in pairs:
             rows[videos[video]].append((video, round(start / FPS, 4), round(end / FPS, 4)))
@@ -232,8 +257,8 @@ def write_event_tables(folder, videos, events, normal=CLASSES[0]):
         write_text(Path(folder) / f"{name}.csv", table.to_csv(index=False, lineterminator="\n"))
 
 
-def count_videos(splits, found):
-    """Table of listed and found videos per class, with a line for all.
+def count_videos(splits: dict[str, dict[str, str]], found: Collection[str]) -> pd.DataFrame:
+    """A table of listed and found videos per class, with a line for all.
 
     Args:
         splits: {"train": {video: class}, "test": ...}.

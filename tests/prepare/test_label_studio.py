@@ -130,7 +130,7 @@ def box(tasks):
         (lambda t: box(t).update(enabled="yes"), "enabled 'yes' is neither"),
         (lambda t: t[1]["data"].pop("video"), "task 8: data has no 'video'; it has 'category'"),
         (lambda t: t[1]["data"].update(video="a/"), "names no file"),
-        (lambda t: t.append(t[0]), "task 7: video 'Fighting003_x264.mp4' is that of task 7 too"),
+        (lambda t: t.append(t[0]), "task 7: video 'Fighting003_x264.mp4' is that of another task too"),
         (lambda t: t.append(3), "task 3: an object with 'data' is expected"),
         (lambda t: t.clear(), "a list of tasks is expected"),
         (lambda t: t[0].update(annotations=[{"result": [3]}]), "result 0 is not an object"),
@@ -138,7 +138,7 @@ def box(tasks):
         (lambda t: first(t).update(id=["a"]), r"task 7: result 0: id \['a'\] is neither a text nor a number"),
         (lambda t: first(t).update(id={"a": 1}), "result 0: id {'a': 1} is neither"),
         (lambda t: box(t).update(x=10**400), "are not four numbers"),
-        (lambda t: t[1]["data"].update(category=[3]), r"task 8: \[3\] is no text"),
+        (lambda t: t[1]["data"].update(category=[3]), r"task 8: \[3\] is not a text"),
     ],
 )
 def test_mistakes(change, told):

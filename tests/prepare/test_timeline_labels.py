@@ -56,7 +56,9 @@ def test_where_the_rate_comes_from(clip):
     assert actions(one, video_root=folder, fps=10) == [(0, 5, "Open")]
     old_key = [{key if key != "annotations" else "completions": value for key, value in one[0].items()}]
     assert actions(old_key, fps=10) == [(0, 5, "Open")]
-    with pytest.raises(ValueError, match=r"task 1: region 'r1' is in frames, .*--fps N.*--video_root DIR"):
+    with pytest.raises(
+        ValueError, match=r"task 1: region 'r1' is in frames of unknown rate; .*--fps N.*--video_root DIR"
+    ):
         import_timeline(one)
 
 
@@ -68,6 +70,12 @@ def test_lengths_come_from_the_file(clip):
     assert "frame" not in import_timeline([task(region((1, 50)))], fps=25)[0]["database"]["clip"]
     with pytest.raises(FileNotFoundError, match=r"task 1: video clip\.mp4 is not in"):
         import_timeline([task(region((1, 50)))], video_root=clip.parent)
+
+
+def test_an_avi_whose_packets_have_no_times_is_counted_frame_by_frame(clips):
+    clip = clips("b_frames.avi", 30, options={"bf": "3", "x264-params": "b-adapt=0:scenecut=0"})
+    entry = import_timeline([task(region((1, 25)), video=clip.name)], video_root=clip.parent)[0]["database"]["b_frames"]
+    assert (entry["frame"], entry["duration"], entry["annotations"][0]["segment"]) == (30, 1.2, [0.0, 1.0])
 
 
 def test_other_forms_of_export():
@@ -126,11 +134,11 @@ def test_the_command_recognises_a_timeline(tmp_path, capsys, clip, caplog):
     options = ["--video_root", clip.parent, "--subset", "validation"]
     assert main([src, out, *options]) == 0
     assert "1 tasks, 1 videos, 1 actions" in capsys.readouterr().out.replace(", 1 videos at the rate of their file", "")
-    assert "the timelines of 1 videos count" in caplog.text
+    assert "the timelines of 1 videos is unknown" in caplog.text
     assert load_ground_truth(out, "validation").rows.segments.tolist() == [[1.0, 2.0]]
     assert reverse([out, tmp_path / "back.json"]) == 0
     assert load_ground_truth(tmp_path / "back.json", "validation").rows.segments.tolist() == [[2.0, 3.0]]
-    assert main([src, out, "--fps", "25"]) == 1 and "say --overwrite" in capsys.readouterr().err
+    assert main([src, out, "--fps", "25"]) == 1 and "--overwrite replaces it" in capsys.readouterr().err
     assert main([src, out, "--fps", "25", "--overwrite"]) == 0
     box = {"id": "b", "type": "videorectangle", "value": {"sequence": []}}
     src.write_text(json.dumps([task(region((26, 50)), box)]))

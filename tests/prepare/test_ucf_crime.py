@@ -131,11 +131,11 @@ def test_a_foreign_file_in_the_way_is_kept_and_nothing_is_written(places, capsys
     ("changed", "words"),
     [
         ({"train": [*TRAIN, TEST[0]]}, "1 videos are in both lists"),
-        ({"train": ["Abus/Abuse001_x264.mp4"]}, "line 1: 'Abus' is no class; did you mean 'Abuse'?"),
+        ({"train": ["Abus/Abuse001_x264.mp4"]}, "line 1: unknown class 'Abus'; did you mean 'Abuse'?"),
         ({"test": [*TEST, TEST[0]]}, "line 3: video 'Abuse028_x264' is listed twice"),
         ({"train": []}, "is empty"),
-        ({"test": TEST[:1]}, "which is no test video"),
-        ({"events": EVENTS[:1]}, "1 test videos are not in the temporal annotation: Normal_Videos_003_x264"),
+        ({"test": TEST[:1]}, "which is not a test video"),
+        ({"events": EVENTS[:1]}, "1 test videos are missing in the temporal annotation: Normal_Videos_003_x264"),
         ({"events": [EVENTS[0].replace("Abuse ", "Arson "), EVENTS[1]]}, "'Arson' in the annotation and 'Abuse'"),
         (
             {"events": [EVENTS[0], "Normal_Videos_003_x264.mp4  Normal  1  9  -1  -1"]},

@@ -1,21 +1,20 @@
-"""Annotations mirrored in time, whatever form their times have.
+"""Mirror an annotation file in time, whatever form its times have, for videos that are played backwards.
 
-Which keys of an annotation hold times or frames, and what they become when the video is played backwards.
-
-Keys are known by the words of their names (`segment(frames)`, `t-start`, `startFrame`) and by their values. A time t
-of a video of D seconds becomes D - t. A frame number f is taken as a boundary between frames, f / fps seconds from the
-beginning, as ActionFormer's `segment(frames)` is, and becomes D * fps - f.
-
-Mirror an annotation file in time, for videos that are played backwards.
+Keys that hold times or frames are known by the words of their names (`segment(frames)`, `t-start`, `startFrame`) and by
+their values. A time t of a video of D seconds becomes D - t. A frame number f is taken as a boundary between frames,
+f / fps seconds from the beginning, as ActionFormer's `segment(frames)` is, and becomes D * fps - f.
 """
 
 import copy
 import logging
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 from ...utils.annotation import number, raw_database, read_database
 from ...utils.files import read_json, write_json
+
+log = logging.getLogger(__name__)
 
 _STARTS, _ENDS = {"start", "begin", "init", "onset", "from"}, {"end", "stop", "finish", "offset", "to"}
 _FRAMES = {"frame", "frames", "keyframe", "keyframes", "f"}
@@ -31,14 +30,104 @@ _TIME_TEXT = re.compile(r"\s*[\d:.,]*\d[\d:.,]*\s*[a-z]{0,3}\s*")
 _WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
 
 
-def holds_times(key, value, lengths):
+def reverse_annotations(annotations: dict, *, digits: int | None = 6) -> dict:
+    """The annotation dict `{"database": {video: {...}}}` of the reversed videos.
+
+    A segment [s, e] of a video of `duration` D seconds becomes [D-e, D-s], rounded to `digits` decimals (None: not
+    rounded); the actions come in the opposite order. Doing it twice gives the input back, to the rounding. Segments
+    that reach beyond the video are mirrored like the others, with a warning. Other keys of an action that hold times
+    or frames are mirrored too, or dropped, which is logged, see `Times`. Keys of a video that hold times are dropped;
+    everything else is kept.
+
+    Raises:
+        ValueError: not an annotation, a malformed entry, or a video with actions but without `duration`.
+    """
+    return _reversed(annotations, "annotation", digits)
+
+
+def reverse_annotation_file(
+    src: Path | str, dst: Path | str, *, digits: int | None = 6, overwrite: bool = False
+) -> tuple[int, int]:
+    """Write `reverse_annotations` of the JSON file `src` to `dst`.
+
+    Returns:
+        number of videos, number of actions.
+    Raises:
+        FileExistsError: `dst` is there and may not be replaced.
+        FileNotFoundError, ValueError: naming the file, see `reverse_annotations`.
+    """
+    src, dst = Path(src), Path(dst)
+    annotations = read_json(src, "annotation")
+    if dst.exists():
+        if dst.samefile(src):
+            raise ValueError(f"{src} cannot be reversed onto itself")
+        if not overwrite:
+            raise FileExistsError(f"{dst} exists; --overwrite replaces it")
+    mirrored = _reversed(annotations, f"annotation {src}", digits)
+    write_json(dst, mirrored)
+    videos = raw_database(mirrored, str(src)).values()
+    return len(videos), sum(len(v.get("annotations") or []) for v in videos)
+
+
+def _reversed(annotations, where, digits):
+    entries = read_database(annotations, where)
+    mirrored = copy.deepcopy(annotations)
+    database = raw_database(mirrored, where)
+    for name, entry in entries.items():
+        if entry["annotations"] and "duration" not in entry:
+            raise ValueError(f"{where}: video {name!r}: duration is missing, so its segments cannot be mirrored")
+    counts: dict[tuple[str, str], int] = {}
+    for name, video in database.items():
+        _drop_times_of_video(video, entries[name], counts)
+        if entries[name]["annotations"]:
+            video["annotations"] = _mirrored_actions(name, video, entries[name], digits, counts)
+    for (what, key), count in counts.items():
+        log.log(logging.WARNING if "dropped" in what else logging.INFO, "%s: %r %s, %d times", where, key, what, count)
+    return mirrored
+
+
+def _mirrored_actions(name, video, entry, digits, counts):
+    """The annotations of one video, the last first, with every time mirrored."""
+    duration = entry["duration"]
+    fps = entry.get("fps") or (entry["frame"] / duration if "frame" in entry else None)
+    found = []
+    for raw, action in zip(video["annotations"], entry["annotations"], strict=True):
+        start, end = action["segment"]
+        if start < 0 or end > duration:
+            log.warning("video %s: segment %s reaches beyond the video's %s seconds", name, [start, end], duration)
+        times = Times(raw, action["segment"], duration, fps)
+        values = {"segment": [duration - end, duration - start], **times.mirrored}
+        kept = {key: values.get(key, value) for key, value in raw.items() if key not in times.dropped}
+        found.append({key: _rounded(value, digits) if key in values else value for key, value in kept.items()})
+        for what, keys in times.report().items():
+            for key in keys:
+                counts[what, key] = counts.get((what, key), 0) + 1
+    return found[::-1]
+
+
+def _drop_times_of_video(video, entry, counts):
+    """Drop what a video says of times besides its annotations and its length: they are of the video played forward."""
+    lengths = [entry[key] for key in ("duration", "frame") if key in entry]
+    for key in [key for key, value in video.items() if key != "annotations" and holds_times(key, value, lengths)]:
+        del video[key]
+        what = "of a video dropped, as it holds times of the video played forward"
+        counts[what, key] = counts.get((what, key), 0) + 1
+
+
+def _rounded(value, digits):
+    if isinstance(value, list):
+        return [_rounded(item, digits) for item in value]
+    return value if digits is None else round(value, digits)
+
+
+def holds_times(key: str, value: object, lengths: Sequence[float]) -> bool:
     """Does a key of a video, which is not one of its `lengths` in seconds or frames, hold times of it?"""
     if key in _COUNTS_OF_VIDEO or number(value) in lengths:
         return False
     return _is_time(words(key)) and _has_number(value)
 
 
-def words(key):
+def words(key: str) -> list[str]:
     """The words of a key's name, in lower case: "segment(frames)" -> ["segment", "frames"]."""
     return [word.lower() for word in _WORD.findall(str(key))]
 
@@ -56,9 +145,11 @@ class Times:
         dropped: set of keys that cannot be mirrored: a start without an end, a text, frames without a known rate.
     """
 
-    def __init__(self, action, segment, duration, fps):
+    def __init__(self, action: dict, segment: Sequence[float], duration: float, fps: float | None) -> None:
         self.action, self.segment, self.duration, self.fps = action, segment, duration, fps
-        self.mirrored, self.dropped, self.frames = {}, set(), set()
+        self.mirrored: dict[str, list | float] = {}
+        self.dropped: set[str] = set()
+        self.frames: set[str] = set()  # those of `mirrored` that count frames
         for key, value in action.items():
             if key in ("segment", "label") or key in self.mirrored:
                 continue
@@ -69,7 +160,7 @@ class Times:
             elif (_is_time(names) and _has_number(value)) or (_POINTS & set(names) and number(value) is not None):
                 self._mirror_end(key, names, value)
 
-    def report(self):
+    def report(self) -> dict[str, list[str]]:
         """{what is done: keys} for messages."""
         seconds = [key for key in self.mirrored if key not in self.frames]
         return {
@@ -125,7 +216,7 @@ class Times:
 
 
 def _is_time(names):
-    """Do the words of a name speak of a time or of a frame?"""
+    """Do the words of a name mean a time or a frame?"""
     about = set(names)
     if about & _IDENTITY and not about & _FRAMES:
         return False
@@ -146,87 +237,3 @@ def _has_number(value):
     if isinstance(value, str):
         return bool(_TIME_TEXT.fullmatch(value))
     return number(value) is not None
-
-
-log = logging.getLogger(__name__)
-
-
-def reverse_annotations(annotations, *, digits=6):
-    """Return the annotation dict `{"database": {video: {...}}}` of the reversed videos.
-
-    A segment [s, e] of a video of `duration` D seconds becomes [D-e, D-s], rounded to `digits` decimals (None: not
-    rounded); the actions come in the opposite order. Doing it twice gives the input back, to the rounding. Segments
-    that reach beyond the video are mirrored like the others, with a warning. Other keys of an action that hold times
-    or frames are mirrored too, or dropped, and what is done with which is logged, see `times_of_keys`. Keys of a video
-    that hold times are dropped; everything else is kept.
-
-    Raises:
-        ValueError: no annotation file, a malformed entry, or a video with actions but without `duration`.
-    """
-    return _reversed(annotations, "annotation", digits)
-
-
-def _reversed(annotations, where, digits):
-    entries = read_database(annotations, where)
-    mirrored = copy.deepcopy(annotations)
-    database = raw_database(mirrored, where)
-    for name, entry in entries.items():
-        if entry["annotations"] and "duration" not in entry:
-            raise ValueError(f"{where}: video {name!r}: duration is missing, so its segments cannot be mirrored")
-    counts = {}
-    for name, video in database.items():
-        _drop_times_of_video(video, entries[name], counts)
-        if entries[name]["annotations"]:
-            video["annotations"] = _mirrored_actions(name, video, entries[name], digits, counts)
-    for (what, key), count in counts.items():
-        log.log(logging.WARNING if "dropped" in what else logging.INFO, "%s: %r %s, %d times", where, key, what, count)
-    return mirrored
-
-
-def _mirrored_actions(name, video, entry, digits, counts):
-    """The annotations of one video, the last first, with every time mirrored."""
-    duration = entry["duration"]
-    fps = entry.get("fps") or (entry["frame"] / duration if "frame" in entry else None)
-    found = []
-    for raw, action in zip(video["annotations"], entry["annotations"], strict=True):
-        start, end = action["segment"]
-        if start < 0 or end > duration:
-            log.warning("video %s: segment %s reaches beyond the video's %s seconds", name, [start, end], duration)
-        times = Times(raw, action["segment"], duration, fps)
-        values = {"segment": [duration - end, duration - start], **times.mirrored}
-        kept = {key: values.get(key, value) for key, value in raw.items() if key not in times.dropped}
-        found.append({key: _rounded(value, digits) if key in values else value for key, value in kept.items()})
-        for what, keys in times.report().items():
-            for key in keys:
-                counts[what, key] = counts.get((what, key), 0) + 1
-    return found[::-1]
-
-
-def _drop_times_of_video(video, entry, counts):
-    """Drop what a video says of times besides its annotations and its length: they are of the video played forward."""
-    lengths = [entry[key] for key in ("duration", "frame") if key in entry]
-    for key in [key for key, value in video.items() if key != "annotations" and holds_times(key, value, lengths)]:
-        del video[key]
-        what = "of a video dropped, as it holds times of the video played forward"
-        counts[what, key] = counts.get((what, key), 0) + 1
-
-
-def _rounded(value, digits):
-    if isinstance(value, list):
-        return [_rounded(item, digits) for item in value]
-    return value if digits is None else round(value, digits)
-
-
-def reverse_annotation_file(src, dst, *, digits=6, overwrite=False):
-    """Write `reverse_annotations` of the JSON file `src` to `dst`; return (number of videos, number of actions)."""
-    src, dst = Path(src), Path(dst)
-    annotations = read_json(src, "annotation")
-    if dst.exists():
-        if dst.samefile(src):
-            raise ValueError(f"{src} cannot be reversed onto itself")
-        if not overwrite:
-            raise FileExistsError(f"{dst} exists; say --overwrite to replace it")
-    mirrored = _reversed(annotations, f"annotation {src}", digits)
-    write_json(dst, mirrored)
-    videos = raw_database(mirrored, str(src)).values()
-    return len(videos), sum(len(v.get("annotations") or []) for v in videos)

@@ -1,8 +1,7 @@
-"""A folder of videos reversed, and verified.
+"""Reverse every video of a folder with several processes, and verify the results.
 
-Check a reversed video against its source, frame by frame, without the index that made it.
-
-Reverse every video of a folder with several processes; a run that was stopped goes on where it was.
+A run that was stopped resumes where it was: results that are what would be made stay. Verification compares a reversed
+video with its source frame by frame, without the index that made it.
 """
 
 import logging
@@ -10,9 +9,10 @@ import multiprocessing
 import os
 import re
 import time
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -20,88 +20,15 @@ import numpy as np
 from ...ops.names import VIDEO_SUFFIXES
 from ...utils.files import list_folder, walk_files
 from ...utils.provenance import file_change
-from ..frames import count_frames, index_frames, open_video
+from ..frames import count_frames, frame_rate, index_frames, open_video
 from ..h264 import CONTAINERS
 from .video import made_of, reverse_video
 
 log = logging.getLogger(__name__)
 
-LEAST_PSNR_DB = 24.0  # crf 18 gives 35 to 50 dB; two different frames of one video are mostly below 20
-
-
-@dataclass(frozen=True)
-class Verification:
-    """What was found: frame counts and rates of both files, the worst sampled frame, and `problems` in words."""
-
-    frames: tuple
-    fps: tuple
-    psnr_db: float
-    problems: list = field(default_factory=list)
-
-    @property
-    def ok(self):
-        return not self.problems
-
-
-def verify_reversed(src, dst, *, lossless=False, samples=16):
-    """Compare `dst` with `src` played backwards and return a Verification.
-
-    Both are decoded from first to last frame. The frame counts must be equal, the frame rates within 0.1 % or a frame,
-    the times for which frames are shown within 2 ms, and `samples` frames spread over the video must be the same: bit
-    by bit if `lossless`, else with a PSNR of at least LEAST_PSNR_DB.
-    """
-    src, dst = Path(src), Path(dst)
-    count = count_frames(src)
-    picks = np.unique(np.linspace(0, count - 1, min(samples, count)).round().astype(int))
-    own_times, own_fps, own = _decode(src, set(picks.tolist()))
-    times, fps, mirrored = _decode(dst, set((count - 1 - picks).tolist()))
-    problems = []
-    if len(times) != len(own_times):
-        problems.append(f"{len(times)} frames, the source has {len(own_times)}")
-        return Verification((len(own_times), len(times)), (own_fps, fps), float("nan"), problems)
-    # Headers may count a frame that an edit list hides, so a difference of one frame is no problem.
-    if abs(fps - own_fps) > max(1e-3, 1.5 / len(times)) * own_fps:
-        problems.append(f"{fps:.3f} fps, the source has {own_fps:.3f}")
-    # Frame n is the reversed frame N-1-n: both gaps are how long it is shown, for all but the two ends.
-    drift = np.abs(np.diff(times)[:0:-1] - np.diff(own_times)[1:]).max(initial=0)
-    if drift > 2e-3:
-        problems.append(f"a frame is shown {drift:.3f} s longer or shorter than in the source")
-    errors = [_mean_square(own[n], mirrored[count - 1 - n]) for n in picks.tolist()]
-    psnr = float(10 * np.log10(255**2 / max(max(errors), 1e-10)))
-    if lossless and max(errors) > 0:
-        problems.append(f"frame {picks[int(np.argmax(errors))]} of the source is not bit for bit the same")
-    elif psnr < LEAST_PSNR_DB:
-        problems.append(f"frame {picks[int(np.argmax(errors))]} of the source is another picture ({psnr:.1f} dB)")
-    return Verification((len(own_times), len(times)), (own_fps, fps), psnr, problems)
-
-
-def _decode(path, picks):
-    """Return display times in seconds (N,), mean frames per second, and {number: luma and chroma} of `picks`."""
-    container, stream = open_video(path)
-    with container:
-        stream.thread_type = "AUTO"
-        times, kept = [], {}
-        rate = float(stream.average_rate or stream.guessed_rate)
-        for n, frame in enumerate(container.decode(stream)):
-            times.append(frame.time if frame.time is not None else n / rate)
-            if n in picks:
-                kept[n] = frame.to_ndarray(format=_comparable(frame.format.name)).astype(np.float32)
-        if container.format.name == "avi":  # it counts frames; what times a decoder makes of that is a guess
-            times = np.arange(len(times)) / rate
-    return np.array(times), rate, kept
-
-
-def _comparable(pix_fmt):
-    """The frame's own format where numpy knows it, else RGB."""
-    return pix_fmt if pix_fmt in {"yuv420p", "yuvj420p", "yuv444p", "yuvj444p", "yuv422p", "gray"} else "rgb24"
-
-
-def _mean_square(a, b):
-    return float(np.square(a - b).mean()) if a.shape == b.shape else float("inf")
-
-
 STALE_SEC = 60
 UNRECORDED = "does not say what it was made of, as an older version made it; only its frames are counted"
+LEAST_PSNR_DB = 24.0  # crf 18 gives 35 to 50 dB; two different frames of one video are mostly below 20
 
 
 @dataclass(frozen=True)
@@ -118,7 +45,7 @@ class Job:
 class Outcome:
     """What became of a job: `status` is reversed, finished (found to be what would be made) or failed.
 
-    `note` says why it failed, or why a result that was there is made anew or could not be compared.
+    `note` says why it failed, or why a result that was there is made again or could not be compared.
     """
 
     src: Path
@@ -128,11 +55,25 @@ class Outcome:
     note: str = ""
 
 
-def plan(src, dst, *, extensions=VIDEO_SUFFIXES, options=None, verify=False):
-    """List the jobs that reverse the folder `src` into `dst`, keeping relative names.
+def plan(
+    src: Path | str,
+    dst: Path | str,
+    *,
+    extensions: Sequence[str] = VIDEO_SUFFIXES,
+    options: dict | None = None,
+    verify: bool = False,
+) -> list[Job]:
+    """The jobs that reverse the folder `src` into `dst`, keeping relative names.
 
-    A suffix that cannot hold the result (.avi, .webm, ...) becomes .mp4.  Refused: a missing or empty folder,
-    `dst` the same as `src` or inside it, two videos that would get one name.
+    A suffix that cannot hold the result (.avi, .webm, ...) becomes .mp4.
+
+    Args:
+        src, dst: folders.
+        extensions: suffixes of the files to reverse.
+        options, verify: of every job.
+    Raises:
+        FileNotFoundError: a missing or empty folder.
+        ValueError: `dst` is `src` or inside it, or two videos would get one name.
     """
     src, dst = Path(src), Path(dst)
     if not src.is_dir():
@@ -143,7 +84,8 @@ def plan(src, dst, *, extensions=VIDEO_SUFFIXES, options=None, verify=False):
     files = walk_files(src, suffixes)
     if not files:
         raise FileNotFoundError(f"no video ({', '.join(sorted(suffixes))}) is in {src}")
-    jobs, taken = [], {}
+    jobs = []
+    taken: dict[Path, Path] = {}
     for file in files:
         target = dst / file.relative_to(src)
         if target.suffix.lower() not in CONTAINERS:
@@ -155,7 +97,7 @@ def plan(src, dst, *, extensions=VIDEO_SUFFIXES, options=None, verify=False):
     return jobs
 
 
-def reverse_folder(jobs, *, workers=None):
+def reverse_folder(jobs: Sequence[Job], *, workers: int | None = None) -> Iterator[Outcome]:
     """Run `jobs` in `workers` processes (default: one per core); yield an Outcome as each one ends.
 
     One video's failure does not stop the others.
@@ -175,28 +117,28 @@ def reverse_folder(jobs, *, workers=None):
                 try:
                     yield future.result()
                 except BrokenProcessPool:
-                    note = "a worker process was killed (out of memory?); run again to go on"
+                    note = "a worker process was killed (out of memory?); run again to resume"
                     yield Outcome(waiting[future].src, "failed", note=note)
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
 
 
-def run_job(job):
-    """Do one job; every error becomes a failed Outcome."""
+def run_job(job: Job) -> Outcome:
+    """Run one job; every error becomes a failed Outcome."""
     begin = time.perf_counter()
     try:
         status, frames, note = _reverse_or_skip(job)
         if job.verify:
-            found = verify_reversed(job.src, job.dst, lossless=job.options.get("lossless", False))
-            if not found.ok:
-                raise ValueError(f"{job.dst} is not {job.src} reversed: {'; '.join(found.problems)}")
+            problems = verify_reversed(job.src, job.dst, lossless=job.options.get("lossless", False))
+            if problems:
+                raise ValueError(f"{job.dst} is not {job.src} reversed: {'; '.join(problems)}")
     except Exception as error:
         return Outcome(job.src, "failed", seconds_spent=time.perf_counter() - begin, note=str(error) or repr(error))
     return Outcome(job.src, status, frames, time.perf_counter() - begin, note)
 
 
 def _reverse_or_skip(job):
-    """(status, frames, note): a result that is there stays if it is what would be made."""
+    """(status, frames, note); a result that is there stays if it is what would be made."""
     note = ""
     if job.dst.exists() and not job.options.get("overwrite", False):
         kept = made_of(job.dst)
@@ -214,7 +156,7 @@ def _changes(job, kept):
         asked = job.options.get(name, value)
         if asked != value and not (name == "crf" and job.options.get("lossless")):
             changes.append(f"{name} was {value} and is {asked}")
-    return f"{job.dst} is made anew: {', '.join(changes)}" if changes else ""
+    return f"{job.dst} is made again: {', '.join(changes)}" if changes else ""
 
 
 def _check_finished(job):
@@ -227,7 +169,7 @@ def _check_finished(job):
         expected = count_frames(job.src)
         if expected != count:
             raise ValueError(
-                f"{job.dst} exists and has {count} frames, its source {expected}; say --overwrite to make it again"
+                f"{job.dst} exists and has {count} frames, its source {expected}; --overwrite makes it again"
             )
     return count
 
@@ -237,7 +179,7 @@ def _sweep(folder):
     if not folder.is_dir():
         return
     for file in list_folder(folder, ".*.tmp.*"):
-        match = re.fullmatch(r"\..+\.(\d+)\.tmp\.\w+", file.name)
+        match = re.fullmatch(r"\..+\.(\d+)[0-9a-f]{6}\.tmp\.\w+", file.name)  # see `utils.files.atomic`
         if match and not _alive(int(match[1])) and time.time() - file.stat().st_mtime > STALE_SEC:
             log.info("removing %s, left by a run that was killed", file)
             file.unlink(missing_ok=True)
@@ -251,3 +193,57 @@ def _alive(pid):
     except PermissionError:
         return True
     return True
+
+
+def verify_reversed(src: Path | str, dst: Path | str, *, lossless: bool = False, samples: int = 16) -> list[str]:
+    """How `dst` differs from `src` played backwards, in words; an empty list if it does not.
+
+    Both are decoded from first to last frame. The frame counts must be equal, the frame rates within 0.1 % or a frame,
+    the times for which frames are shown within 2 ms, and `samples` frames spread over the video must be the same: bit
+    by bit if `lossless`, else with a PSNR of at least LEAST_PSNR_DB.
+    """
+    count = count_frames(src)
+    picks = np.unique(np.linspace(0, count - 1, min(samples, count)).round().astype(int))
+    own_times, own_fps, own = _decode(src, set(picks.tolist()))
+    times, fps, mirrored = _decode(dst, set((count - 1 - picks).tolist()))
+    if len(times) != len(own_times):
+        return [f"{len(times)} frames, the source has {len(own_times)}"]
+    problems = []
+    # Headers may count a frame that an edit list hides, so a difference of one frame is no problem.
+    if abs(fps - own_fps) > max(1e-3, 1.5 / len(times)) * own_fps:
+        problems.append(f"{fps:.3f} fps, the source has {own_fps:.3f}")
+    # Frame n is the reversed frame N-1-n: both gaps are how long it is shown, for all but the two ends.
+    drift = np.abs(np.diff(times)[:0:-1] - np.diff(own_times)[1:]).max(initial=0)
+    if drift > 2e-3:
+        problems.append(f"a frame is shown {drift:.3f} s longer or shorter than in the source")
+    errors = [_mean_square(own[n], mirrored[count - 1 - n]) for n in picks.tolist()]
+    psnr = float(10 * np.log10(255**2 / max(max(errors), 1e-10)))
+    if lossless and max(errors) > 0:
+        problems.append(f"frame {picks[int(np.argmax(errors))]} of the source is not bit for bit the same")
+    elif psnr < LEAST_PSNR_DB:
+        problems.append(f"frame {picks[int(np.argmax(errors))]} of the source is another picture ({psnr:.1f} dB)")
+    return problems
+
+
+def _decode(path, picks):
+    """Display times in seconds (N,), mean frames per second, and {number: luma and chroma} of `picks`."""
+    container, stream = open_video(path)
+    with container:
+        times, kept = [], {}
+        rate = float(frame_rate(stream))
+        for n, frame in enumerate(container.decode(stream)):
+            times.append(frame.time if frame.time is not None else n / rate)
+            if n in picks:
+                kept[n] = frame.to_ndarray(format=_comparable(frame.format.name)).astype(np.float32)
+        if container.format.name == "avi":  # it counts frames; what times a decoder makes of that is a guess
+            times = np.arange(len(times)) / rate
+    return np.array(times), rate, kept
+
+
+def _comparable(pix_fmt):
+    """The frame's own format where numpy knows it, else RGB."""
+    return pix_fmt if pix_fmt in {"yuv420p", "yuvj420p", "yuv444p", "yuvj444p", "yuv422p", "gray"} else "rgb24"
+
+
+def _mean_square(a, b):
+    return float(np.square(a - b).mean()) if a.shape == b.shape else float("inf")

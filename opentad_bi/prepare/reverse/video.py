@@ -1,29 +1,25 @@
-"""A video file played in reverse.
+"""Reverse a video file in time: the same frames, each shown for as long as before, in the opposite order.
 
-The rotation flag of a video: players turn the picture by it, the stored pixels stay as they are.
-
-The reversed copy keeps the flag rather than turning the pixels: then whatever a reader does with it (some apply it,
-some do not), it does the same to both directions. The encoder library cannot write the flag, so it is put into the
-finished MP4 file: nine integers in the track header (`tkhd`, ISO/IEC 14496-12, 8.3.2), the same numbers that decoders
-report.
-
-Play a video backwards: the same frames, each shown for as long as before, in the opposite order.
+The reversed copy keeps a rotation flag rather than turning the pixels: then whatever a reader does with it (some apply
+it, some do not), it does the same to both directions.
 """
 
 import json
 import logging
 import tempfile
+from collections.abc import Iterator
 from dataclasses import dataclass
-from fractions import Fraction
 from pathlib import Path
 
 from ...utils.files import atomic
 from ...utils.provenance import source_stamp
 from ..frames import (
     DamagedVideoError,
+    FrameIndex,
     FrameRanges,
     UnindexedFrameError,
     display_matrix,
+    frame_rate,
     index_frames,
     open_video,
     write_display_matrix,
@@ -47,18 +43,18 @@ class ReversedVideo:
 
 
 def reverse_video(
-    src,
-    dst,
+    src: Path | str,
+    dst: Path | str,
     *,
-    crf=18,
-    lossless=False,
-    gop=60,
-    preset="veryfast",
-    chunk=600,
-    threads=0,
-    overwrite=False,
-    keep_damaged=False,
-):
+    crf: int = 18,
+    lossless: bool = False,
+    gop: int = 60,
+    preset: str = "veryfast",
+    chunk: int = 600,
+    threads: int = 0,
+    overwrite: bool = False,
+    keep_damaged: bool = False,
+) -> ReversedVideo:
     """Write `src` played backwards to `dst` and return a ReversedVideo.
 
     Frame n of N becomes frame N-1-n with its own duration; a frame shown in [a, b) of a video that ends at E is shown
@@ -70,8 +66,13 @@ def reverse_video(
     Args:
         src, dst: files; `dst` ends in .mp4, .mov, .m4v or .mkv.
         crf, lossless, gop, preset, threads: see H264Writer.
-        overwrite: replace an existing `dst` instead of raising FileExistsError.
-        keep_damaged: reverse what can be decoded of a damaged file instead of raising DamagedVideoError.
+        chunk: most decoded frames in memory.
+        overwrite: replace an existing `dst`.
+        keep_damaged: reverse what can be decoded of a damaged file.
+    Raises:
+        FileExistsError: `dst` is there and may not be replaced.
+        DamagedVideoError: `src` cannot be decoded to its end.
+        ValueError: settings that are invalid, or `src` and `dst` are one file.
     """
     src, dst = Path(src), Path(dst)
     check_container(dst)
@@ -81,23 +82,28 @@ def reverse_video(
         if src.exists() and dst.samefile(src):
             raise ValueError(f"{src} cannot be reversed onto itself")
         if not overwrite:
-            raise FileExistsError(f"{dst} exists; say overwrite to replace it")
+            raise FileExistsError(f"{dst} exists; overwrite=True (--overwrite) replaces it")
     if not 0 <= crf <= 51:
-        raise ValueError(f"crf {crf} is not a quality of H.264: 0 (largest file) to 51")
-    writing = {"crf": crf, "lossless": lossless, "gop": gop, "preset": preset, "threads": threads}
-    settings = {name: value for name, value in writing.items() if name != "threads"} | {"keep_damaged": keep_damaged}
-    writing["comment"] = json.dumps({REVERSED: {"source": source_stamp(src), "settings": settings}})
+        raise ValueError(f"invalid crf {crf}: H.264 has 0 (largest file) to 51")
+    writing = {"crf": crf, "lossless": lossless, "gop": gop, "preset": preset}
+    record = {"source": source_stamp(src), "settings": writing | {"keep_damaged": keep_damaged}}
+    options = {
+        "chunk": chunk,
+        "threads": threads,
+        "keep_damaged": keep_damaged,
+        "comment": json.dumps({REVERSED: record}),
+    }
     index = index_frames(src, keep_damaged=keep_damaged)
     if index is not None:
         try:
-            return _reverse(src, dst, index, chunk=chunk, keep_damaged=keep_damaged, **writing)
+            return _reverse(src, dst, index, **options, **writing)
         except UnindexedFrameError as error:
-            log.info("%s is not where the packets say; taking the video through a plain copy", error)
-    return _reverse_by_copy(src, dst, chunk=chunk, keep_damaged=keep_damaged, **writing)
+            log.info("%s is not where the packets say; the video is decoded to a lossless copy first", error)
+    return _reverse_by_copy(src, dst, **options, **writing)
 
 
-def made_of(dst):
-    """What a reversed video says that it was made of: {"source": stamp, "settings": dict}, or None if it does not."""
+def made_of(dst: Path | str) -> dict | None:
+    """What a reversed video was made of, by its comment: {"source": stamp, "settings": dict}, or None without one."""
     container, _ = open_video(dst)
     with container:
         tags = {name.lower(): text for name, text in container.metadata.items()}
@@ -112,11 +118,8 @@ def _reverse(src, dst, index, *, chunk, keep_damaged, threads, **writing):
     ranges = FrameRanges(src, index, threads=threads, keep_damaged=keep_damaged)
     with atomic(dst) as temporary, ranges:
         context = ranges.stream.codec_context
-        pix_fmt = context.pix_fmt
-        shape = {"size": (context.width, context.height), "pix_fmt": pix_fmt, "like": context}
-        times = {"rate": index.rate, "time_base": index.time_base}
         matrix = None
-        with H264Writer(temporary, **shape, **times, threads=threads, **writing) as writer:
+        with _writer(temporary, context, index.rate, index.time_base, threads=threads, **writing) as writer:
             for first, stop in chunks_from_end(index, chunk):
                 frames = ranges(first, stop)
                 if first == 0:
@@ -131,7 +134,13 @@ def _reverse(src, dst, index, *, chunk, keep_damaged, threads, **writing):
     return ReversedVideo(len(index), index.seconds, float(index.rate), index.has_audio)
 
 
-def chunks_from_end(index, chunk):
+def _writer(path, context, rate, time_base, **writing):
+    """A writer of frames as the decoder `context` gives them."""
+    shape = {"size": (context.width, context.height), "pix_fmt": context.pix_fmt}
+    return H264Writer(path, **shape, rate=rate, time_base=time_base, like=context, **writing)
+
+
+def chunks_from_end(index: FrameIndex, chunk: int) -> Iterator[tuple[int, int]]:
     """Yield (first, stop) frame ranges of at most `chunk` frames from the end of the video to its beginning.
 
     A range begins at a keyframe where one is near enough, so that nothing is decoded twice; a longer GOP is taken in
@@ -155,29 +164,30 @@ def _reverse_by_copy(src, dst, **options):
         return _reverse(copy, dst, index_frames(copy), **options)
 
 
-def copy_lossless(src, dst, *, threads=0, keep_damaged=False):
-    """Decode `src` from first to last frame and write the same frames to `dst`, at a constant rate."""
+def copy_lossless(src: Path, dst: Path, *, threads: int = 0, keep_damaged: bool = False) -> None:
+    """Decode `src` from first to last frame and write the same frames to `dst`, at a constant rate.
+
+    Raises:
+        DamagedVideoError: a frame cannot be decoded and `keep_damaged` is False, or none can.
+    """
     import av
 
     container, stream = open_video(src)
     with container:
-        stream.thread_type = "AUTO"
-        stream.codec_context.thread_count = threads
-        rate = stream.average_rate or stream.guessed_rate or Fraction(25)
-        context = stream.codec_context
-        shape = {"size": (context.width, context.height), "pix_fmt": context.pix_fmt, "like": context}
-        times = {"rate": rate, "time_base": 1 / Fraction(rate)}
+        context, rate = stream.codec_context, frame_rate(stream)
+        context.thread_count = threads
+        fast = {"lossless": True, "preset": "ultrafast", "threads": threads, "gop": 30}
         n = 0
-        with H264Writer(dst, **shape, **times, lossless=True, preset="ultrafast", threads=threads, gop=30) as writer:
+        with _writer(dst, context, rate, 1 / rate, **fast) as writer:
             for packet in _packets(container, stream, src, keep_damaged):
                 try:
                     frames = packet.decode()
                 except av.FFmpegError as error:
-                    _complain(f"{src}: frame {n} cannot be decoded ({error.strerror})", keep_damaged)
+                    _report_damage(f"{src}: frame {n} cannot be decoded ({error.strerror})", keep_damaged)
                     continue
                 for frame in frames:
                     if frame.is_corrupt:
-                        _complain(f"{src}: frame {n} is damaged", keep_damaged)
+                        _report_damage(f"{src}: frame {n} is damaged", keep_damaged)
                     writer.write(frame, n, 1)
                     n += 1
     if n == 0:
@@ -191,10 +201,10 @@ def _packets(container, stream, src, keep_damaged):
     try:
         yield from container.demux(stream)
     except av.FFmpegError as error:
-        _complain(f"{src}: the file cannot be read to its end ({error.strerror})", keep_damaged)
+        _report_damage(f"{src}: the file cannot be read to its end ({error.strerror})", keep_damaged)
 
 
-def _complain(what, keep_damaged):
+def _report_damage(what, keep_damaged):
     if not keep_damaged:
         raise DamagedVideoError(what)
     log.warning(what)

@@ -1,5 +1,6 @@
 """Reversing whole folders: names, resuming after a kill, failures that stop nothing else."""
 
+import os
 import subprocess
 import sys
 import time
@@ -14,6 +15,7 @@ from opentad_bi.prepare.frames import index_frames
 from opentad_bi.prepare.reverse import video as reverse_video_module
 from opentad_bi.prepare.reverse.folder import plan
 from opentad_bi.prepare.reverse.video import made_of, reverse_video
+from opentad_bi.utils.files import atomic
 from opentad_bi.utils.provenance import source_stamp
 
 TOOLS = ROOT / "tools"
@@ -96,6 +98,18 @@ def test_killed_midway_leaves_no_result_and_a_rerun_finishes(tmp_path):
     assert len(index_frames(tmp_path / "dst/long.mp4")) == 4000
 
 
+def test_temporary_files_of_killed_runs_are_removed_and_those_of_running_ones_stay(folder):
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    left = folder / f"dst/.b.{ended.pid}0a1b2c.tmp.mp4"
+    with atomic(folder / "dst/b.mp4") as running:
+        for path in (running, left):
+            path.write_bytes(b"x")
+            os.utime(path, (0, 0))
+        assert main([str(folder / "src"), str(folder / "dst"), "--workers", "1"]) == 0
+        assert running.exists() and not left.exists()
+
+
 def test_a_replaced_source_or_other_settings_are_reversed_anew(folder, capsys):
     args = [str(folder / "src"), str(folder / "dst"), "--workers", "1"]
     assert main(args) == 0
@@ -103,10 +117,10 @@ def test_a_replaced_source_or_other_settings_are_reversed_anew(folder, capsys):
     (folder / "src/deep/b.mp4").touch()
     assert main([*args, "--verify"]) == 0
     text = capsys.readouterr().out
-    assert text.count("is made anew") == 1 and f"{folder / 'dst/a.mp4'} is made anew: its source has" in text
+    assert text.count("is made again") == 1 and f"{folder / 'dst/a.mp4'} is made again: its source has" in text
     assert main([*args, "--lossless"]) == 0
     text = capsys.readouterr().out
-    assert text.count("is made anew: lossless was False and is True") == 3
+    assert text.count("is made again: lossless was False and is True") == 3
     assert np.array_equal(decode(folder / "dst/a.mp4")[0], decode(folder / "src/a.mp4")[0][::-1])
     assert main([*args, "--lossless"]) == 0
     assert capsys.readouterr().out.split("finished")[1].split()[0] == "3"
