@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from ..config import dataset_config, load_config, parse_overrides
+from ..config import dataset_config, find_config, load_config, parse_overrides
 from ..datasets.detection.check import check_dataset
 from ..engine import Runner
 from ..engine.branch import train_mode
@@ -24,8 +24,9 @@ from ..utils.checks import ERROR, OK, WARNING, CheckResult, has_errors, judge, r
 from ..utils.distributed import setup_distributed
 from ..utils.files import write_json
 from ..utils.logging import LOGGER, quietly, setup_logging
+from .aliases.core import add_flags, typed_flags
+from .aliases.custom_prompts import DATA_FLAGS, RECIPE, recipe
 from .common import Parser, add_device_arguments, command, make_writable
-from .custom_prompt_training import RECIPE, add_recipe_arguments, recipe
 
 RATIO = 10  # of the samples of two classes, above which training should balance them
 CLOSE = 0.995  # cosine of text features that are hard to tell apart
@@ -35,7 +36,7 @@ def parser():
     """The arguments of the command."""
     cli = Parser(__doc__)
     cli.add_argument("config", nargs="?", help="Python config file (default: that of custom_prompt_training.py)")
-    add_recipe_arguments(cli, required=False)
+    add_flags(cli, DATA_FLAGS, required=False)
     cli.add_argument("--steps", type=int, default=20, metavar="N", help="optimizer steps to look at")
     cli.add_argument("--out", metavar="DIR", default="exps/debug_prompts", help="folder of heat map and table")
     cli.add_argument("--cfg-options", nargs="+", default=[], metavar="a.b=v", help="further keys of the config")
@@ -74,19 +75,18 @@ def main(argv=None):
 
 def config_of(args):
     """The config that is named, or that of the recipe with the options typed."""
-    if bool(args.config) == bool(args.feature_dir):
+    typed = typed_flags(args, DATA_FLAGS)
+    if bool(args.config) == ("feature_dir" in typed):
         raise ValueError("give either a CONFIG, or --feature-dir and --val-feature-dir with a file of prompts")
     options = parse_overrides(args.cfg_options)
     if args.config:
-        plain = parser().parse_args([args.config])
-        own = ("config", "steps", "out", "cfg_options", "device", "seed")
-        if typed := [name for name, value in vars(args).items() if name not in own and value != getattr(plain, name)]:
+        if typed:
             names = ", ".join(f"--{name.replace('_', '-')}" for name in typed)
             raise ValueError(f"{names} would have no effect beside a CONFIG; change it by --cfg-options")
         return load_config(args.config, options)
-    args.config = str(RECIPE)
-    keys = recipe(args)
-    keys.setdefault("val_feature_dir", args.feature_dir)  # nothing is validated here
+    args.config = str(find_config(RECIPE))
+    keys = recipe(typed, args.config)
+    keys.setdefault("val_feature_dir", typed["feature_dir"])  # nothing is validated here
     return load_config(args.config, {**keys, **options})
 
 

@@ -3,20 +3,24 @@
 import json
 import subprocess
 import sys
+from functools import partial
 
 import pytest
 import torch
 from close import close
 from places import ROOT
 
-from opentad_bi.cli import custom_prompt_training as command
+from opentad_bi.cli import aliases
 from opentad_bi.cli import test as test_command
+from opentad_bi.cli.aliases import core
+from opentad_bi.cli.aliases import custom_prompts as command
 from opentad_bi.config import load_config
 from opentad_bi.engine.hooks import Hook
 from opentad_bi.engine.warm_start import fill
 from opentad_bi.registry import HOOKS, MODELS
 from opentad_bi.utils.weight_files import load_checkpoint
 
+main = partial(aliases.main, "custom_prompt_training")
 pytestmark = pytest.mark.usefixtures("no_pictures")
 
 
@@ -39,7 +43,7 @@ def words(folder, out, *more):
 def test_the_former_command_trains_resumes_and_leaves_its_files(prompt_set, tmp_path, capfd):
     out = tmp_path / "out"
     options = ["--batch-size", "64", "--lr", "0.02", "--warmup-epochs", "0", "--save-every", "1"]
-    assert command.main(words(prompt_set, out, "--epochs", "2", *options)) == 0
+    assert main(words(prompt_set, out, "--epochs", "2", *options)) == 0
     run = out / "gpu1_id0"
     assert sorted(p.name for p in (run / "checkpoint").iterdir()) == ["best.pth", "epoch_0.pth", "epoch_1.pth"]
     initial, learned = (json.loads((out / f"{name}_prompts.json").read_text()) for name in ("initial", "learned"))
@@ -60,18 +64,18 @@ def test_the_former_command_trains_resumes_and_leaves_its_files(prompt_set, tmp_
     assert size < 1_000_000  # the tower of 12 MB is not in it
     before = load_checkpoint(run / "checkpoint" / "epoch_1.pth")["state_dict"]["prompt_learner.ctx"]
     capfd.readouterr()
-    assert command.main(words(prompt_set, out, "--epochs", "3", *options, "--resume", "auto")) == 0
+    assert main(words(prompt_set, out, "--epochs", "3", *options, "--resume", "auto")) == 0
     assert "resumed" in capfd.readouterr().err
     after = load_checkpoint(run / "checkpoint" / "epoch_2.pth")["state_dict"]["prompt_learner.ctx"]
     assert not torch.equal(before, after)
-    assert command.main(words(prompt_set, out, "--epochs", "3", *options)) == 1
+    assert main(words(prompt_set, out, "--epochs", "3", *options)) == 1
     assert "holds checkpoints of a former run" in capfd.readouterr().err
     for path in (run / "checkpoint").glob("epoch_*.pth"):
         path.unlink()
     former = (run / "checkpoint" / "best.pth").read_bytes()
-    assert command.main(words(prompt_set, out, "--epochs", "3", *options)) == 1
+    assert main(words(prompt_set, out, "--epochs", "3", *options)) == 1
     assert "a former run" in capfd.readouterr().err and (run / "checkpoint" / "best.pth").read_bytes() == former
-    assert command.main(words(prompt_set, out, "--epochs", "1", *options, "--resume", "auto")) == 0
+    assert main(words(prompt_set, out, "--epochs", "1", *options, "--resume", "auto")) == 0
     assert "it is best_former_1.pth now" in capfd.readouterr().err
     assert (run / "checkpoint" / "best_former_1.pth").read_bytes() == former
 
@@ -81,7 +85,7 @@ def test_events_give_frame_level_numbers_and_the_test_command_the_same(prompt_se
     more = ["--annotation-dir", prompt_set / "annotations" / "train", "--strict-mode", "event_only"]
     more += ["--frame-annotation", truth, "--epochs", "2", "--warmup-epochs", "0", "--lr", "0.05", "--amp", "bf16"]
     more += ["--temporal-agg", "attention", "--forbid-list", prompt_set / "test_videos.txt", "--balanced"]
-    assert command.main(words(prompt_set, out, *more)) == 0
+    assert main(words(prompt_set, out, *more)) == 0
     numbers = json.loads((out / "gpu1_id0" / "frame_anomaly.json").read_text())
     assert 0.5 < numbers["auc"] <= 1 and numbers["videos"] == 13 + 26
     state = load_checkpoint(out / "gpu1_id0" / "checkpoint" / "best.pth")["state_dict"]
@@ -119,9 +123,9 @@ def test_a_run_that_was_stopped_goes_on_as_if_nothing_had_happened(prompt_set, t
     more += ["--annotation-dir", prompt_set / "annotations" / "train", "--class-weights", "balanced"]
     for name in ("whole", "stopped"):
         stop = ["--cfg-options", "hooks=[{'type': 'StopAt', 'at': 7}]"] if name == "stopped" else []
-        assert command.main(words(prompt_set, tmp_path / name, *more, *stop)) == 0
+        assert main(words(prompt_set, tmp_path / name, *more, *stop)) == 0
     assert max(losses(tmp_path / "stopped")) == 7 < max(losses(tmp_path / "whole"))
-    assert command.main(words(prompt_set, tmp_path / "stopped", *more, "--resume", "auto")) == 0
+    assert main(words(prompt_set, tmp_path / "stopped", *more, "--resume", "auto")) == 0
     assert losses(tmp_path / "stopped") == losses(tmp_path / "whole")
     contexts = [
         load_checkpoint(tmp_path / name / "gpu1_id0" / "checkpoint" / "epoch_1.pth")["state_dict"]["prompt_learner.ctx"]
@@ -133,7 +137,7 @@ def test_a_run_that_was_stopped_goes_on_as_if_nothing_had_happened(prompt_set, t
 @pytest.mark.slow
 def test_two_processes_learn_what_one_learns(prompt_set, tmp_path):
     more = ["--epochs", "1", "--warmup-epochs", "0", "--lr", "0.05", "--shots", "2"]
-    assert command.main(words(prompt_set, tmp_path / "one", *more)) == 0
+    assert main(words(prompt_set, tmp_path / "one", *more)) == 0
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node=2", "--rdzv_backend=c10d"]
     torchrun += ["--rdzv_endpoint=localhost:0", ROOT / "tools" / "custom_prompt_training.py"]
     done = subprocess.run(
@@ -149,36 +153,38 @@ def test_two_processes_learn_what_one_learns(prompt_set, tmp_path):
 
 
 def test_what_is_not_typed_comes_from_the_data(prompt_set, tmp_path, capfd):
-    args = command.parser().parse_args([str(word) for word in words(prompt_set, tmp_path)])
-    keys = command.recipe(args)
+    args = aliases.parser("custom_prompt_training").parse_args([str(word) for word in words(prompt_set, tmp_path)])
+    typed, config = core.typed_flags(args, command.FLAGS), args.config
+    keys = command.recipe(typed, config)
     assert keys["forbid_list"] == str(prompt_set / "test_videos.txt")
     assert keys["clip_model"] == str(prompt_set / "train" / "../tower.json") and keys["clip_quick_gelu"] is None
-    args.quick_gelu, args.initial_prompts_file, args.frames_per_row = True, None, 16
-    keys = command.recipe(args)
+    del typed["initial_prompts_file"]
+    typed |= {"quick_gelu": True, "frames_per_row": 16}
+    keys = command.recipe(typed, config)
     assert keys["clip_quick_gelu"] is True
     assert list(keys["model.prompt.class_prompts"])[:2] == ["Normal", "Abuse"]
     assert "--frames-per-row without --frame-annotation or --annotation-dir has no effect" in capfd.readouterr().err
     assert command.own_sentences({"Normal": "x", "Road_Accidents": "y"}, ["roadaccidents"]) == {"Road_Accidents": "y"}
     assert command.own_sentences(None, ["a"]) is None
     capfd.readouterr()
-    args.fps, args.frames_per_row = 25.0, 25
-    keys = command.recipe(args)
-    assert (keys["fps"], keys["frames_per_row"]) == (25.0, 25) and "tell of rows" not in capfd.readouterr().err
-    args.frames_per_row = 16
-    command.recipe(args)
-    assert "tell of rows of 1 s, but --frames-per-row and --fps of rows of 0.64 s" in capfd.readouterr().err
+    typed |= {"fps": 25.0, "frames_per_row": 25}
+    keys = command.recipe(typed, config)
+    assert (keys["fps"], keys["frames_per_row"]) == (25.0, 25) and "give rows" not in capfd.readouterr().err
+    typed["frames_per_row"] = 16
+    command.recipe(typed, config)
+    assert "are of rows of 1 s, but --frames-per-row and --fps give rows of 0.64 s" in capfd.readouterr().err
 
 
 def test_other_ways_to_start_and_options_without_effect(prompt_set, tmp_path, capfd):
     more = ["--epochs", "1", "--ctx-mode", "random", "--n-ctx", "4", "--csc", "--shots", "1"]
-    assert command.main(words(prompt_set, tmp_path / "a", *more)) == 0
+    assert main(words(prompt_set, tmp_path / "a", *more)) == 0
     text = capfd.readouterr().err
     assert "--initial-prompts-file has no effect with --ctx-mode random" in text
     learned = json.loads((tmp_path / "a" / "learned_prompts.json").read_text())
     assert learned["Abuse"]["context_shape"] == [4, 64] and learned["Abuse"]["prompt"] == "X X X X"
     assert learned["Abuse"]["context_vector"] != learned["Arson"]["context_vector"]
     more = ["--epochs", "1", "--warmup-epochs", "0", "--n-ctx", "4", "--shots", "1", "--text-pooling", "eot"]
-    assert command.main(words(prompt_set, tmp_path / "b", *more)) == 0
+    assert main(words(prompt_set, tmp_path / "b", *more)) == 0
     assert "--n-ctx has no effect with --ctx-mode class_init" in capfd.readouterr().err
 
 
@@ -202,7 +208,7 @@ def joined(folder):
         (lambda f: ["--initial-prompts-file", f.parent / "all.json"], "were joined to one"),
         (lambda f: ["--clip-model", "ViT-B-99", "--pretrained", "x"], "did you mean"),
         (lambda f: ["--clip-model", "ViT-B-32"], "--clip-model ViT-B-32: name its weights by --pretrained"),
-        (lambda f: ["--normal-class", "Norml"], "--normal-class 'Norml' is no class; did you mean 'Normal'"),
+        (lambda f: ["--normal-class", "Norml"], "--normal-class 'Norml': unknown class; did you mean 'Normal'"),
         (lambda f: ["--patience", "0"], "patience 0 must be at least 1"),
         (lambda f: ["--epochs", "0"], "--epochs 0 must be at least 1"),
         (lambda f: ["--batch-size", "0"], "batch_size x accumulate is 0; it must be at least 1"),
@@ -215,7 +221,7 @@ def test_what_is_wrong_is_one_message(prompt_set, tmp_path, capfd, change, messa
     (prompt_set.parent / "all.json").write_text(
         json.dumps({c: joined(prompt_set) for c in ("Abuse", "Arson", "Normal")})
     )
-    assert command.main(words(prompt_set, tmp_path / "out", "--epochs", "1", *change(prompt_set))) == 1
+    assert main(words(prompt_set, tmp_path / "out", "--epochs", "1", *change(prompt_set))) == 1
     text = capfd.readouterr().err
     assert text.splitlines()[-1].startswith("error: ") and message in text
 

@@ -10,7 +10,7 @@ import pytest
 import torch
 from places import SHARED
 
-from opentad_bi.cli import custom_prompt_training as command
+from opentad_bi.cli import aliases
 from opentad_bi.cli.make_demo_features import write_tower
 
 FOLDER = SHARED / "data" / "features" / "ucf_crime_clip"
@@ -51,11 +51,16 @@ def test_seconds_of_real_videos_are_told_apart(real_set, capfd):
         name: text for name, text in json.loads(sentences.read_text()).items() if name in ("Abuse", "Arrest", "Arson")
     }
     (real_set / "prompts.json").write_text(json.dumps(three))
-    assert command.main([*words, "--initial-prompts-file", real_set / "prompts.json"]) == 0
+    assert aliases.main("custom_prompt_training", [*words, "--initial-prompts-file", real_set / "prompts.json"]) == 0
     told = json.loads((out / "gpu1_id0" / "classification.json").read_text())
     assert told["classes"] == ["Abuse", "Arrest", "Arson"] and told["unit"]["samples"] == 270
     assert told["unit"]["top1"] > 0.95 and told["video"]["top1"] == 1
     assert "265 samples" in capfd.readouterr().err
     # the whole file of sentences names classes that are not there
-    assert command.main([*words, "--initial-prompts-file", sentences, "--output-dir", real_set / "other"]) == 1
+    assert (
+        aliases.main(
+            "custom_prompt_training", [*words, "--initial-prompts-file", sentences, "--output-dir", real_set / "other"]
+        )
+        == 1
+    )
     assert "class_prompts: 'Normal' is no class" in capfd.readouterr().err

@@ -3,17 +3,17 @@
 import json
 import logging
 import shlex
-from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from opentad_bi.cli import _fgclip_flags as flags
-from opentad_bi.cli import train, train_fgclip
-from opentad_bi.config import load_config, parse_overrides
+from opentad_bi.cli import aliases, train
+from opentad_bi.cli.aliases import fgclip as flags
+from opentad_bi.config import find_config, load_config, parse_overrides
 
-FULL = load_config(train_fgclip.RECIPE)
+RECIPE = find_config(flags.RECIPE)
+FULL = load_config(RECIPE)
 # what the original's guides type, debug and full
 DEBUG = """--model_name_or_path openai/clip-vit-base-patch32 --base_model openai/clip-vit-base-patch32
     --data_path {data}/ucf_fgclip_train_debug.json --image_folder {data} --output_dir checkpoints/fgclip_ucf_debug
@@ -61,7 +61,7 @@ def typed(monkeypatch):
     def run(text, code=0):
         caught.clear()
         words = text if isinstance(text, list) else shlex.split(text)
-        assert train_fgclip.main(["--skip_check", *words]) == code
+        assert aliases.main("train_fgclip", ["--skip_check", *words]) == code
         (found,) = caught or [[]]
         cut = found.index("--cfg-options") if "--cfg-options" in found else len(found)
         return parse_overrides(found[cut + 1 :]), found[:cut]
@@ -71,8 +71,8 @@ def typed(monkeypatch):
 
 def test_the_full_recipe_of_the_original_is_that_of_the_config(data, typed):
     keys, words = typed(FULL_WORDS.format(data=data))
-    assert words == [str(train_fgclip.RECIPE), "--seed", "42", "--resume", "auto", "--skip_check"]
-    cfg = load_config(train_fgclip.RECIPE, keys)
+    assert words == [str(RECIPE), "--seed", "42", "--resume", "auto", "--skip_check"]
+    cfg = load_config(RECIPE, keys)
     changed = {key for key in ("dataset", "model", "branches", "solver", "workflow") if cfg[key] != FULL[key]}
     assert changed == {"dataset", "workflow"} and cfg.dataset.train.ann_files.endswith("final.json")
     assert (
@@ -88,8 +88,8 @@ def test_the_full_recipe_of_the_original_is_that_of_the_config(data, typed):
 def test_the_debug_recipe_is_that_of_the_config_with_a_batch_that_has_negatives(data, typed, caplog):
     keys, _ = typed(DEBUG.format(data=data))
     assert caplog.text.count("4 accumulated batches become one of 4 videos") == 1
-    ours = load_config(train_fgclip.RECIPE.with_name("debug.py"))
-    cfg = load_config(train_fgclip.RECIPE, keys)
+    ours = load_config(RECIPE.with_name("debug.py"))
+    cfg = load_config(RECIPE, keys)
     for key in ("model", "branches", "solver"):
         assert cfg[key] == ours[key]
     assert cfg.dataset.train.frames == ours.dataset.train.frames == 64
@@ -99,7 +99,7 @@ def test_the_debug_recipe_is_that_of_the_config_with_a_batch_that_has_negatives(
 
 @pytest.mark.parametrize("words", [words.strip() for words in VARIANTS.split("|")])
 def test_what_the_guide_says_to_change_can_be_typed_behind_its_command(words, data, typed):
-    load_config(train_fgclip.RECIPE, typed(f"{FULL_WORDS.format(data=data)} {words}")[0])
+    load_config(RECIPE, typed(f"{FULL_WORDS.format(data=data)} {words}")[0])
 
 
 @pytest.mark.parametrize(("words", "expected"), [
@@ -176,11 +176,11 @@ def test_weights_in_a_file_are_those_of_the_model_that_is_named(tmp_path, typed)
 
 @given(data=st.text(st.characters(exclude_categories=("Cs", "Cc")), min_size=1).filter(lambda text: text[0] != "-"))
 def test_paths_arrive_as_they_were_typed(data):
-    args = train_fgclip.parser().parse_args([f"--image_folder={data}"])
+    args = aliases.parser("train_fgclip").parse_args([f"--image_folder={data}"])
     keys = flags.settings({"image_folder": args.image_folder}, FULL)
     options = parse_overrides([f"{key}={value!r}" for key, value in keys.items()])
     if "${" not in data:
-        assert load_config(train_fgclip.RECIPE, options).dataset.test.root == data
+        assert load_config(RECIPE, options).dataset.test.root == data
 
 
 def test_processes_count_as_the_original_counts_them(monkeypatch, typed):
@@ -203,12 +203,12 @@ def test_what_is_not_offered_is_one_message(words, message, typed, capsys):
 @pytest.mark.parametrize("words", ["--bf16 maybe", "--lr_scheduler_type polynomial", "--num_frames many", "--lora_r 8"])
 def test_an_unknown_flag_or_word_is_refused(words, capsys):
     with pytest.raises(SystemExit) as end:
-        train_fgclip.main(words.split())
+        aliases.main("train_fgclip", words.split())
     assert end.value.code == 2 and words.split()[0] in capsys.readouterr().err
 
 
 def test_every_flag_sets_a_key_that_the_config_has():
-    helpers = Path(train_fgclip.RECIPE)
-    for flag in flags.FLAGS:
-        if isinstance(flag.keys, str):
-            load_config(helpers, {flag.keys: 7 if flag.kind is not str else "text"})
+    plain = [flag for flag in flags.FLAGS if flag.key and not flag.to_keys]
+    assert len(plain) > 10
+    for flag in plain:
+        load_config(RECIPE, {flag.key: 7 if flag.kind in (int, float) else "text"})

@@ -1,6 +1,5 @@
 """Options of the commands of one method each become keys of its config, as they were typed, and nothing else does."""
 
-import importlib
 import json
 
 import pytest
@@ -9,10 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from places import ROOT
 
-from opentad_bi.cli import _method_run as common
-from opentad_bi.cli import run_dual_coop, train
+from opentad_bi.cli import aliases, train
 from opentad_bi.cli import test as test_command
+from opentad_bi.cli.aliases import core, methods
 from opentad_bi.config import load_config, parse_overrides
+from opentad_bi.datasets.video_prompts.few_shot import PROTOCOLS
 
 TEXTS = st.text(st.characters(exclude_categories=("Cs", "Cc")), min_size=1).filter(lambda text: text[0] != "-")
 VALUES = {int: "3", float: "0.25"}  # a word for an option, by its kind
@@ -26,12 +26,17 @@ def typed(monkeypatch):
 
     def run(method, *words):
         caught.clear()
-        assert importlib.import_module(f"opentad_bi.cli.run_{method}").main(list(words)) == 0
+        assert aliases.main(method, list(words)) == 0
         (found,) = caught
         cut = found.index("--cfg-options") if "--cfg-options" in found else len(found)
         return parse_overrides(found[cut + 1 :]), found[:cut]
 
     return run
+
+
+def settings_of(method, words, config):
+    """{key: value} of the words of a command, of another config than its own."""
+    return methods.settings(core.typed_flags(aliases.parser(method).parse_args(words), methods.FLAGS), config)
 
 
 def word_for(flag):
@@ -41,31 +46,30 @@ def word_for(flag):
     return [f"--{flag.name}", flag.kind[-1] if isinstance(flag.kind, tuple) else VALUES.get(flag.kind, "some text")]
 
 
-@pytest.mark.parametrize("dataset", common.DATASETS)
-@pytest.mark.parametrize("method", common.METHODS)
+@pytest.mark.parametrize("dataset", methods.DATASETS)
+@pytest.mark.parametrize("method", aliases.METHODS)
 def test_every_option_sets_keys_that_the_configs_of_its_method_have(method, dataset, typed):
-    exclusive = {"deep-vision-prompts", "ctx-init"}  # of others
-    flags = [flag for flag in common.flags_of(method) if flag.name not in exclusive]
+    exclusive = {"deep-vision-prompts", "ctx-init", "dataset"}  # of others
+    flags = [flag for flag in aliases.flags_of(method) if flag.name not in exclusive]
     words = [word for flag in flags for word in word_for(flag)]
     keys, (config, *_) = typed(method, "--dataset", dataset, *words)
     assert config == str(ROOT / "configs" / "prompt" / dataset / f"{method}.py")
-    assert {flag.key for flag in flags if not flag.to_keys} < keys.keys()
+    assert {flag.key for flag in flags if not flag.to_keys and not flag.key.startswith("--")} < keys.keys()
     load_config(config, keys)
 
 
-@pytest.mark.parametrize("method", common.METHODS)
+@pytest.mark.parametrize("method", aliases.METHODS)
 def test_nothing_is_changed_where_nothing_is_typed(method, typed):
     keys, words = typed(method)
-    assert keys == {} and words == [str(common.CONFIGS / "ucf101" / f"{method}.py"), "--seed", "42", "--id", "0"]
+    assert keys == {} and words == [str(methods.method_config(method, "ucf101")), "--seed", "42"]
 
 
 @settings(max_examples=12)
 @given(folder=TEXTS, sentence=TEXTS, pretrained=TEXTS)
 def test_words_arrive_as_they_were_typed(folder, sentence, pretrained):
     words = [f"--data-dir={folder}", f"--ctx_init={sentence}", f"--pretrained={pretrained}"]
-    args = common.method_parser("vita", "").parse_args(words)
-    config = common.CONFIGS / "ucf101" / "vita.py"
-    options = [f"{key}={value!r}" for key, value in common.settings("vita", args, config).items()]
+    config = methods.method_config("vita", "ucf101")
+    options = [f"{key}={value!r}" for key, value in settings_of("vita", words, config).items()]
     cfg = load_config(config, parse_overrides(options))
     none = [text.lower() == "none" for text in (sentence, pretrained)]
     if "${" not in folder:
@@ -82,7 +86,7 @@ def test_the_command_line_of_a_run(typed):
         "--output-dir", "my runs", "--resume", "auto", "--device", "cpu", "--seed", "7", "--temporal-pooling", "mean",
         "--num-temporal-views", "2", "--cfg-options", "lr=0.5", "tolerate=0.1",
     )  # fmt: skip
-    assert words[1:] == ["--seed", "7", "--id", "3", "--device", "cpu", "--work_dir", "my runs", "--resume", "auto"]
+    assert words[1:] == ["--seed", "7", "--device", "cpu", "--work_dir", "my runs", "--id", "3", "--resume", "auto"]
     assert keys == {
         "K_train": None, "K_val": 2, "val_share": 0.0, "use_augmentation": False, "temporal_views": 2, "tolerate": 0.1,
         "videomix": {"type": "VideoMix", "kind": "spatial", "probability": 1.0},
@@ -125,13 +129,13 @@ def test_what_options_mean(method, words, expected, typed):
 
 def test_another_kind_of_mix_keeps_the_probability_of_the_config(tmp_path):
     config = tmp_path / "mixed.py"
-    base = f"_base_ = [{str(common.CONFIGS / 'ucf101' / 'vita.py')!r}]\n"
+    base = f"_base_ = [{str(methods.method_config('vita', 'ucf101'))!r}]\n"
     config.write_text(f"{base}videomix = dict(type='VideoMix', kind='spatial', probability=0.25)\n")
     for words, kind, probability in (
         (["--videomix-type", "temporal"], "temporal", 0.25),
         (["--videomix-prob", "0.5"], "spatial", 0.5),
     ):
-        keys = common.settings("vita", common.method_parser("vita", "").parse_args(words), config)
+        keys = settings_of("vita", words, config)
         assert keys == {"videomix": {"type": "VideoMix", "kind": kind, "probability": probability}}
 
 
@@ -158,7 +162,7 @@ def test_a_sentence_to_start_from_brings_its_own_length(typed):
     ],
 )
 def test_contradictions_are_one_message(method, words, message, capsys):
-    assert importlib.import_module(f"opentad_bi.cli.run_{method}").main(words) == 1
+    assert aliases.main(method, words) == 1
     text = capsys.readouterr().err
     assert text.startswith("error: ") and message in text
 
@@ -180,7 +184,7 @@ def test_contradictions_are_one_message(method, words, message, capsys):
 )
 def test_an_option_or_a_word_that_a_method_has_not_is_refused(method, words, capsys):
     with pytest.raises(SystemExit) as end:
-        importlib.import_module(f"opentad_bi.cli.run_{method}").main(words)
+        aliases.main(method, words)
     assert end.value.code == 2 and words[0] in capsys.readouterr().err
 
 
@@ -192,7 +196,7 @@ def trained(tmp_path_factory):
     words += ["--epochs", "1", "--K-train", "2", "--K-val", "1", "--num-frames", "2", "--run-id", "a b's", "--no-wandb"]
     words += ["--deep-vision-prompts", "--temporal-pooling", "mean", "--batches-per-backprop", "1"]
     files = [word for word in tiny(data) if word.startswith(("artifacts", "evaluation", "workflow"))]
-    assert run_dual_coop.main([str(word) for word in [*words, "--cfg-options", *files]]) == 0
+    assert aliases.main("dual_coop", [str(word) for word in [*words, "--cfg-options", *files]]) == 0
     undo_kernels()
     return data.parent
 
@@ -212,7 +216,7 @@ def test_views_of_a_test_may_be_others_than_those_of_training(trained, tmp_path)
         out = tmp_path / f"{views[0]}x{views[1]}"
         options = [*tiny(trained / "a set"), f"temporal_views={views[0]}", f"spatial_views={views[1]}"]
         options += ["model.visual.depth=deep", "temporal_pooling={'type': 'MeanPooling'}"]
-        words = [common.CONFIGS / "demo_clips" / "dual_coop.py", "--work_dir", trained / "my runs", "--device", "cpu"]
+        words = [methods.method_config("dual_coop", "demo_clips"), "--work_dir", trained / "my runs", "--device", "cpu"]
         words += ["--save_dir", out, "--out", out / "numbers.json"]
         assert test_command.main([*words, "--cfg-options", *options]) == 0
         rows = json.loads((out / "class_scores.json").read_text())
@@ -225,5 +229,9 @@ def test_views_of_a_test_may_be_others_than_those_of_training(trained, tmp_path)
 def test_the_page_holds_the_table_of_options():
     text = (ROOT / "docs" / "video_prompts.md").read_text(encoding="utf-8")
     found = text.partition("<!-- flags -->")[2].partition("<!-- end of flags -->")[0]
-    make = "python -c 'from opentad_bi.cli._method_run import flag_table; print(flag_table())'"
-    assert found.strip() == common.flag_table(), f"put what this prints between the marks: {make}"
+    make = "python -c 'from opentad_bi.cli.aliases import flag_table; print(flag_table(\"vita\"))'"
+    assert found.strip() == aliases.flag_table("vita"), f"put what this prints between the marks: {make}"
+
+
+def test_the_choices_of_the_help_are_those_of_the_data():
+    assert methods.PROTOCOLS == PROTOCOLS

@@ -7,7 +7,7 @@ import pytest
 import torch
 from clip_set import CONFIGS, make_clip_set, tiny, undo_kernels
 
-from opentad_bi.cli import run_video_coop, train
+from opentad_bi.cli import aliases, train
 from opentad_bi.cli import test as test_command
 from opentad_bi.engine.data import read_record
 from opentad_bi.utils.weight_files import load_checkpoint
@@ -83,7 +83,7 @@ def test_copies_of_other_names_are_found(run, tmp_path, capsys):
     assert f"1 as copies of another name): {row['class']}/renamed.mp4 (is {row['path']})" in capsys.readouterr().err
     words = [CONFIG, "--work_dir", str(tmp_path / "run"), "--device", "cpu", "--cfg-options", *run[2], *options]
     assert train.main(words) == 1
-    assert "dataset.test: 1 of 9 videos are among those to learn from" in capsys.readouterr().err
+    assert "dataset.test  1 of 9 videos are among those to learn from" in capsys.readouterr().err
     assert not list(tmp_path.glob("run/**/*.pth"))
 
 
@@ -96,12 +96,12 @@ def test_lists_of_two_splits_are_refused_before_training(run, tmp_path, capsys):
         for part, name in (("train", "trainlist01.txt"), ("val", "trainlist01.txt"), ("test", "testlist02.txt"))
     }
     words = ["--dataset", "demo_clips", "--output-dir", str(tmp_path / "run"), "--device", "cpu", "--cfg-options"]
-    assert run_video_coop.main([*words, *tiny(data), *paths.values()]) == 1
+    assert aliases.main("video_coop", [*words, *tiny(data), *paths.values()]) == 1
     error = capsys.readouterr().err
-    assert "dataset.test: split 2 is tested, but split 1 was learned from" in error and "val" not in error
+    assert "dataset.test  split 2 is tested, but split 1 was learned from" in error and "val" not in error
     right = f"dataset.test.videos.list_file={tmp_path / 'testlist01.txt'}"
     named = ["run_id='split1'", f"artifacts={str(tmp_path / 'models')!r}"]
-    assert run_video_coop.main([*words, *tiny(data), *named, *paths.values(), right]) == 0
+    assert aliases.main("video_coop", [*words, *tiny(data), *named, *paths.values(), right]) == 0
     undo_kernels()
     given = ["--work_dir", str(tmp_path / "run"), "--device", "cpu", "--cfg-options", *tiny(data)]
     assert test_command.main([CONFIG, *given, paths["test"]]) == 1

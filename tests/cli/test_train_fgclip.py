@@ -6,8 +6,8 @@ import pytest
 import torch
 from region_set import CONFIG
 
+from opentad_bi.cli import aliases
 from opentad_bi.cli import test as test_command
-from opentad_bi.cli import train_fgclip
 from opentad_bi.engine import Runner
 
 
@@ -22,7 +22,7 @@ def train(data, out, *words):
     typed = ["--config", CONFIG, "--data_path", data / "train.json", "--image_folder", data, "--output_dir", out,
              "--per_device_train_batch_size", 1, "--gradient_accumulation_steps", 4, "--num_train_epochs", 2,
              "--bf16", "True", "--report_to", "none", "--logging_steps", 1, "--device", "cpu"]  # fmt: skip
-    return train_fgclip.main([*typed, *words, "--cfg-options", *options])
+    return aliases.main("train_fgclip", [*typed, *words, "--cfg-options", *options])
 
 
 def losses(out):
