@@ -33,7 +33,7 @@ from ..evaluation.anomaly.localization import (
     heat_box,
     highest_rows,
     likeliest,
-    localisation,
+    localization,
     score_intervals,
     unit_range,
     video_probabilities,
@@ -299,7 +299,7 @@ def localise(model, found, regions, *, name=None, enabled_mode="label_studio", o
         name: class whose heat-maps are taken; default `found.label`.
         enabled_mode, open_end: see `Lifespan`.
     Returns:
-        numbers of `evaluation.anomaly.localization.localisation`; of all frames with a box together, 0 and 1 of a
+        numbers of `evaluation.anomaly.localization.localization`; of all frames with a box together, 0 and 1 of a
         heat-map are the lowest and the highest value in them.
     """
     numbers = np.arange(len(found.scores)) * found.stride
@@ -311,11 +311,11 @@ def localise(model, found, regions, *, name=None, enabled_mode="label_studio", o
         seen = numbers[life.visible(numbers)]
         frames, boxes = [*frames, *seen], [*boxes, *life.box(seen)]
     if not frames:
-        return localisation([], [])
+        return localization([], [])
     unique, place = np.unique(frames, return_inverse=True)
     maps = unit_range(_maps(model, found, unique, name or found.label))
     size = stream_settings(model.frames)["size"]
-    return localisation((enlarge(maps[i : i + 1], size, size)[0] for i in place), boxes)
+    return localization((enlarge(maps[i : i + 1], size, size)[0] for i in place), boxes)
 
 
 @torch.no_grad()

@@ -11,7 +11,7 @@ from ..evaluation.anomaly.localization import over_videos
 from ..evaluation.viz.curves import draw_score_curve
 from ..evaluation.viz.overlay import draw_heat_frame
 from ..evaluation.viz.page import write_page
-from ..ops.names import bare_name, normal_label
+from ..ops.names import bare_name, label_of
 from ..prepare.playable import playable
 from ..registry import nearest
 from ..utils.files import write_json
@@ -103,7 +103,7 @@ def check_heat_class(args, model):
     if (args.heat_maps or args.boxes) and not hasattr(model.model, "heat_map"):
         raise ValueError(f"--heat_maps, --boxes: the model {model.cfg.model.type} has no heat-maps")
     classes = model.model.classes
-    if args.heat_class is not None and normal_label(args.heat_class, classes, needed=False) is None:
+    if args.heat_class is not None and label_of(args.heat_class, classes) is None:
         raise KeyError(
             f"--heat_class {args.heat_class!r}: no such class; {nearest(args.heat_class, classes, every=True)}"
         )
@@ -125,7 +125,7 @@ def read_boxes(path, model, videos=()):
     files = {video.stem: video for video in videos}
     records, _ = fit_to_files(records, [files.get(bare_name(record.path)) for record in records], report)
     for record in records:
-        label = normal_label(record.category or "", model.model.classes, needed=False)
+        label = label_of(record.category or "", model.model.classes)
         name = None if label is None else model.model.classes[label]
         own = found.setdefault(bare_name(record.path), {"regions": [], "name": name, **mode})
         own["regions"] += record.regions

@@ -1,6 +1,7 @@
 """Average precision and recall of predicted segments, the protocol of ActivityNet and THUMOS14."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -9,26 +10,26 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Segments:
-    """Segments of many videos, one row each; predictions carry `scores`.
+    """Segments of many videos, one row each; predictions have `scores`.
 
     Args:
         segments: (N, 2) float64, seconds.
         labels: (N,) int64 class indices; rows below 0 are ignored.
         videos: (N,) int64 video indices.
-        scores: (N,) float64 or None.
+        scores: (N,) float64, or empty for true segments.
     """
 
     segments: np.ndarray
     labels: np.ndarray
     videos: np.ndarray
-    scores: np.ndarray | None = None
+    scores: np.ndarray = field(default_factory=lambda: np.zeros(0))
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.labels)
 
-    def rows(self, index):
+    def rows(self, index: np.ndarray) -> "Segments":
         """The rows of `index`, an index array or a mask."""
-        scores = None if self.scores is None else self.scores[index]
+        scores = self.scores[index] if len(self.scores) else self.scores
         return Segments(self.segments[index], self.labels[index], self.videos[index], scores)
 
 
@@ -43,7 +44,7 @@ class Matching:
     cell_offsets: np.ndarray  # (cells + 1,) rows of each cell in `truth`
 
 
-def match(truth, predictions, num_classes):
+def match(truth: Segments, predictions: Segments, num_classes: int) -> Matching:
     """Sort both sides so that one pass over the ranked predictions can match them.
 
     Within a class predictions go by falling score, equals in the order given: the sort is stable, as numpy's default
@@ -61,7 +62,7 @@ def match(truth, predictions, num_classes):
     return Matching(ranked, truth.rows(truth_order), offsets - offsets[0], cells, np.append(starts, len(truth_order)))
 
 
-def average_precision(matching, thresholds):
+def average_precision(matching: Matching, thresholds: Sequence[float]) -> np.ndarray:
     """Area under the precision envelope of every class (all points interpolated).
 
     A class without predictions has 0.
@@ -87,7 +88,7 @@ def average_precision(matching, thresholds):
     return np.stack(areas, axis=1)
 
 
-def area_under_envelope(hit, total):
+def area_under_envelope(hit: np.ndarray, total: int) -> np.ndarray:
     """Average precision of ranked hits and misses.  (T, N) bool, number of true segments -> (T,) float64."""
     found = hit.cumsum(axis=1)
     precision = found / np.arange(1, hit.shape[1] + 1)
@@ -96,7 +97,7 @@ def area_under_envelope(hit, total):
     return (gain * envelope).sum(axis=1)
 
 
-def top_k_recall(matching, thresholds, ks):
+def top_k_recall(matching: Matching, thresholds: Sequence[float], ks: Sequence[int]) -> np.ndarray:
     """Share of true segments covered by the first k * (true segments) predictions of their video and class.
 
     Args:

@@ -1,23 +1,22 @@
-"""Compiled loops of non-maximum suppression and of the matching of detections; compiled at first use, by numba.
+"""Sequential loops of non-maximum suppression and of the matching of detections, compiled by numba at first use.
 
-How the sequential loops of this package are compiled; only modules that hold such loops import it.
-
-Sequential loops of 1-D non-maximum suppression; `nms.py` is the door.
-
-Intersections are divided by lengths that have 1e-6 added, all in float32.
-
-Sequential loops that match predicted segments to true ones; `average_precision.py` is the door.
+`nms.py` and `average_precision.py` call them and check the arguments. In non-maximum suppression intersections are
+divided by lengths that have 1e-6 added, all in float32.
 """
 
 import math
+from collections.abc import Callable
+from typing import Any
 
 import numba
 import numpy as np
 
+Rule = tuple[int, np.float32, np.float32, np.float32, np.float32]  # method, iou_threshold, sigma, t1, t2
 
-def kernel(function):
+
+def kernel(function: Callable) -> Callable:
     """Compile `function` at its first call, without the GIL; kept on disk where a folder can be written."""
-    options = {"nogil": True, "error_model": "numpy"}
+    options: dict[str, Any] = {"nogil": True, "error_model": "numpy"}
     try:
         return numba.njit(cache=True, **options)(function)
     except RuntimeError:  # neither the package nor the home folder is writable: compile in every process
@@ -36,7 +35,14 @@ HARD, LINEAR, GAUSSIAN, GAUSSIAN_LONG = 0, 1, 2, 3
 
 
 @kernel
-def overlap(start_a, end_a, length_a, start_b, end_b, length_b):
+def overlap(
+    start_a: np.float32,
+    end_a: np.float32,
+    length_a: np.float32,
+    start_b: np.float32,
+    end_b: np.float32,
+    length_b: np.float32,
+) -> np.float32:
     """Intersection over union of two segments whose lengths are given."""
     inter = min(end_a, end_b) - max(start_a, start_b)
     if inter <= ZERO:
@@ -45,7 +51,9 @@ def overlap(start_a, end_a, length_a, start_b, end_b, length_b):
 
 
 @kernel
-def decay(ratio, method, iou_threshold, sigma, long_from):
+def decay(
+    ratio: np.float32, method: int, iou_threshold: np.float32, sigma: np.float32, long_from: np.float32
+) -> np.float32:
     """Weight of a candidate that overlaps a kept segment by `ratio`."""
     if method == GAUSSIAN or (method == GAUSSIAN_LONG and ratio >= long_from):
         return ONE if ratio == ZERO else np.float32(math.exp(-(ratio * ratio) / sigma))
@@ -55,7 +63,9 @@ def decay(ratio, method, iou_threshold, sigma, long_from):
 
 
 @kernel
-def soft_nms(segments, scores, limit, rule, min_score):
+def soft_nms(
+    segments: np.ndarray, scores: np.ndarray, limit: int, rule: Rule, min_score: np.float32
+) -> tuple[np.ndarray, np.ndarray]:
     """Keep at most `limit` candidates by rising decay of what overlaps them (Bodla et al., ICCV 2017).
 
     Of equal scores the first in the order given wins.
@@ -76,7 +86,7 @@ def soft_nms(segments, scores, limit, rule, min_score):
     work[0], work[1], work[3] = segments[:, 0], segments[:, 1], scores
     work[2] = segments[:, 1] - segments[:, 0] + LENGTH_EPSILON
     rows, values = np.empty(min(alive, limit), np.int64), np.empty(min(alive, limit), np.float32)
-    kept, best = 0, np.argmax(scores)
+    kept, best = 0, int(np.argmax(scores))
     while kept < limit and alive > 0:
         start, end, length = work[0, best], work[1, best], work[2, best]
         rows[kept], values[kept] = index[best], work[3, best]
@@ -101,7 +111,9 @@ def soft_nms(segments, scores, limit, rule, min_score):
 
 
 @kernel
-def hard_nms(segments, scores, limit, iou_threshold):
+def hard_nms(
+    segments: np.ndarray, scores: np.ndarray, limit: int, iou_threshold: np.float32
+) -> tuple[np.ndarray, np.ndarray]:
     """Keep at most `limit` candidates, each dropping those that overlap it by `iou_threshold` or more.
 
     Args and returns as `soft_nms`; `scores` must fall.
@@ -124,7 +136,9 @@ def hard_nms(segments, scores, limit, iou_threshold):
 
 
 @kernel
-def soft_nms_by_group(segments, scores, offsets, limit, rule, min_score):
+def soft_nms_by_group(
+    segments: np.ndarray, scores: np.ndarray, offsets: np.ndarray, limit: int, rule: Rule, min_score: np.float32
+) -> tuple[np.ndarray, np.ndarray]:
     """`soft_nms` of every run of rows between two `offsets`; indices are those of the whole."""
     index = np.empty(len(scores), np.int64)
     decayed = np.empty(len(scores), np.float32)
@@ -139,7 +153,7 @@ def soft_nms_by_group(segments, scores, offsets, limit, rule, min_score):
 
 
 @kernel
-def ahead(row_a, row_b, score, place):
+def ahead(row_a: int, row_b: int, score: np.ndarray, place: np.ndarray) -> bool:
     """True if `row_a` comes before `row_b`: the higher score, then the earlier place."""
     if score[row_a] != score[row_b]:
         return score[row_a] > score[row_b]
@@ -147,7 +161,7 @@ def ahead(row_a, row_b, score, place):
 
 
 @kernel
-def sink(heap, size, score, place):
+def sink(heap: np.ndarray, size: int, score: np.ndarray, place: np.ndarray) -> None:
     """Restore the heap after its first row has fallen behind."""
     row, hole = heap[0], 0
     while True:
@@ -164,7 +178,15 @@ def sink(heap, size, score, place):
 
 
 @kernel
-def lazy_soft_nms(segments, scores, place, order, offsets, limit, rule):
+def lazy_soft_nms(
+    segments: np.ndarray,
+    scores: np.ndarray,
+    place: np.ndarray,
+    order: np.ndarray,
+    offsets: np.ndarray,
+    limit: int,
+    rule: Rule,
+) -> tuple[np.ndarray, np.ndarray]:
     """The first `limit` rows of `soft_nms_by_group` over all groups, by falling score, without touching the rest.
 
     Decay only lowers scores, so a row's last known score bounds what it has now: a row is decayed only when it is
@@ -216,7 +238,9 @@ def lazy_soft_nms(segments, scores, place, order, offsets, limit, rule):
 
 
 @kernel
-def hard_nms_by_group(segments, scores, offsets, limit, iou_threshold):
+def hard_nms_by_group(
+    segments: np.ndarray, scores: np.ndarray, offsets: np.ndarray, limit: int, iou_threshold: np.float32
+) -> tuple[np.ndarray, np.ndarray]:
     """`hard_nms` of every run of rows between two `offsets`; indices are those of the whole."""
     index = np.empty(len(scores), np.int64)
     total = 0
@@ -229,7 +253,7 @@ def hard_nms_by_group(segments, scores, offsets, limit, iou_threshold):
 
 
 @kernel
-def vote(kept, segments, scores, iou_threshold):
+def vote(kept: np.ndarray, segments: np.ndarray, scores: np.ndarray, iou_threshold: np.float32) -> np.ndarray:
     """Replace each kept segment by the score-weighted mean of the segments that overlap it by `iou_threshold`.
 
     (K, 2), (N, 2), (N,) float32 -> (K, 2) float32; here lengths have nothing added.
@@ -256,14 +280,18 @@ TINY = 1e-8
 
 
 @kernel
-def intersection_over_union(start_a, end_a, start_b, end_b):
+def intersection_over_union(
+    start_a: np.float32, end_a: np.float32, start_b: np.float32, end_b: np.float32
+) -> np.float32:
     """Overlap of two segments in time, float64; a union below 1e-8 counts as 1e-8."""
     inter = max(min(end_a, end_b) - max(start_a, start_b), 0.0)
     return inter / max((end_a - start_a) + (end_b - start_b) - inter, TINY)
 
 
 @kernel
-def true_positives(segments, cells, gt_segments, gt_offsets, thresholds):
+def true_positives(
+    segments: np.ndarray, cells: np.ndarray, gt_segments: np.ndarray, gt_offsets: np.ndarray, thresholds: np.ndarray
+) -> np.ndarray:
     """Give each prediction the best true segment of its cell that is still free, for every threshold by itself.
 
     Of true segments with equal overlap the later one is taken first.
@@ -299,7 +327,14 @@ def true_positives(segments, cells, gt_segments, gt_offsets, thresholds):
 
 
 @kernel
-def covered(segments, cells, gt_segments, gt_offsets, thresholds, ks):
+def covered(
+    segments: np.ndarray,
+    cells: np.ndarray,
+    gt_segments: np.ndarray,
+    gt_offsets: np.ndarray,
+    thresholds: np.ndarray,
+    ks: np.ndarray,
+) -> np.ndarray:
     """Which true segments are overlapped enough by one of the first k * (true segments of the cell) predictions.
 
     Args: as `true_positives`; ks (K,) int64.

@@ -1,10 +1,8 @@
-"""Names of videos, classes and captions, and what sets of videos have in common.
+"""Names of directions, videos, classes and captions, and what sets of videos have in common.
 
-Names of videos and classes, as lists, folders and annotations spell them.
-
-When two captions say the same.
-
-Which videos a set has, as runs and checkpoints keep it, and which of them another set has too.
+Videos, classes and captions are named as lists, folders and annotations spell them; here stands which spellings mean
+the same. Which videos a set has is kept by runs and checkpoints, so that a test on videos that were learned from is
+found out.
 
 A set is {"root": folder, "split": number of an official split or None, "videos": [{"path", "class", "bytes"}, ...]},
 with paths relative to the folder; `bytes` is the size of the file, or None where content does not count (features).
@@ -12,6 +10,7 @@ with paths relative to the folder; `bytes` is the size of the file, or None wher
 
 import hashlib
 import re
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path, PurePosixPath
 from urllib.parse import unquote, urlsplit
 
@@ -19,35 +18,34 @@ from ..errors import some
 from ..registry import nearest
 from ..utils.provenance import source_stamp
 
+# directions, as detections, metrics and result files are keyed by them
 FORWARD, BACKWARD = "for", "back"
 PAIR = (FORWARD, BACKWARD)
 MERGED = "merged"  # the candidates of both, through one non-maximum suppression
 FUSED_PAIR = ("fused_for", "fused_back")  # outputs of a fusion on the basis of either direction
 FUSED = "fused"  # the candidates of both bases, through one non-maximum suppression
 SINGLE = "model"  # the one direction of a single network
-
 JOINED = {MERGED: PAIR, FUSED: FUSED_PAIR}
-
-
-def chief(by_direction):
-    """The direction that stands for the whole: fused, else merged, else the single network, else the first."""
-    return next((d for d in (FUSED, MERGED, SINGLE) if d in by_direction), next(iter(by_direction)))
-
-
 # what counts as a video file, in the order in which a name without one is tried; no other list stands anywhere
 VIDEO_SUFFIXES = (".mp4", ".avi", ".mkv", ".webm", ".mov", ".m4v", ".mpg", ".mpeg", ".ts", ".wmv", ".flv")
 _BARED = (*VIDEO_SUFFIXES, ".npy")
 _NUMBER = re.compile(r"[+-]?\d+(\.\d*)?")
+_NUMBERED = re.compile(r"(cam|camera|clip|file|sample|scene|segment|test|train|val|vid|video)?[\W_]*[\d\W_]+")
 _UPLOADED = re.compile(r"(?:https?://[^/]+)?/data/upload/(?:\d+/)?[0-9a-f]{8}-([^/?]+)")
 
 
-def bare_name(text):
+def chief(by_direction: Collection[str]) -> str:
+    """The direction that stands for the whole: fused, else merged, else the single network, else the first."""
+    return next((d for d in (FUSED, MERGED, SINGLE) if d in by_direction), next(iter(by_direction)))
+
+
+def bare_name(text: object) -> str:
     """The name of a video without folders and without the extension of a video or feature file."""
     path = PurePosixPath(str(text).strip().replace("\\", "/"))
     return path.stem if path.suffix.lower() in _BARED else path.name
 
 
-def served_path(text):
+def served_path(text: str) -> str:
     """The path of a video in what Label Studio serves it by: `/data/local-files/?d=FOLDER/NAME` -> FOLDER/NAME.
 
     An upload, `/data/upload/1/0a1b2c3d-NAME`, has only its name. Characters that are escaped in an address (%20) are
@@ -63,7 +61,7 @@ def served_path(text):
     return unquote(served[1]).replace("\\", "/").strip("/ ") if served else text
 
 
-def list_fields(line):
+def list_fields(line: str) -> list[str]:
     """What a line of a list of videos says: a path, and words and numbers of frames behind it.
 
     They may stand apart by blanks, by commas or semicolons, or as `path|frames|[start, end]`. Where the line does not
@@ -81,47 +79,43 @@ def list_fields(line):
     return [line]
 
 
-def class_key(name):
+def class_key(name: object) -> str:
     """What two spellings of one class have in common: letters in lower case, no '_', '-' and spaces."""
     return "".join(str(name).lower().replace("_", "").replace("-", "").split())
 
 
-def shown_class(name):
+def shown_class(name: object) -> str:
     """The name of a class as it is shown and put into prompts: '_' is a space."""
     return str(name).replace("_", " ").strip()
 
 
-def normal_label(normal_class, classes, *, needed=True):
-    """Label of the class called `normal_class`, however that is spelt.
+def label_of(name: str, classes: Sequence[str]) -> int | None:
+    """Label of the class called `name`, however that is spelt; None where none of `classes` is."""
+    return next((label for label, other in enumerate(classes) if class_key(other) == class_key(name)), None)
 
-    Args:
-        normal_class: name of the class without anomalies.
-        classes: names by label.
-        needed: False: None where there is no such class.
-    Raises:
-        KeyError: there is none but it is `needed`; names the nearest.
-    """
-    found = [label for label, name in enumerate(classes) if class_key(name) == class_key(normal_class)]
-    if not found and needed:
+
+def normal_label(normal_class: str | None, classes: Sequence[str]) -> int:
+    """Label of the class without anomalies, called `normal_class`; KeyError, with the nearest name, for none."""
+    label = label_of(normal_class or "", classes)
+    if label is None:
         hint = nearest(normal_class, classes, every=True)
         raise KeyError(f"normal_class {normal_class!r} is none of the classes; {hint}")
-    return found[0] if found else None
+    return label
 
 
-def caption_key(text):
+def caption_key(text: object) -> str:
     """What spellings of one caption have in common: lower case, single spaces, no dots at the end."""
     return " ".join(str(text).lower().split()).rstrip(". ")
 
 
-def caption_number(text):
+def caption_number(text: object) -> int:
     """A number in int64 that is the same for captions of one `caption_key`, and in every process."""
     return int.from_bytes(hashlib.sha256(caption_key(text).encode()).digest()[:8], "big", signed=True)
 
 
-_NUMBERED = re.compile(r"(cam|camera|clip|file|sample|scene|segment|test|train|val|vid|video)?[\W_]*[\d\W_]+")
-
-
-def describe_set(root, videos, *, split=None, sized=True) -> dict:
+def describe_set(
+    root: str | Path, videos: Iterable[tuple[str | Path, str]], *, split: int | None = None, sized: bool = True
+) -> dict:
     """A set as above.
 
     Args:

@@ -4,27 +4,29 @@ import math
 
 import numpy as np
 
+from .records import Rows
+
 # N candidates, K kept
 
 GAUSSIAN_METHODS = (2, 3)
 
 
 def batched_nms(
-    segments,
-    scores,
-    labels,
+    segments: Rows,
+    scores: Rows,
+    labels: Rows,
     *,
-    iou_threshold=0,
-    min_score=0,
-    max_seg_num=100,
-    use_soft_nms=True,
-    multiclass=True,
-    sigma=0.5,
-    voting_thresh=0,
-    method=2,
-    t1=0,
-    t2=0,
-):
+    iou_threshold: float = 0,
+    min_score: float = 0,
+    max_seg_num: int = 100,
+    use_soft_nms: bool = True,
+    multiclass: bool = True,
+    sigma: float = 0.5,
+    voting_thresh: float = 0,
+    method: int = 2,
+    t1: float = 0,
+    t2: float = 0,
+) -> tuple[Rows, Rows, Rows]:
     """Thin out overlapping candidates and sort what is kept by falling score, equals in the order given.
 
     Args:
@@ -70,7 +72,7 @@ def batched_nms(
     return kept[best], kept_scores[best], labels[index[best]]
 
 
-def vote_segments(kept, segments, scores, iou_threshold):
+def vote_segments(kept: np.ndarray, segments: np.ndarray, scores: np.ndarray, iou_threshold: float) -> np.ndarray:
     """Move each kept segment to the score-weighted mean of all that overlap it.  (K, 2), (N, 2), (N,) -> (K, 2)."""
     from . import kernels  # compiled at first use
 

@@ -1,18 +1,19 @@
-"""The records that travel between the layers: samples, raw predictions, results and scores; names of directions.
+"""The records that travel between the layers: where a sample lies, raw predictions, results and scores.
 
-Names of directions, as detections, metrics and result files are keyed by them.
-
-What travels with a sample from the dataset to the evaluation.
-
-What a detector says: raw per-level maps, candidate segments, and the result for one sample.
-
-What a model says of one sample.
+What travels with a sample from the dataset to the evaluation; the raw maps of a detector per level, candidate segments
+and the result for one sample; class scores and features of captions. None of them needs torch to be imported.
 """
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
-from torch import Tensor
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+Rows = TypeVar("Rows", np.ndarray, "Tensor")
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,7 @@ class SampleMeta:
     valid_length: int = 0
     sliding: bool = False
 
-    def to_seconds(self, segments):
+    def to_seconds(self, segments: Rows) -> Rows:
         """Grid positions to seconds, clipped to the video.  (..., 2) -> (..., 2), numpy or torch, float32."""
         frames = segments * self.snippet_stride + (self.window_start_frame + self.offset_frames)
         return (frames / self.fps).clip(0.0, self.duration_sec)
@@ -73,19 +74,21 @@ class UnitMetas:
 
     __slots__ = ("frames", "rows", "starts", "videos")
 
-    def __init__(self, videos, starts, rows, frames=None):
+    def __init__(
+        self, videos: list[str], starts: list[int], rows: list[int], frames: Sequence[int | None] | None = None
+    ) -> None:
         self.videos, self.starts, self.rows = videos, starts, rows
         self.frames = [None] * len(videos) if frames is None else frames
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.videos)
 
-    def __getitem__(self, index):
+    def __getitem__(self, index: int | slice) -> "UnitMeta | UnitMetas":
         if isinstance(index, slice):
             return UnitMetas(*(column[index] for column in self._columns()))
         return UnitMeta(*(column[index] for column in self._columns()))
 
-    def __iter__(self):
+    def __iter__(self) -> Iterator[UnitMeta]:
         return map(UnitMeta, *self._columns())
 
     def __repr__(self):
@@ -118,7 +121,7 @@ class Grid:
     first: tuple[float, ...]
 
     @property
-    def lengths(self):
+    def lengths(self) -> tuple[int, ...]:
         """Points of each level in a window."""
         return tuple(self.window // stride for stride in self.strides)
 
@@ -135,12 +138,12 @@ class Prediction:
         points: (T_l, 4) float32 rows (position on the grid, range low, range high, stride).
     """
 
-    cls: list[Tensor]
-    reg: list[Tensor]
-    masks: list[Tensor]
-    points: list[Tensor]
+    cls: "list[Tensor]"
+    reg: "list[Tensor]"
+    masks: "list[Tensor]"
+    points: "list[Tensor]"
 
-    def parts(self, prefix=""):
+    def parts(self, prefix: str = "") -> "list[tuple[str, Tensor, Tensor]]":
         """(name, tensor, mask) of all maps, as `utils.validation.check_finite` takes them."""
         found = []
         for level, (cls, reg, mask) in enumerate(zip(self.cls, self.reg, self.masks, strict=True)):
@@ -159,11 +162,11 @@ class Detections:
         labels: (N,) int64 class indices.
     """
 
-    segments: Tensor
-    scores: Tensor
-    labels: Tensor
+    segments: "Tensor"
+    scores: "Tensor"
+    labels: "Tensor"
 
-    def cpu(self):
+    def cpu(self) -> "Detections":
         """The same on the CPU."""
         return Detections(self.segments.cpu(), self.scores.cpu(), self.labels.cpu())
 

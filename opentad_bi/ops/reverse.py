@@ -10,13 +10,14 @@ reversed window says, with its distances counted from where the point itself sta
 """
 
 import torch
+from torch import Tensor
 
 from .records import Prediction
 
 # B batch, C classes, N segments, T grid positions, T' = T * frames per position, T_l points of level l
 
 
-def mirror_segments(segments, length):
+def mirror_segments(segments: Tensor, length: int | Tensor) -> Tensor:
     """Mirror segments in a window of `length` valid positions, rows in the order given.
 
     Args:
@@ -28,7 +29,7 @@ def mirror_segments(segments, length):
     return (length - 1) - segments.flip(-1)
 
 
-def reverse_time(x, lengths, *, dim, pad="edge"):
+def reverse_time(x: Tensor, lengths: Tensor, *, dim: int, pad: str = "edge") -> Tensor:
     """Reverse the first `lengths[b]` entries of sample b along `dim`.
 
     Args:
@@ -48,12 +49,12 @@ def reverse_time(x, lengths, *, dim, pad="edge"):
     return torch.stack([sample.index_select(dim - 1, index) for sample, index in zip(x, source, strict=True)])
 
 
-def reverse_ground_truth(segments, labels, length):
+def reverse_ground_truth(segments: Tensor, labels: Tensor, length: int | Tensor) -> tuple[Tensor, Tensor]:
     """Ground truth of the reversed window: segments mirrored, order of actions reversed.  (N, 2), (N,) -> the same."""
     return mirror_segments(segments, length).flip(0), labels.flip(0)
 
 
-def reverse_batch(batch):
+def reverse_batch(batch: dict) -> dict:
     """The batch of the reversed windows.
 
     Args:
@@ -81,7 +82,7 @@ def reverse_batch(batch):
     return reversed_batch
 
 
-def reverse_sample(sample):
+def reverse_sample(sample: dict) -> dict:
     """The reversed window of one sample (the layout of `reverse_batch` without the batch axis)."""
     batch = {key: [value] for key, value in sample.items()}
     batch["inputs"] = sample["inputs"][None]
@@ -89,7 +90,7 @@ def reverse_sample(sample):
     return {key: value[0] for key, value in reverse_batch(batch).items()}
 
 
-def nearest_mirrored(points, mask, lengths):
+def nearest_mirrored(points: Tensor, mask: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
     """For every point of a level, the nearest valid point of the reversed window and how far off it lies.
 
     Point i mirrors between two points of the reversed window, or beyond its last valid one: as i counts up the nearest
@@ -116,12 +117,12 @@ def nearest_mirrored(points, mask, lengths):
     return index, (last - position[index] - position) / stride
 
 
-def realign(prediction, lengths):
-    """What a detector says of the reversed window, told at the points of the forward one (or the other way round).
+def realign(prediction: Prediction, lengths: Tensor) -> Prediction:
+    """The prediction for the reversed window, given at the points of the forward one (or the other way round).
 
-    A segment that the reversed window's point tells as (start distance, end distance) is told by its partner as
-    (end distance - offset, start distance + offset), in strides: the decoded segment is the mirrored one, exactly.
-    Distances can come out negative, of a segment that does not hold the point which now tells of it. Padded points
+    Distances (start, end) from a point of the reversed window become (end - offset, start + offset) from its partner,
+    in strides: the decoded segment is the mirrored one, exactly. Distances can come out negative, of a segment that
+    does not hold its new point. Padded points
     hold copies of valid ones.
 
     Args:

@@ -1,26 +1,34 @@
-"""Segments on the grid: points of a pyramid, decoding, overlaps, candidates and assignment of targets.
+"""Segments on the grid: points of a temporal pyramid, decoding, overlaps, candidates and assignment of targets.
 
-Points of a temporal pyramid: where each level looks, and for which lengths it is responsible.
+A segment is (start, end) in the last dimension. Elementwise functions take two tensors of the same leading shape. A
+point looks at its position and is responsible for a range of lengths; which point answers for which instance is as in
+ActionFormer (Zhang et al., ECCV 2022, section 3.3).
 
-Segments on a line: decoding from distances, and how much two of them have in common.
-
-A segment is (start, end) in the last dimension. Elementwise functions take two tensors of the same leading shape.
-
-From scores of points x classes to the candidate segments that go into non-maximum suppression.
-
-Which point of the pyramid answers for which instance (ActionFormer: Zhang et al., ECCV 2022, section 3.3).
+B samples, P or T_l points (all, of one level), N or M segments or instances (of a sample, padded to the most in the
+batch), C classes, K candidates
 """
+
+from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
+from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from .records import Detections
 
-# T_l points of one level
+EPS = 1e-7  # unions and hulls are at least this long; degenerate segments give overlap 0, not NaN
+GIOU_EPS = 1e-6  # the same of unions, and what is added to hulls, in the generalized IoU
+SIMILAR = 1e-3  # instances whose lengths differ by at most this many grid positions count as equally short
 
 
-def level_points(length, stride, regression_range, device=None, shift=0.0):
+def level_points(
+    length: int,
+    stride: float,
+    regression_range: tuple[float, float],
+    device: torch.device | str | None = None,
+    shift: float = 0.0,
+) -> Tensor:
     """Points of one level, at (i + shift) * stride for i = 0, 1, ...  -> (T_l, 4) float32.
 
     A row is (position on the grid, range low, range high, stride); `regression_range` is (low, high) in grid
@@ -31,13 +39,7 @@ def level_points(length, stride, regression_range, device=None, shift=0.0):
     return torch.stack([position, *(torch.full_like(position, v) for v in (low, high, stride))], dim=1)
 
 
-# N, M segments or points
-
-EPS = 1e-7  # unions and hulls are at least this long; degenerate segments give overlap 0, not NaN
-GIOU_EPS = 1e-6  # the same of unions, and what is added to hulls, in the generalized IoU
-
-
-def decode_segments(points, distances):
+def decode_segments(points: Tensor, distances: Tensor) -> Tensor:
     """Segments from distances to their start and end, given in strides.  (N, 4), (..., N, 2) -> (..., N, 2)
 
     `points` are rows (position, range low, range high, stride); segments are in grid positions, not clipped.
@@ -60,13 +62,13 @@ def _overlap(a, b):
     return inter, union, hull
 
 
-def segment_iou(a, b):
+def segment_iou(a: Tensor, b: Tensor) -> Tensor:
     """Intersection over union, in [0, 1], of segment pairs.  (..., 2), (..., 2) -> (...)"""
     inter, union, _ = _overlap(a, b)
     return inter / union.clamp(min=EPS)
 
 
-def segment_giou(a, b):
+def segment_giou(a: Tensor, b: Tensor) -> Tensor:
     """Generalized IoU, in [-1, 1] (Rezatofighi et al., CVPR 2019).  (..., 2), (..., 2) -> (...)
 
     Below -1 where an end lies before its start: the union has its negative length, as in the reference, so the loss
@@ -77,7 +79,7 @@ def segment_giou(a, b):
     return inter / union.clamp(min=GIOU_EPS) - (hull - union) / (hull + GIOU_EPS)
 
 
-def segment_diou(a, b):
+def segment_diou(a: Tensor, b: Tensor) -> Tensor:
     """Distance IoU, in [-1, 1] (Zheng et al., AAAI 2020).  (..., 2), (..., 2) -> (...)
 
     IoU minus the squared distance of the centres over the squared length of the hull. Below -1 where an end lies before
@@ -88,15 +90,12 @@ def segment_diou(a, b):
     return inter / union.clamp(min=EPS) - shift.square() / hull.square().clamp(min=EPS)
 
 
-def pairwise_tiou(a, b):
+def pairwise_tiou(a: Tensor, b: Tensor) -> Tensor:
     """IoU of every segment of `a` with every one of `b`.  (N, 2), (M, 2) -> (N, M)"""
     return segment_iou(a[:, None], b[None])
 
 
-# N points, C classes, K candidates
-
-
-def select_candidates(segments, scores, *, thresh=0.001, topk=2000):
+def select_candidates(segments: Tensor, scores: Tensor, *, thresh: float = 0.001, topk: int = 2000) -> Detections:
     """The best point-class pairs of one sample, by falling score; the earlier of equals first.
 
     With a single class nothing is dropped: every point is a candidate. A score that is NaN is one too, and comes first:
@@ -106,7 +105,7 @@ def select_candidates(segments, scores, *, thresh=0.001, topk=2000):
         segments: (N, 2) on the grid.
         scores: (N, C) in [0, 1].
         thresh: pairs must score higher than this.
-        topk: at most so many pairs.
+        topk: at most this many pairs.
     Returns:
         Detections with K <= min(topk, N * C) entries.
     """
@@ -120,12 +119,15 @@ def select_candidates(segments, scores, *, thresh=0.001, topk=2000):
     return Detections(segments.float()[pairs // classes], best[:topk], pairs % classes)
 
 
-# B samples, P points, N instances of a sample (padded to the most in the batch), C classes
-
-SIMILAR = 1e-3  # instances whose lengths differ by at most this many grid positions count as equally short
-
-
-def assign_targets(points, segments, labels, num_classes, *, radius=1.5, filter_similar_gt=True):
+def assign_targets(
+    points: Tensor,
+    segments: Sequence[Tensor],
+    labels: Sequence[Tensor],
+    num_classes: int,
+    *,
+    radius: float | None = 1.5,
+    filter_similar_gt: bool = True,
+) -> tuple[Tensor, Tensor]:
     """Class and distance targets of every point for every sample of a batch.
 
     A point may answer for an instance if it lies strictly inside it, at most `radius` strides from its centre, and
@@ -143,20 +145,20 @@ def assign_targets(points, segments, labels, num_classes, *, radius=1.5, filter_
         (B, P, C) float32 of 0 and 1; (B, P, 2) float32 distances to start and end in strides (of the first
         instance where no instance wins, zeros where the sample has none).
     """
-    segments, labels, real = _pad(points.device, segments, labels)
+    padded, classes, real = _pad(points.device, segments, labels)
     position, stride = points[:, 0], points[:, 3]
     distances = torch.stack(
-        [position[:, None] - segments[:, None, :, 0], segments[:, None, :, 1] - position[:, None]], dim=-1
+        [position[:, None] - padded[:, None, :, 0], padded[:, None, :, 1] - position[:, None]], dim=-1
     )  # (B, P, N, 2)
-    allowed = _inside(points, segments, distances, radius) & real[:, None]
-    length = (segments[..., 1] - segments[..., 0])[:, None]  # (B, 1, N)
+    allowed = _inside(points, padded, distances, radius) & real[:, None]
+    length = (padded[..., 1] - padded[..., 0])[:, None]  # (B, 1, N)
     cost = torch.where(allowed, length, torch.inf)  # (B, P, N)
     shortest = cost.amin(-1, keepdim=True)
     # the smallest index among equals: argmin promises none
     order = torch.arange(cost.shape[-1], device=cost.device)
     winner = torch.where(cost == shortest, order, cost.shape[-1]).amin(-1)  # (B, P)
     near = allowed & (cost <= shortest + SIMILAR) if filter_similar_gt else allowed
-    one_hot = F.one_hot(labels, num_classes).to(cost.dtype)  # (B, N, C)
+    one_hot = F.one_hot(classes, num_classes).to(cost.dtype)  # (B, N, C)
     cls = (near.to(cost.dtype) @ one_hot).clamp(max=1)
     reg = distances.gather(2, winner[..., None, None].expand(-1, -1, 1, 2)).squeeze(2) / stride[:, None]
     return cls.float(), torch.where(real.any(1)[:, None, None], reg, 0.0)

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from opentad_bi.ops.names import bare_name, class_key, list_fields, normal_label, shown_class
+from opentad_bi.ops.names import bare_name, class_key, label_of, list_fields, normal_label, shown_class
 
 WORDS = st.lists(st.text("abXY", min_size=1, max_size=5), min_size=1, max_size=3)
 
@@ -27,7 +27,7 @@ def test_the_normal_class_is_found_however_it_is_spelt(classes, spelt):
 
 
 def test_a_normal_class_that_is_not_there():
-    assert normal_label("calm", ["Normal", "Abuse"], needed=False) is None
+    assert label_of("calm", ["Normal", "Abuse"]) is None
     message = r"normal_class 'Norml' is none of the classes; did you mean 'Normal'\? \(all: Abuse, Normal\)"
     with pytest.raises(KeyError, match=message):
         normal_label("Norml", ["Normal", "Abuse"])

@@ -21,7 +21,7 @@ import pandas as pd
 import torch
 from torch.utils.data import Dataset, get_worker_info
 
-from ...ops.names import class_key, describe_set, normal_label
+from ...ops.names import class_key, describe_set, label_of, normal_label
 from ...ops.records import UnitMeta, UnitMetas
 from ...registry import DATASETS, nearest
 from ...utils.provenance import read_feature_record
@@ -252,7 +252,7 @@ class VideoFeatureDataset(Dataset):
         folders = class_folders(self.feature_dir, skip=annotation_dir)
         named = {"classes": classes, "normal_class": normal_class, "class_order": class_order}
         self.classes, folders = find_classes(folders, allow_missing=allow_missing, **named)
-        self.normal_label = normal_label(normal_class, self.classes, needed=annotation_dir is not None)
+        self.normal_label = (label_of if annotation_dir is None else normal_label)(normal_class, self.classes)
         lists = list_files(folders, crop_separator)
         chosen = choose(lists, self.classes, max_files_per_class=max_files_per_class, shots=shots, seed=seed)
         self.files = read_files(chosen)

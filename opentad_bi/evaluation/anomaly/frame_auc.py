@@ -1,12 +1,8 @@
-"""Frame-level AUC and AP of anomaly scores, and the report about them.
-
-Numbers of anomaly detection over the frames of many videos, and of each class of anomaly.
-
-The metric of anomaly detection in video: areas under curves over frames.
-"""
+"""The metric of anomaly detection in video: areas under curves over the frames of many videos, also per class."""
 
 import difflib
 import logging
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,8 +10,9 @@ import numpy as np
 
 from ...errors import some
 from ...ops.names import SINGLE, class_key, normal_label
+from ...ops.records import ClassScores, RowScores
 from ...registry import METRICS
-from ...utils.files import write_json
+from ...utils.files import NameList, write_json
 from ...utils.logging import warn
 from ...utils.validation import check_choice, check_classes, check_count, check_number
 from ..common.frame_annotation import (
@@ -32,6 +29,7 @@ from ..viz.curves import draw_score_curve, file_stem
 from .scores import (
     ANOMALY,
     NORMAL,
+    VideoScores,
     anomaly_scores,
     fitting_rows,
     last_rows,
@@ -41,6 +39,10 @@ from .scores import (
 )
 
 SHORT_FRAMES = 2  # that annotated times of real data lie beyond the decoded video
+FRACTIONS = ("auc", "ap", "abnormal_auc", "abnormal_ap", "anomalous_share")
+COUNTS = ("videos", "abnormal_videos", "missing_videos")
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -58,11 +60,20 @@ class FrameReport:
     by_class: dict
 
 
-def frame_report(videos, events, class_names, frames_per_row, tolerance_frames=None, *, counts=None, last_row=EITHER):
+def frame_report(
+    videos: Mapping[str, VideoScores],
+    events: Mapping[str, Sequence[tuple[int, int]]],
+    class_names: Mapping[str, str],
+    frames_per_row: int,
+    tolerance_frames: int | None = None,
+    *,
+    counts: Mapping[str, int] | None = None,
+    last_row: str = EITHER,
+) -> FrameReport:
     """Compare scores with events, frame by frame.
 
     Args:
-        videos: {video: frame_scores.VideoScores}.
+        videos: {video: scores.VideoScores}.
         events: {video: pairs of frames} of the same videos.
         class_names: {video: name of its class} of those with events.
         frames_per_row: video frames per row of scores.
@@ -76,17 +87,7 @@ def frame_report(videos, events, class_names, frames_per_row, tolerance_frames=N
         ValueError: rows that are not those of the video's frames; an event beyond its video; no frame is anomalous, or
             all are.
     """
-    truth, frames = {}, {}
-    reach = max((end / len(of.scores) for video, of in videos.items() for _, end in events[video]), default=0)
-    hint = f" frames_per_row={round(reach)} would hold all events" if reach > frames_per_row + 0.5 else ""
-    for video, of in videos.items():
-        rows = len(of.scores)
-        known, slack = (of.frames, 0) if of.frames else ((counts or {}).get(video, 0), SHORT_FRAMES)
-        frames[video] = frames_of_rows(video, known, rows, frames_per_row, last_row, slack)
-        default = SHORT_FRAMES + (0 if known else of.unit_rows * frames_per_row)
-        tolerance = default if tolerance_frames is None else tolerance_frames
-        check_length(video, events[video], max(known, int(frames[video].sum())), tolerance, hint)
-        truth[video] = np.minimum(anomalous_frames(events[video], rows, frames_per_row), frames[video])
+    frames, truth = _frames(videos, events, frames_per_row, tolerance_frames, counts or {}, last_row)
 
     def pooled(names):
         """Numbers over the frames of some videos, and the share of these that is anomalous."""
@@ -115,15 +116,25 @@ def frame_report(videos, events, class_names, frames_per_row, tolerance_frames=N
     return FrameReport(numbers, by_class)
 
 
+def _frames(videos, events, frames_per_row, tolerance_frames, counts, last_row):
+    """({video: frames of each row}, {video: anomalous frames of each row}), arguments as of `frame_report`."""
+    frames, truth = {}, {}
+    reach = max((end / len(of.scores) for video, of in videos.items() for _, end in events[video]), default=0)
+    hint = f" frames_per_row={round(reach)} would hold all events" if reach > frames_per_row + 0.5 else ""
+    for video, of in videos.items():
+        rows = len(of.scores)
+        known, slack = (of.frames, 0) if of.frames else (counts.get(video, 0), SHORT_FRAMES)
+        frames[video] = frames_of_rows(video, known, rows, frames_per_row, last_row, slack)
+        default = SHORT_FRAMES + (0 if known else of.unit_rows * frames_per_row)
+        tolerance = default if tolerance_frames is None else tolerance_frames
+        check_length(video, events[video], max(known, int(frames[video].sum())), tolerance, hint)
+        truth[video] = np.minimum(anomalous_frames(events[video], rows, frames_per_row), frames[video])
+    return frames, truth
+
+
 def _abnormal(numbers):
     """The areas among numbers, called those of videos with events alone."""
     return {f"abnormal_{name}": numbers[name] for name in ("auc", "ap") if name in numbers}
-
-
-logger = logging.getLogger(__name__)
-
-SHARES = ("auc", "ap", "abnormal_auc", "abnormal_ap", "anomalous_share")
-COUNTS = ("videos", "abnormal_videos", "missing_videos")
 
 
 @METRICS.register_module()
@@ -171,22 +182,22 @@ class FrameAnomaly:
     def __init__(
         self,
         *,
-        classes,
-        normal_class,
-        annotation,
-        frames_per_row=30,
-        fps=30.0,
-        score=NORMAL,
-        sigma=0.0,
-        tolerance_frames=None,
-        frame_counts=None,
-        last_row=EITHER,
-        unlisted_normal=False,
-        select="auc",
-        curves=4,
-        per_class=False,
-        scored=True,
-    ):
+        classes: NameList,
+        normal_class: str,
+        annotation: str | Path,
+        frames_per_row: int = 30,
+        fps: float = 30.0,
+        score: str = NORMAL,
+        sigma: float = 0.0,
+        tolerance_frames: int | None = None,
+        frame_counts: str | Path | None = None,
+        last_row: str = EITHER,
+        unlisted_normal: bool = False,
+        select: str = "auc",
+        curves: int | None = 4,
+        per_class: bool = False,
+        scored: bool = True,
+    ) -> None:
         self.classes = check_classes(classes)
         self.normal = normal_label(normal_class, self.classes)
         if len(self.classes) < 2:
@@ -204,15 +215,16 @@ class FrameAnomaly:
         self._counts = {video: of.frames for video, of in (self.truth or {}).items() if of.frames}
         self._counts |= read_frame_counts(frame_counts) if frame_counts else {}
         self._units = UnitScores(self.classes, labelled=False)
-        self._videos = self._report = None
+        self._videos: dict[str, VideoScores] | None = None
+        self._report: FrameReport | None = None
 
-    def update(self, results):
+    def update(self, results: Sequence[ClassScores | RowScores]) -> None:
         """Take in a list of `ops.records.ClassScores` or `RowScores`; ValueError, with the video, for a bad one."""
         self._videos = self._report = None
         self._units.update(results)
 
-    def compute(self):
-        """{"model": numbers}: those of `SHARES` as fractions (`abnormal_auc` where it is defined), and of `COUNTS`.
+    def compute(self) -> dict[str, dict[str, float]]:
+        """{"model": numbers}: those of `FRACTIONS` as fractions (`abnormal_auc` where it is defined), and of `COUNTS`.
 
         Raises:
             ValueError: no results; videos that the annotation lacks; an event beyond the video; no frame is anomalous,
@@ -220,29 +232,29 @@ class FrameAnomaly:
         """
         return {SINGLE: {**self._measured().numbers, "missing_videos": len(self._missing())}}
 
-    def score(self, metrics):
+    def score(self, metrics: dict[str, dict[str, float]]) -> float:
         """The number to select a checkpoint by."""
         numbers = metrics[SINGLE]
         if self.select not in numbers:
             raise ValueError(f"select {self.select!r} is not defined here: videos with events have no normal frame")
         return numbers[self.select]
 
-    def table(self, metrics):
-        """Text table of what `compute` returned, shares in percent."""
+    def table(self, metrics: dict[str, dict[str, float]]) -> str:
+        """Text table of what `compute` returned, fractions in percent."""
         numbers = metrics[SINGLE]
-        heads = [*SHARES, *COUNTS]
-        cells = [percent(numbers.get(name)) for name in SHARES] + [str(numbers[name]) for name in COUNTS]
+        heads = [*FRACTIONS, *COUNTS]
+        cells = [percent(numbers.get(name)) for name in FRACTIONS] + [str(numbers[name]) for name in COUNTS]
         text = aligned([["frames", *heads], ["all", *cells]])
         return f"{text}\n\n{self.per_class_table()}" if self.per_class else text
 
-    def per_class_table(self):
+    def per_class_table(self) -> str:
         """Text table of every class of anomaly: its videos among those without events, and its videos alone."""
-        rows = [["class", *SHARES, "videos"]]
+        rows = [["class", *FRACTIONS, "videos"]]
         for name, numbers in self._measured().by_class.items():
-            rows.append([name, *(percent(numbers.get(key)) for key in SHARES), str(numbers["videos"])])
+            rows.append([name, *(percent(numbers.get(key)) for key in FRACTIONS), str(numbers["videos"])])
         return aligned(rows)
 
-    def save(self, folder):
+    def save(self, folder: str | Path) -> None:
         """Write frame_scores.json, score_curves/VIDEO.png and, if scored, frame_anomaly.json."""
         folder, videos = Path(folder), self._scores()
         scores = {video: of.scores.tolist() for video, of in videos.items()}
@@ -288,8 +300,8 @@ class FrameAnomaly:
         """Log what was done with last rows, and warn of rows that cannot be `frames_per_row` long."""
         known = {video: of.frames or self._counts.get(video, 0) for video, of in videos.items()}
         lengths = {video: (len(of.scores), known[video]) for video, of in videos.items()}
-        if told := last_rows(lengths, self.frames_per_row):
-            logger.info("last_row=%r: %s", self.last_row, told)
+        if text := last_rows(lengths, self.frames_per_row):
+            logger.info("last_row=%r: %s", self.last_row, text)
         rows = {video: count for video, (count, frames) in lengths.items() if not frames}
         if problem := fitting_rows(rows, {video: events[video] for video in rows}, self.truth, self.frames_per_row):
             warn(problem, logger=logger)

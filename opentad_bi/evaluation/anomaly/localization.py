@@ -1,22 +1,28 @@
-"""Where a video is abnormal: intervals in time, boxes in frames.
+"""Where a video is abnormal: intervals in time by its scores, boxes in frames by heat-maps.
 
-From scores along time to intervals, and to the class of a whole video.
-
-R rows, C classes
-
-Where a heat-map points: its box, and how that meets annotated boxes.
-
-N frames, h x w grid of patches, H x W pixels; boxes are xyxy as shares of width and height
+R rows, C classes, N frames, h x w grid of patches, H x W pixels; boxes are xyxy as fractions of width and height
 """
 
+from collections.abc import Iterable, Sequence
+
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ...errors import require
 
-TOP_SHARE = 1 / 16  # rows that speak for a video
+TOP_FRACTION = 1 / 16  # of the rows, which speak for a video
+WHOLE = 0.95  # fraction of the picture from which on a box says nothing about the place
 
 
-def score_intervals(scores, probabilities, edges_sec, *, classes, normal, threshold):
+def score_intervals(
+    scores: np.ndarray,
+    probabilities: np.ndarray,
+    edges_sec: np.ndarray,
+    *,
+    classes: Sequence[str],
+    normal: int,
+    threshold: float,
+) -> list[dict]:
     """Where the score is at least `threshold`, in order of time.
 
     Args:
@@ -46,23 +52,23 @@ def score_intervals(scores, probabilities, edges_sec, *, classes, normal, thresh
     return found
 
 
-def video_probabilities(scores, probabilities):
+def video_probabilities(scores: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
     """Mean probabilities of the sixteenth of the rows that scores highest, at least of one.  (R,), (R, C) -> (C,)"""
-    count = int(np.ceil(len(scores) * TOP_SHARE))
+    count = int(np.ceil(len(scores) * TOP_FRACTION))
     return probabilities[np.argsort(-np.asarray(scores), kind="stable")[:count]].mean(axis=0)
 
 
-def likeliest(probabilities, normal):
+def likeliest(probabilities: ArrayLike, normal: int) -> int:
     """Label of the most probable class that is not the normal one.  (C,) -> int"""
     others = np.array(probabilities, dtype=np.float64)
     others[normal] = -np.inf
     return int(np.argmax(others))
 
 
-def highest_rows(scores, count):
+def highest_rows(scores: np.ndarray, count: int) -> list[int]:
     """Rows of the highest scores, at most `count`, rising, with some room in between where there are many rows."""
-    scores, apart = np.asarray(scores), len(scores) // (4 * max(count, 1))
-    free, found = np.ones(len(scores), dtype=bool), []
+    apart, free = len(scores) // (4 * max(count, 1)), np.ones(len(scores), dtype=bool)
+    found: list[int] = []
     while len(found) < count and free.any():
         row = int(np.argmax(np.where(free, scores, -np.inf)))
         free[max(0, row - apart) : row + apart + 1] = False
@@ -70,10 +76,7 @@ def highest_rows(scores, count):
     return sorted(found)
 
 
-WHOLE = 0.95  # share of the picture from which on a box tells no place
-
-
-def enlarge(maps, height, width):
+def enlarge(maps: np.ndarray, height: int, width: int) -> np.ndarray:
     """Bilinear interpolation.  (N, h, w) -> float32 (N, height, width)
 
     In float64, so that pixels that are equal by symmetry come out equal and the first of them is the peak on any CPU.
@@ -81,18 +84,18 @@ def enlarge(maps, height, width):
     import torch  # evaluation runs without it
     from torch.nn import functional as F
 
-    maps = torch.as_tensor(np.asarray(maps), dtype=torch.float64)[:, None]
-    return F.interpolate(maps, (height, width), mode="bilinear", align_corners=False)[:, 0].float().numpy()
+    pictures = torch.as_tensor(np.asarray(maps), dtype=torch.float64)[:, None]
+    return F.interpolate(pictures, (height, width), mode="bilinear", align_corners=False)[:, 0].float().numpy()
 
 
-def unit_range(maps):
+def unit_range(maps: np.ndarray) -> np.ndarray:
     """Values of all maps brought to 0..1 by one minimum and one maximum; 0 where all are equal.  Any shape."""
     maps = np.asarray(maps, dtype=np.float32)
     low, high = maps.min(), maps.max()
     return (maps - low) / (high - low) if high > low else np.zeros_like(maps)
 
 
-def heat_box(heat, share=0.5):
+def heat_box(heat: np.ndarray, share: float = 0.5) -> np.ndarray | None:
     """Box of the largest connected part above `share` of the maximum.
 
     Args:
@@ -111,7 +114,7 @@ def heat_box(heat, share=0.5):
     return np.array([columns.start / width, rows.start / height, columns.stop / width, rows.stop / height])
 
 
-def peak_inside(heat, box):
+def peak_inside(heat: np.ndarray, box: np.ndarray) -> bool:
     """Does the middle of the hottest pixel lie in the box?  (H, W), (4,) -> bool"""
     heat = np.asarray(heat)
     row, column = np.unravel_index(heat.argmax(), heat.shape)
@@ -119,7 +122,7 @@ def peak_inside(heat, box):
     return bool(box[0] <= x <= box[2] and box[1] <= y <= box[3])
 
 
-def box_iou(first, second):
+def box_iou(first: ArrayLike, second: ArrayLike) -> np.ndarray:
     """Intersection over union of boxes.  (..., 4), (..., 4) -> (...)"""
     first, second = np.asarray(first, dtype=np.float64), np.asarray(second, dtype=np.float64)
     low, high = np.maximum(first[..., :2], second[..., :2]), np.minimum(first[..., 2:], second[..., 2:])
@@ -128,12 +131,13 @@ def box_iou(first, second):
     return np.where(union > 0, shared / np.where(union > 0, union, 1), 0.0)
 
 
-def localisation(heats, boxes):
+def localization(heats: Iterable[np.ndarray], boxes: ArrayLike) -> dict[str, float]:
     """How well heat-maps find the annotated boxes of their frames.
 
     Args:
         heats: N maps (H, W), at least 0, one after the other; a frame with several boxes comes several times.
-        boxes: (N, 4) xyxy in 0..1. Those that cover nearly the whole picture tell no place and are left out.
+        boxes: (N, 4) xyxy in 0..1. Those that cover nearly the whole picture say nothing
+            about the place and are left out.
     Returns:
         {"boxes": number, "pointing": share of maps whose maximum lies in the box, "iou": mean intersection over union
         with the box of the map, "iou50": share of at least 0.5}; the number alone where it is 0.
@@ -150,7 +154,7 @@ def localisation(heats, boxes):
     return {"boxes": len(ious), "pointing": float(np.mean(hits)), "iou": float(np.mean(ious)), "iou50": at_half}
 
 
-def over_videos(numbers):
+def over_videos(numbers: Sequence[dict[str, float]]) -> dict[str, float]:
     """Numbers of several videos together, every box counting the same: [{"boxes", ...}] -> {"boxes", ...}"""
     total = sum(own["boxes"] for own in numbers)
     known = [own for own in numbers if own["boxes"]]

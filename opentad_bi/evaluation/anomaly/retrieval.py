@@ -3,6 +3,7 @@
 N queries and as many items, E width of the joint space
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,14 +13,14 @@ from ...ops.records import CaptionFeatures
 from ...registry import METRICS
 from ...utils.files import write_json
 from ...utils.validation import check_choice, check_count
-from ..common.tables import aligned
+from ..common.tables import aligned, percent
 
 VIDEO, REGION = "video", "region"
 _AT_ONCE = 1024  # queries compared with all items
 _EQUAL = 1e-12  # what a sum of float64 products may be off by, for vectors of length 1, with the CPU and the place
 
 
-def first_right(queries, items, numbers):
+def first_right(queries: np.ndarray, items: np.ndarray, numbers: np.ndarray) -> np.ndarray:
     """Rank of the best item that is right for each query, from 1; wrong items that are as similar come before it.
 
     Args:
@@ -40,8 +41,8 @@ def first_right(queries, items, numbers):
     return ranks
 
 
-def recall_of_guessing(numbers, count):
-    """Share of queries for which a draw of `count` of the N items has a right one.  int64 (N,) -> float"""
+def chance_level(numbers: np.ndarray, count: int) -> float:
+    """Share of queries that have a right item among `count` of the N items at random.  int64 (N,) -> float"""
     _, which, sizes = np.unique(numbers, return_inverse=True, return_counts=True)
     total = len(numbers)
     missed = np.ones(len(sizes))
@@ -55,7 +56,7 @@ class CaptionRetrieval:
     """Recall of captions by videos and by regions, and the other way round (as CLIP's retrieval, over time).
 
     Captions that say the same (`caption_key`) are equally right. A number is called video_to_text_r1, text_to_region_r5
-    and so on: the share of queries with a right item among their first 1 or 5; guess_video_r1 is what lots would give.
+    and so on: the share of queries with a right item among their first 1 or 5; guess_video_r1 is the chance level.
 
     Args:
         ranks: up to which place an item counts, rising.
@@ -65,15 +66,16 @@ class CaptionRetrieval:
         ValueError: an argument is none of its choices.
     """
 
-    def __init__(self, *, ranks=(1, 5), select=REGION, scored=True):
+    def __init__(self, *, ranks: Sequence[int] = (1, 5), select: str = REGION, scored: bool = True) -> None:
         self.ranks = [check_count("ranks", rank) for rank in ranks]
         if not self.ranks or sorted(set(self.ranks)) != self.ranks:
             raise ValueError(f"ranks must be a rising list of whole numbers; got {ranks!r}")
         self.select = check_choice("select", select, (REGION, VIDEO))
         self.scored = scored
-        self._found, self._numbers = {}, None
+        self._found: dict[tuple[str, int], CaptionFeatures] = {}
+        self._numbers: dict[str, float] | None = None
 
-    def update(self, results):
+    def update(self, results: Sequence[CaptionFeatures]) -> None:
         """Take in a list of `ops.records.CaptionFeatures`; ValueError for a video that comes twice, or is no number."""
         self._numbers = None
         for result in results:
@@ -90,7 +92,7 @@ class CaptionRetrieval:
                     raise ValueError(f"features of video {key[0]!r} are not all finite")
             self._found[key] = result
 
-    def compute(self):
+    def compute(self) -> dict[str, dict[str, float]]:
         """{"model": {"video_to_text_r1", ..., "videos": N, "regions": N}}; ValueError if there were no results."""
         if not self.scored:
             raise ValueError("this metric was built with scored=False, so it computes no numbers")
@@ -106,26 +108,26 @@ class CaptionRetrieval:
                 self._numbers |= self._recalls(name, *parts) if parts[2] else {}
         return {SINGLE: dict(self._numbers)}
 
-    def score(self, metrics):
+    def score(self, metrics: dict[str, dict[str, float]]) -> float:
         """The number to select a checkpoint by: the mean of both directions at the first rank."""
         numbers, rank = metrics[SINGLE], self.ranks[0]
         name = self.select if f"guess_{self.select}_r{rank}" in numbers else VIDEO
         return (numbers[f"{name}_to_text_r{rank}"] + numbers[f"text_to_{name}_r{rank}"]) / 2
 
-    def table(self, metrics):
+    def table(self, metrics: dict[str, dict[str, float]]) -> str:
         """Text table of what `compute` returned, in percent."""
         numbers = metrics[SINGLE]
-        rows = [["retrieval", "queries", *(f"R@{rank}" for rank in self.ranks), *(f"guess@{r}" for r in self.ranks)]]
+        rows = [["retrieval", "queries", *(f"R@{rank}" for rank in self.ranks), *(f"chance@{r}" for r in self.ranks)]]
         for name in (VIDEO, REGION):
-            guess = [f"guess_{name}_r{rank}" for rank in self.ranks]
-            if guess[0] not in numbers:
+            chance = [f"guess_{name}_r{rank}" for rank in self.ranks]
+            if chance[0] not in numbers:
                 continue
             for way in (f"{name}_to_text", f"text_to_{name}"):
-                shares = [numbers[f"{way}_r{rank}"] for rank in self.ranks] + [numbers[key] for key in guess]
-                rows.append([way.replace("_", " "), str(numbers[f"{name}s"]), *(f"{100 * x:.2f}" for x in shares)])
+                shares = [numbers[f"{way}_r{rank}"] for rank in self.ranks] + [numbers[key] for key in chance]
+                rows.append([way.replace("_", " "), str(numbers[f"{name}s"]), *map(percent, shares)])
         return aligned(rows)
 
-    def save(self, folder):
+    def save(self, folder: str | Path) -> None:
         """Write retrieval.json, if scored."""
         if self.scored:
             write_json(Path(folder) / "retrieval.json", self.compute()[SINGLE])
@@ -139,4 +141,4 @@ class CaptionRetrieval:
             f"text_to_{name}": first_right(said, seen, numbers),
         }
         found = {f"{way}_r{rank}": float((own <= rank).mean()) for way, own in ranks.items() for rank in self.ranks}
-        return found | {f"guess_{name}_r{rank}": recall_of_guessing(numbers, rank) for rank in self.ranks}
+        return found | {f"guess_{name}_r{rank}": chance_level(numbers, rank) for rank in self.ranks}

@@ -1,8 +1,6 @@
-"""Scores of rows as scores of frames, and how many frames the rows of a file stand for.
+"""From scores of units to scores of feature rows, their areas under curves, and how many frames a row stands for.
 
-From scores of units to scores of feature rows, and what they are worth frame by frame.
-
-How many frames a video has, as lists say it, and whether rows of features are as long as `frames_per_row` says.
+N units, C classes, R feature rows (of one video)
 """
 
 from collections.abc import Mapping
@@ -10,15 +8,20 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ...errors import require
 from ...ops.names import bare_name
 from ...utils.files import read_json
 from ..common.frame_annotation import VideoEvents
-
-# N units, C classes, R feature rows
+from ..common.unit_scores import Units
 
 NORMAL, ANOMALY = "normal", "anomaly"
+COUNT_KEYS = ("n_frames", "num_frames", "frames", "frame", "frames_count")
+MISMATCH = 0.05  # fraction by which rows may be longer or shorter than their videos say
+CHANCE = 0.01  # of calling rows too long that are right, if events ended anywhere in their videos
+# (videos, frames of their events): frames of all of them, in official test sets
+OFFICIAL = {(290, 84189): ("UCF-Crime", 36920 * 30)}
 
 
 @dataclass(frozen=True)
@@ -38,7 +41,7 @@ class VideoScores:
     frames: int = 0
 
 
-def scores_by_video(units, scores, sigma=0.0):
+def scores_by_video(units: Units, scores: np.ndarray, sigma: float = 0.0) -> dict[str, VideoScores]:
     """Bring units of all videos together.
 
     Args:
@@ -65,7 +68,7 @@ def scores_by_video(units, scores, sigma=0.0):
     return found
 
 
-def anomaly_scores(probabilities, normal, kind=NORMAL):
+def anomaly_scores(probabilities: ArrayLike, normal: int, kind: str = NORMAL) -> np.ndarray:
     """How anomalous each unit is.
 
     Args:
@@ -80,7 +83,7 @@ def anomaly_scores(probabilities, normal, kind=NORMAL):
     return others.sum(axis=1) if kind == NORMAL else others.max(axis=1)
 
 
-def row_scores(starts, rows, scores):
+def row_scores(starts: np.ndarray, rows: np.ndarray, scores: np.ndarray) -> np.ndarray:
     """Bring the scores of one video's units, crops included, to its feature rows.
 
     A row's score is the mean over the units that cover it; a row that none covers has that of the nearest one that
@@ -103,7 +106,7 @@ def row_scores(starts, rows, scores):
     return mean[covered[np.searchsorted(middles, np.arange(len(count)))]]
 
 
-def smooth(scores, sigma):
+def smooth(scores: np.ndarray, sigma: float) -> np.ndarray:
     """Gaussian smoothing along the rows of one video; `sigma` in rows, 0: as they are.  (R,) -> (R,)
 
     Beyond its ends a video is taken to go on as its first and its last row; the Gaussian is cut at four `sigma`.
@@ -111,7 +114,7 @@ def smooth(scores, sigma):
     return require("scipy.ndimage", "scipy").gaussian_filter1d(scores, sigma, mode="nearest") if sigma else scores
 
 
-def pooled_numbers(scores, anomalous, frames_per_row):
+def pooled_numbers(scores: np.ndarray, anomalous: np.ndarray, frames_per_row: int | np.ndarray) -> dict[str, float]:
     """Area under the ROC curve and average precision over all frames of some videos, put end to end.
 
     A row stands for its frames: it counts once for every anomalous and once for every normal one, which gives the
@@ -136,15 +139,6 @@ def pooled_numbers(scores, anomalous, frames_per_row):
     if truth.all():
         return {"ap": ap}
     return {"auc": float(learn.roc_auc_score(truth, scores, sample_weight=weights)), "ap": ap}
-
-
-# R feature rows of one video
-
-COUNT_KEYS = ("n_frames", "num_frames", "frames", "frame", "frames_count")
-MISMATCH = 0.05  # share by which rows may be longer or shorter than their videos say
-CHANCE = 0.01  # of calling rows too long that are right, if events ended anywhere in their videos
-# (videos, frames of their events): frames of all of them, in official test sets
-OFFICIAL = {(290, 84189): ("UCF-Crime", 36920 * 30)}
 
 
 def read_frame_counts(path: str | Path) -> dict[str, int]:
@@ -188,7 +182,7 @@ def last_rows(lengths: Mapping[str, tuple[int, int]], frames_per_row: int) -> st
 def fitting_rows(
     rows: Mapping[str, int], events: Mapping[str, tuple], truth: Mapping[str, VideoEvents], frames_per_row: int
 ) -> str:
-    """What tells that rows are shorter than `frames_per_row`, where the frames of videos are not known; "" if nothing.
+    """What suggests that rows are shorter than `frames_per_row`, where the frames of videos are not known, or "".
 
     Rows that are longer show by events beyond the end of their videos.
 
@@ -204,21 +198,21 @@ def fitting_rows(
         implied = sum(rows[video] for video in truth) * frames_per_row
         if abs(frames / implied - 1) > MISMATCH:
             share = [f"{100 * anomalous / count:.1f} %" for count in (implied, frames)]
-            told = f"{share[0]} of the frames are anomalous, but {share[1]} of the official test set of {name}"
-            return _told(told, frames_per_row, frames / implied)
+            text = f"{share[0]} of the frames are anomalous, but {share[1]} of the official test set of {name}"
+            return _suggested(text, frames_per_row, frames / implied)
         return ""
     reach = [max(end for _, end in own) / (rows[video] * frames_per_row) for video, own in events.items() if own]
     if not reach or max(reach) >= min(1 - MISMATCH, CHANCE ** (1 / len(reach))):
         return ""
-    told = (
+    text = (
         f"in none of {len(reach)} videos with events does the last one end beyond {100 * max(reach):.0f} % of the video"
     )
-    return _told(told, frames_per_row, max(reach))
+    return _suggested(text, frames_per_row, max(reach))
 
 
-def _told(told, frames_per_row, factor):
+def _suggested(text, frames_per_row, factor):
     fit = frames_per_row * factor
     return (
-        f"the rows seem not to be {frames_per_row} frames long: {told}; frames_per_row={max(1, round(fit))} would fit "
+        f"the rows seem not to be {frames_per_row} frames long: {text}; frames_per_row={max(1, round(fit))} would fit "
         "(numbers against events at wrong times mean nothing)"
     )

@@ -1,23 +1,25 @@
 """The metric of classification: accuracy, precision and recall per class, calibration."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from ...ops.names import SINGLE
+from ...ops.records import ClassScores, RowScores
 from ...registry import METRICS
-from ...utils.files import write_json
+from ...utils.files import NameList, write_json
 from ...utils.validation import check_choice, check_classes, check_count
 from ..common.frame_annotation import TimedLabels
-from ..common.tables import aligned
+from ..common.tables import aligned, percent
 from ..common.unit_scores import UnitScores
 from ..viz.curves import draw_confusion, draw_reliability
-from .calibration import TOP, classify
+from .calibration import TOP, Classification, classify
 
 UNIT, VIDEO = "unit", "video"
-PLAIN = ("loss", "brier")  # what is not a share, so not shown in percent
+PLAIN = ("loss", "brier")  # what is no fraction, so not shown in percent
 
 
 @METRICS.register_module()
@@ -47,17 +49,17 @@ class Accuracy:
     def __init__(
         self,
         *,
-        classes,
-        level=UNIT,
-        select="top1",
-        bins=15,
-        plots=True,
-        per_class=False,
-        annotation=None,
-        normal_class=None,
-        frames_per_row=30,
-        scored=True,
-    ):
+        classes: NameList,
+        level: str = UNIT,
+        select: str = "top1",
+        bins: int = 15,
+        plots: bool = True,
+        per_class: bool = False,
+        annotation: str | Path | None = None,
+        normal_class: str | None = None,
+        frames_per_row: int = 30,
+        scored: bool = True,
+    ) -> None:
         self.classes = check_classes(classes)
         self.level = check_choice("level", level, (UNIT, VIDEO))
         self.select = check_choice("select", select, ("top1", "macro"))
@@ -68,26 +70,26 @@ class Accuracy:
             rows = check_count("frames_per_row", frames_per_row)
             self._timed = TimedLabels(annotation, self.classes, normal_class, rows)
         self._scores = UnitScores(self.classes, labelled=scored)
-        self._reports = {}
+        self._reports: dict[str, Classification] = {}
 
-    def update(self, results):
+    def update(self, results: Sequence[ClassScores | RowScores]) -> None:
         """Take in a list of `ops.records.ClassScores` or `RowScores`; ValueError, with the video, for a bad one."""
         self._reports = {}
         self._scores.update(results)
 
-    def compute(self):
+    def compute(self) -> dict[str, dict[str, float]]:
         """{"model": {"top1", ..., "video_top1", ...}}; ValueError if there were no results."""
         numbers = {}
         for level, report in self._levels().items():
             numbers.update({_key(level, name): value for name, value in report.numbers.items()})
         return {SINGLE: numbers}
 
-    def score(self, metrics):
+    def score(self, metrics: dict[str, dict[str, float]]) -> float:
         """The number to select a checkpoint by, at the metric's `level` where it has two."""
         numbers = metrics[SINGLE]
         return numbers.get(_key(self.level, self.select), numbers[self.select])
 
-    def table(self, metrics):
+    def table(self, metrics: dict[str, dict[str, float]]) -> str:
         """Text table of what `compute` returned, one row per level."""
         numbers = metrics[SINGLE]
         names = ["top1", f"top{TOP}", "macro", "macro_precision", "macro_recall", "macro_f1", "loss", "ece", "mce",
@@ -100,16 +102,16 @@ class Accuracy:
                 rows.append([level, *(_shown(name, value) for name, value in values.items())])
         return f"{aligned(rows)}\n\n{self.per_class_table()}" if self.per_class else aligned(rows)
 
-    def per_class_table(self):
+    def per_class_table(self) -> str:
         """Text table of precision, recall, F1 and support of every class at the metric's level."""
         report = self._report()
         rows = [["class", "precision", "recall", "f1", "support"]]
         columns = (report.precision, report.recall, report.f1, report.support)
         for name, *values, support in zip(self.classes, *columns, strict=True):
-            rows.append([name, *("-" if math.isnan(v) else f"{100 * v:.2f}" for v in values), str(support)])
+            rows.append([name, *map(percent, values), str(support)])
         return aligned(rows)
 
-    def save(self, folder):
+    def save(self, folder: str | Path) -> None:
         """Write class_scores.json and, if scored, classification.json, confusion_matrix.png and calibration.png."""
         folder = Path(folder)
         write_json(folder / "class_scores.json", self._entries())
@@ -142,7 +144,7 @@ class Accuracy:
         return levels.get(self.level, levels[UNIT])
 
     def _entries(self):
-        """What was said of every video: its label and its most probable classes."""
+        """Every video with its label and its most probable classes."""
         videos = self._scores.units().by_video()
         best = np.argsort(-videos.probabilities, axis=1, kind="stable")[:, :TOP]
         return [
@@ -160,7 +162,7 @@ def _key(level, name):
 
 
 def _shown(name, value):
-    return f"{value:.4f}" if name in PLAIN else f"{100 * value:.2f}"
+    return f"{value:.4f}" if name in PLAIN else percent(value)
 
 
 def _as_json(report, classes):

@@ -1,17 +1,19 @@
-"""Numbers of a classification: accuracies, calibration.
+"""Numbers of a classification: accuracy, precision and recall, calibration.
 
-Calibration: does a classifier that is sure of something to 80 % get 80 % of it right?
+Calibration asks: does a classifier that is sure of something to 80 % get 80 % of it right?
 
-Numbers of a classification: accuracy, precision and recall, calibration.
+N samples, C classes, K bins
 """
 
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ...errors import require
 
-# N samples, C classes, K bins
+TOP = 5
+TINY = float(np.finfo(np.float32).tiny)
 
 
 @dataclass(frozen=True)
@@ -29,22 +31,22 @@ class Reliability:
     accuracy: np.ndarray
 
     @property
-    def gaps(self):
+    def gaps(self) -> np.ndarray:
         """(K,) float64, how far confidence is from accuracy; 0 in an empty bin."""
         return np.abs(self.accuracy - self.confidence)
 
     @property
-    def ece(self):
+    def ece(self) -> float:
         """Expected calibration error: mean gap, weighted by samples (Naeini et al. 2015; Guo et al. 2017)."""
         return float(self.gaps @ self.count / self.count.sum())
 
     @property
-    def mce(self):
+    def mce(self) -> float:
         """Maximum calibration error: the largest gap of a bin (the same papers)."""
         return float(self.gaps.max())
 
 
-def reliability(confidence, correct, bins=15, *, adaptive=False):
+def reliability(confidence: ArrayLike, correct: np.ndarray, bins: int = 15, *, adaptive: bool = False) -> Reliability:
     """Sort samples into bins by confidence.
 
     Args:
@@ -65,7 +67,7 @@ def reliability(confidence, correct, bins=15, *, adaptive=False):
     return _filled(index, confidence, correct, bins)
 
 
-def classwise_ece(probabilities, labels, bins=15):
+def classwise_ece(probabilities: np.ndarray, labels: np.ndarray, bins: int = 15) -> float:
     """Mean over the classes of the expected calibration error of each class against the rest (Kull et al. 2019).
 
     (N, C) float, (N,) int -> float
@@ -78,7 +80,7 @@ def classwise_ece(probabilities, labels, bins=15):
     return float(table.gaps @ table.count / (samples * classes))
 
 
-def brier_score(probabilities, labels):
+def brier_score(probabilities: np.ndarray, labels: np.ndarray) -> float:
     """Mean over the samples of the squared distance to the true one-hot vector, 0 to 2 (Brier 1950).
 
     (N, C) float, (N,) int -> float
@@ -105,12 +107,6 @@ def _filled(index, confidence, correct, bins):
     )
 
 
-# N samples, C classes
-
-TOP = 5
-TINY = float(np.finfo(np.float32).tiny)
-
-
 @dataclass(frozen=True)
 class Classification:
     """Everything that is measured on one set of samples.
@@ -132,7 +128,7 @@ class Classification:
     reliability: Reliability
 
 
-def classify(labels, probabilities, bins=15):
+def classify(labels: np.ndarray, probabilities: np.ndarray, bins: int = 15) -> Classification:
     """Compare probabilities with labels.
 
     Of equal probabilities the first class wins. Numbers are fractions: `top1`, `top5` (from five classes on), `macro`

@@ -1,5 +1,8 @@
 """Several metrics as one."""
 
+from collections.abc import Sequence
+from pathlib import Path
+
 from ...registry import METRICS
 
 
@@ -16,7 +19,9 @@ class CombinedMetrics:
         ValueError: no metrics; `select` is none of them.
     """
 
-    def __init__(self, metrics, select=0, scored=True, *, classes=None):
+    def __init__(
+        self, metrics: Sequence[dict], select: int = 0, scored: bool = True, *, classes: Sequence[str] | None = None
+    ) -> None:
         if not isinstance(metrics, (list, tuple)) or not metrics:
             raise ValueError(f"metrics must be a list of at least one description of a metric; got {metrics!r}")
         if isinstance(select, bool) or not isinstance(select, int) or not 0 <= select < len(metrics):
@@ -24,22 +29,23 @@ class CombinedMetrics:
         context = {"classes": classes} if classes else {}
         self.metrics = [METRICS.build(cfg, scored=scored, **context) for cfg in metrics]
         self.select = select
-        self._names = [None] * len(metrics)  # {(direction, name)} of each metric, once computed
+        self._names: list[set | None] = [None] * len(metrics)  # {(direction, name)} of each metric, once computed
 
     @property
-    def classes(self):
+    def classes(self) -> list[str] | None:
         """Names of classes of the first metric that has them, else None."""
         found = (getattr(metric, "classes", None) for metric in self.metrics)
         return next((classes for classes in found if classes), None)
 
-    def update(self, results):
+    def update(self, results: Sequence) -> None:
         """Give a list of results to every metric."""
         for metric in self.metrics:
             metric.update(results)
 
-    def compute(self):
+    def compute(self) -> dict[str, dict[str, float]]:
         """The numbers of all metrics by direction; ValueError if two of them have one name."""
-        merged, owners = {}, {}
+        merged: dict[str, dict[str, float]] = {}
+        owners: dict = {}
         for i, metric in enumerate(self.metrics):
             numbers = metric.compute()
             self._names[i] = {(direction, name) for direction, values in numbers.items() for name in values}
@@ -52,24 +58,24 @@ class CombinedMetrics:
                     merged.setdefault(direction, {})[name] = value
         return merged
 
-    def score(self, metrics):
+    def score(self, metrics: dict[str, dict[str, float]]) -> float:
         """The number to select a checkpoint by: that of the metric `select`."""
         return self.metrics[self.select].score(metrics)
 
-    def table(self, metrics):
+    def table(self, metrics: dict[str, dict[str, float]]) -> str:
         """The tables of all metrics, one below the other."""
         return "\n\n".join(
             metric.table(_part(metrics, names)) for metric, names in zip(self.metrics, self._names, strict=True)
         )
 
-    def per_class_table(self):
+    def per_class_table(self) -> str:
         """The tables per class of those metrics that have one; ValueError if none has."""
         tables = [metric.per_class_table() for metric in self.metrics if hasattr(metric, "per_class_table")]
         if not tables:
             raise ValueError(f"none of {', '.join(type(m).__name__ for m in self.metrics)} has a table per class")
         return "\n\n".join(tables)
 
-    def save(self, folder):
+    def save(self, folder: str | Path) -> None:
         """Write the files of all metrics."""
         for metric in self.metrics:
             metric.save(folder)

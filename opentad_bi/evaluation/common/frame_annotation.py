@@ -1,20 +1,21 @@
-"""Temporal annotation of anomalies, and classes of runs of rows by it.
+"""Temporal annotation of anomalies: which frames of a video are anomalous, and which units and rows by it.
 
-Which frames of a video are anomalous, as the official annotations of UCF-Crime and XD-Violence say.
+The official annotations of UCF-Crime and XD-Violence are read; what lies outside the events is normal.
 
-Labels of units by the time of the events: what lies outside them is normal.
+N units, R feature rows of one video
 """
 
 import re
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
 from ...ops.names import bare_name, class_key, list_fields, normal_label
 from ...registry import nearest
 from ...utils.files import read_lines
-
-# R feature rows of one video
+from .unit_scores import Units
 
 _NUMBER = re.compile(r"[+-]?\d+(\.\d*)?([eE][+-]?\d+)?")
 LAST_ROWS = EITHER, KEEP, DROP = ("either", "keep", "drop")  # of frames that make no whole row
@@ -38,12 +39,12 @@ class VideoEvents:
     frames: int = 0
 
 
-def read_frame_annotation(path, *, normal_class=None):
+def read_frame_annotation(path: str | Path, *, normal_class: str | None = None) -> dict[str, VideoEvents]:
     """Read the temporal annotation of a test set.
 
     A line is a video's name and pairs of frame numbers, -1 -1 for no event. A class may stand after the name
     (UCF-Crime's `Temporal_Anomaly_Annotation.txt`), before every pair (XD-Violence's `annotations_multiclasses.txt`) or
-    nowhere (XD-Violence's `annotations.txt`); it is told by its not being a number. Commas may stand for blanks. Lines
+    nowhere (XD-Violence's `annotations.txt`); it is what is not a number. Commas may stand for blanks. Lines
     `name frames class start end`, one per event, and `name|frames|[start, end]` have the number of frames of the video.
 
     Args:
@@ -56,7 +57,8 @@ def read_frame_annotation(path, *, normal_class=None):
         ValueError: a line that does not parse, or a video of the normal class with an event or of another without any,
             with its number and the expected form; a video twice; a file without lines.
     """
-    found, places = {}, {}
+    found: dict[str, VideoEvents] = {}
+    places: dict[str, int] = {}
     for number, line in read_lines(path, "temporal annotation"):
         try:
             video, entry = _parse(line)
@@ -70,7 +72,7 @@ def read_frame_annotation(path, *, normal_class=None):
     return found
 
 
-def anomalous_frames(events, rows, frames_per_row):
+def anomalous_frames(events: Iterable[tuple[int, int]], rows: int, frames_per_row: int) -> np.ndarray:
     """How many of each feature row's frames are anomalous.
 
     Args:
@@ -86,7 +88,9 @@ def anomalous_frames(events, rows, frames_per_row):
     return truth.reshape(rows, frames_per_row).sum(axis=1)
 
 
-def frames_of_rows(video, frames, rows, frames_per_row, last_row=EITHER, slack=0):
+def frames_of_rows(
+    video: str, frames: int, rows: int, frames_per_row: int, last_row: str = EITHER, slack: int = 0
+) -> np.ndarray:
     """How many frames each row of a video stands for: `frames_per_row`, and what is left for the last one.
 
     Args:
@@ -119,7 +123,7 @@ def frames_of_rows(video, frames, rows, frames_per_row, last_row=EITHER, slack=0
     return full
 
 
-def check_length(video, events, frames, tolerance, hint=""):
+def check_length(video: str, events: Iterable[tuple[int, int]], frames: int, tolerance: int, hint: str = "") -> None:
     """ValueError for an event that begins beyond the `frames` of a video, or ends more than `tolerance` beyond them.
 
     Args:
@@ -195,9 +199,6 @@ def _frame(token):
         raise ValueError(f"{token} is not a whole frame number (times are in frames, not seconds)") from None
 
 
-# N units
-
-
 class TimedLabels:
     """Gives units of anomalous videos the label of the normal class where no event of their video touches them.
 
@@ -208,11 +209,13 @@ class TimedLabels:
         frames_per_row: video frames per row of features.
     """
 
-    def __init__(self, annotation, classes, normal_class, frames_per_row):
+    def __init__(
+        self, annotation: str | Path, classes: Sequence[str], normal_class: str | None, frames_per_row: int
+    ) -> None:
         self.normal, self.frames_per_row = normal_label(normal_class, classes), frames_per_row
         self.truth = read_frame_annotation(annotation, normal_class=normal_class)
 
-    def __call__(self, units):
+    def __call__(self, units: Units) -> np.ndarray:
         """Labels of `Units`: (N,) int64.
 
         Raises:

@@ -1,9 +1,13 @@
 """Metrics as plain text tables, in percent."""
 
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
 SHOWN = ("top1", "top5", "macro", "ece")  # what tables of several classifications have room for
 
 
-def metrics_table(metrics):
+def metrics_table(metrics: dict[str, dict[str, float]]) -> str:
     """One row per direction, one column per metric; recalls, if any, in a table below.
 
     {direction: {metric: fraction}} -> text.
@@ -22,12 +26,14 @@ def _columns(metrics, columns):
     return aligned(rows)
 
 
-def percent(value):
-    """A fraction in percent, a dash for None."""
-    return "-" if value is None else f"{100 * value:.2f}"
+def percent(value: float | None) -> str:
+    """A fraction in percent, a dash for None and NaN."""
+    return "-" if value is None or math.isnan(value) else f"{100 * value:.2f}"
 
 
-def numbers_table(head, rows, text=percent):
+def numbers_table(
+    head: Sequence[str], rows: Sequence[tuple[Sequence, Mapping]], text: Callable[..., str] = percent
+) -> str:
     """Several classifications side by side: the numbers `SHOWN`, those that any row has.
 
     Args:
@@ -40,11 +46,11 @@ def numbers_table(head, rows, text=percent):
     return aligned([[*head, *shown], *cells])
 
 
-def class_table(reports):
+def class_table(reports: Mapping[str, Any]) -> str:
     """One row per class; for each direction the average precision at every threshold and their mean.
 
     Args:
-        reports: {direction: Report}; with several directions only the means are shown.
+        reports: {direction: `detection.mean_ap.Report`}; with several directions only the means are shown.
     """
     first = next(iter(reports.values()))
     if len(reports) == 1:
@@ -59,12 +65,12 @@ def class_table(reports):
     return aligned([*rows, ["all", *(percent(column.mean()) for column in columns)]])
 
 
-def metric_name(threshold):
+def metric_name(threshold: float) -> str:
     """A threshold in the key of a metric: two decimals, more where it has more."""
     return f"{threshold:.2f}" if abs(round(threshold, 2) - threshold) < 1e-6 else f"{threshold:g}"
 
 
-def aligned(rows):
+def aligned(rows: Sequence[Sequence[str]]) -> str:
     """Rows of text in columns: the first to the left, the others to the right, a line below the head."""
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     lines = [

@@ -1,10 +1,11 @@
-"""What a classifier said of all units so far, as checked arrays."""
+"""The class scores of all units so far, as checked arrays."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from ...ops.records import RowScores
+from ...ops.records import ClassScores, RowScores
 
 # N units, C classes
 
@@ -30,13 +31,13 @@ class Units:
     probabilities: np.ndarray
     frames: np.ndarray
 
-    def by_video(self):
+    def by_video(self) -> "Units":
         """Units of one name and one label brought together as one unit each, in order of first appearance.
 
         Probabilities are means over a video's units and crops. Two class folders may hold files of one name, so units
         of one name but different labels are different videos.
         """
-        numbers = {}
+        numbers: dict[tuple[str, int], int] = {}
         pairs = zip(self.videos.tolist(), self.labels.tolist(), strict=True)
         index = np.array([numbers.setdefault(pair, len(numbers)) for pair in pairs], dtype=np.int64)
         count = np.bincount(index)
@@ -56,11 +57,12 @@ class UnitScores:
         labelled: is a label of -1 (not known) an error?
     """
 
-    def __init__(self, classes, *, labelled=True):
+    def __init__(self, classes: Sequence[str], *, labelled: bool = True) -> None:
         self.classes, self.labelled = classes, labelled
-        self._results, self._units = [], None
+        self._results: list[ClassScores | RowScores] = []
+        self._units: Units | None = None
 
-    def update(self, results):
+    def update(self, results: Sequence[ClassScores | RowScores]) -> None:
         """Take in a list of results.
 
         Raises:
@@ -86,7 +88,7 @@ class UnitScores:
             self._results += results
             self._units = None
 
-    def units(self):
+    def units(self) -> Units:
         """All units; ValueError if there are none."""
         if not self._results:
             raise ValueError("no results were given to this metric; call update(results) first")

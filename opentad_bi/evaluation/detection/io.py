@@ -1,12 +1,13 @@
-"""Ground truth and predictions of detectors, read from files.
+"""Ground truth and predictions of detectors as arrays, read from files.
 
-The true segments of one subset, from an annotation file.
-
-Predicted segments as arrays, and the result format {video: [{"segment", "label", "score"}]} they come from.
+True segments are those of one subset of an annotation file; predictions have the result format {video: [{"segment",
+"label", "score"}]}.
 """
 
 import logging
+from collections.abc import Collection
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 
@@ -22,7 +23,7 @@ from ...utils.annotation import (
     select_names,
     shown,
 )
-from ...utils.files import read_json, read_names
+from ...utils.files import NameList, read_json, read_names
 from ...utils.logging import warn
 
 logger = logging.getLogger(__name__)
@@ -53,7 +54,9 @@ class GroundTruth:
     subsets: dict[str, str | None] = field(default_factory=dict)
 
 
-def load_ground_truth(path, subset, blocked_videos=None, ignored_labels=(AMBIGUOUS,)):
+def load_ground_truth(
+    path: str | Path, subset: str, blocked_videos: NameList = None, ignored_labels: Collection[str] = (AMBIGUOUS,)
+) -> GroundTruth:
     """Read the true segments of `subset`; empty segments and duplicates are left out.
 
     Args:
@@ -67,11 +70,14 @@ def load_ground_truth(path, subset, blocked_videos=None, ignored_labels=(AMBIGUO
     """
     database, where = read_database(path), named(path)
     blocked = frozenset(read_names(blocked_videos, "list of blocked videos"))
-    foreign = sorted(blocked - set(database))
-    if foreign:
-        warn(f"list of blocked videos: {len(foreign)} names are not in {path}: {', '.join(foreign)}", logger=logger)
+    unexpected = sorted(blocked - set(database))
+    if unexpected:
+        warn(
+            f"list of blocked videos: {len(unexpected)} names are not in {path}: {', '.join(unexpected)}", logger=logger
+        )
     chosen = {name: database[name] for name in select_names(database, subset, blocked, where)}
-    classes, rows = {}, []
+    classes: dict[str, int] = {}
+    rows = []
     for video, entry in enumerate(chosen.values()):
         for start, end, label in distinct(entry, ignored_labels):
             rows.append((start, end, classes.setdefault(label, len(classes)), video))
@@ -89,7 +95,7 @@ def load_ground_truth(path, subset, blocked_videos=None, ignored_labels=(AMBIGUO
     return GroundTruth(segments, list(classes), list(chosen), blocked, durations, subset, subsets)
 
 
-def segments_by_video(path):
+def segments_by_video(path: str | Path) -> dict[str, list[dict]]:
     """True segments of all videos of an annotation file, whatever their subset: {video: [{"segment", "label"}, ...]}.
 
     Empty segments, duplicates and what is labelled "Ambiguous" are left out; errors are those of `load_ground_truth`.
@@ -100,9 +106,9 @@ def segments_by_video(path):
     }
 
 
-def distinct(entry, ignored_labels=(AMBIGUOUS,)):
+def distinct(entry: dict, ignored_labels: Collection[str] = (AMBIGUOUS,)) -> list[tuple[float, float, str]]:
     """(start, end, label) of the annotations of one video, without empty segments, duplicates and ignored labels."""
-    kept = []
+    kept: list[tuple[float, float, str]] = []
     for annotation in entry["annotations"]:
         start, end = map(float, annotation["segment"])
         label = annotation["label"]
@@ -145,16 +151,16 @@ class Predictions:
     classes: list[str]
     videos: list[str]
 
-    def to_results(self):
+    def to_results(self) -> dict[str, list[dict]]:
         """The result format: {video: [{"segment": [s, e], "label": name, "score": x}, ...]}, in the order of rows."""
-        results = {video: [] for video in self.videos}
+        results: dict[str, list[dict]] = {video: [] for video in self.videos}
         columns = (self.rows.videos, self.rows.segments, self.rows.labels, self.rows.scores)
         for video, segment, label, score in zip(*(column.tolist() for column in columns), strict=True):
             results[self.videos[video]].append({"segment": segment, "label": self.classes[label], "score": score})
         return results
 
 
-def load_predictions(path):
+def load_predictions(path: str | Path) -> Predictions:
     """Read a result file (also gzipped), with or without the outer key "results"."""
     content = read_json(path, "predictions")
     if isinstance(content, dict) and "results" in content:
@@ -165,7 +171,7 @@ def load_predictions(path):
         raise ValueError(f"predictions {path}: {error}") from error
 
 
-def parse_results(results):
+def parse_results(results: dict[str, list[dict]]) -> Predictions:
     """{video: [{"segment", "label", "score"}]} to Predictions.
 
     Raises:
@@ -173,7 +179,11 @@ def parse_results(results):
     """
     if not isinstance(results, dict):
         raise ValueError(f"results must map videos to lists of segments; got a {type(results).__name__}")
-    classes, segments, labels, scores, counts = {}, [], [], [], []
+    classes: dict[str, int] = {}
+    segments: list[np.ndarray] = []
+    scores: list[np.ndarray] = []
+    labels: list[int] = []
+    counts: list[int] = []
     for video, entries in results.items():
         if not isinstance(entries, list):
             raise ValueError(f"video {video!r} must have a list of segments; got a {type(entries).__name__}")

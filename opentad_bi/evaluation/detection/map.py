@@ -2,18 +2,20 @@
 
 import inspect
 import logging
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from ...ops.names import JOINED, MERGED, SINGLE, chief
 from ...ops.nms import batched_nms
+from ...ops.records import Result
 from ...registry import METRICS, check_keys
-from ...utils.files import read_names, write_json
+from ...utils.files import NameList, read_names, write_json
 from ...utils.logging import warn
 from ..common.tables import class_table, metrics_table
-from .io import load_ground_truth, load_predictions
-from .mean_ap import THUMOS_THRESHOLDS, check_thresholds, check_videos, evaluate
+from .io import Predictions, load_ground_truth, load_predictions
+from .mean_ap import THUMOS_THRESHOLDS, Report, check_thresholds, check_videos, evaluate
 from .post_processing import Window, final_predictions, merge_directions
 
 logger = logging.getLogger(__name__)
@@ -36,7 +38,7 @@ class DetectionMAP:
         top_k: also report recall of the first k * (true segments) predictions per video and class.
         per_class: add the average precision of every class to `table`.
         scored: False: only take in and save results; the ground truth is not read, and `compute` is an error.
-        agreement: how "merged" weighs what only one direction believes in, see `merge_directions`; None: not at all.
+        agreement: exponent of the cross-direction score voting of "merged", see `merge_directions`; None: no voting.
     Raises:
         ValueError, FileNotFoundError: what is wrong with the files; a subset that is not there or is empty.
         KeyError: `nms` has an argument that `batched_nms` does not know.
@@ -45,17 +47,17 @@ class DetectionMAP:
     def __init__(
         self,
         *,
-        subset,
-        ground_truth_filename,
-        class_map,
-        tiou_thresholds=THUMOS_THRESHOLDS,
-        nms=None,
-        blocked_videos=None,
-        top_k=None,
-        per_class=False,
-        agreement=None,
-        scored=True,
-    ):
+        subset: str,
+        ground_truth_filename: str | Path,
+        class_map: NameList,
+        tiou_thresholds: Sequence[float] = THUMOS_THRESHOLDS,
+        nms: dict | None = None,
+        blocked_videos: NameList = None,
+        top_k: Sequence[int] | None = None,
+        per_class: bool = False,
+        agreement: float | None = None,
+        scored: bool = True,
+    ) -> None:
         self.truth = load_ground_truth(ground_truth_filename, subset, blocked_videos) if scored else None
         self.classes = read_names(class_map, "class map")
         self.tiou_thresholds = check_thresholds(tiou_thresholds)
@@ -63,18 +65,18 @@ class DetectionMAP:
         self.top_k = top_k
         self.agreement = agreement
         self.per_class = per_class
-        missing = sorted(set(self.truth.classes) - set(self.classes)) if scored else ()
+        missing = sorted(set(self.truth.classes) - set(self.classes)) if self.truth else ()
         if missing:
             warn(
                 f"subset {subset} has classes the class map does not: {', '.join(missing)}; "
                 "their average precision is 0",
                 logger=logger,
             )
-        self._windows = {}  # {direction: {video: [Window]}}
-        self._final = None
-        self._reports = {}
+        self._windows: dict[str, dict[str, list[Window]]] = {}  # by direction and video
+        self._final: dict[str, Predictions] | None = None
+        self._reports: dict[str, Report] = {}
 
-    def update(self, results):
+    def update(self, results: Sequence[Result]) -> None:
         """Take in a list of `ops.records.Result`; every result must have the same directions.
 
         Raises:
@@ -91,15 +93,15 @@ class DetectionMAP:
                 videos = self._windows.setdefault(direction, {})
                 videos.setdefault(result.meta.video, []).append(self._window(result.meta, detections))
 
-    def compute(self):
+    def compute(self) -> dict[str, dict[str, float]]:
         """{direction: {"average_mAP", "mAP@0.30", ...}} as fractions; ValueError if there were no results."""
         return self._evaluate(self._predictions())
 
-    def compute_file(self, path):
-        """The same for a saved result file, told as that of a single network."""
+    def compute_file(self, path: str | Path) -> dict[str, dict[str, float]]:
+        """The same for a saved result file, under the name of a single network."""
         return self._evaluate({SINGLE: load_predictions(path)})
 
-    def check_videos(self, videos):
+    def check_videos(self, videos: Iterable[str]) -> None:
         """Warn of videos that are not in the subset; ValueError if none of them is, see `mean_ap.check_videos`."""
         if self.truth is not None:
             check_videos(videos, self.truth)
@@ -114,11 +116,11 @@ class DetectionMAP:
         }
         return {direction: dict(report.metrics) for direction, report in self._reports.items()}
 
-    def results(self):
+    def results(self) -> dict[str, dict[str, list[dict]]]:
         """Final segments: {direction: {video: [{"segment", "label", "score"}, ...]}}."""
         return {direction: found.to_results() for direction, found in self._predictions().items()}
 
-    def save(self, folder):
+    def save(self, folder: str | Path) -> None:
         """Write result_detection.json (of the `chief` direction) and, of a pair, result_detection_{direction}.json."""
         folder = Path(folder)
         results = self.results()
@@ -128,18 +130,18 @@ class DetectionMAP:
             for direction, found in results.items():
                 write_json(folder / f"result_detection_{direction}.json", {"results": found})
 
-    def table(self, metrics):
+    def table(self, metrics: dict[str, dict[str, float]]) -> str:
         """Text table of what `compute` returned, in percent."""
         text = metrics_table(metrics)
         return f"{text}\n\n{self.per_class_table()}" if self.per_class else text
 
-    def per_class_table(self):
+    def per_class_table(self) -> str:
         """Text table of the average precision of every class, of the last `compute`."""
         if not self._reports:
             self.compute()
         return class_table(self._reports)
 
-    def score(self, metrics):
+    def score(self, metrics: dict[str, dict[str, float]]) -> float:
         """The number to select a checkpoint by: the average mAP, fused or merged where there is one."""
         return metrics[chief(metrics)]["average_mAP"]
 
@@ -151,7 +153,7 @@ class DetectionMAP:
             candidates = dict(self._windows)
             for joined, (forward, backward) in JOINED.items():
                 if forward in candidates and backward in candidates:
-                    # both bases of a fusion say nearly the same: their agreement tells nothing
+                    # both bases of a fusion say nearly the same: voting adds nothing
                     agreement = self.agreement if joined == MERGED else None
                     candidates[joined] = merge_directions(candidates[forward], candidates[backward], agreement)
             self._final = {

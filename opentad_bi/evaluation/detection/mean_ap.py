@@ -2,16 +2,19 @@
 
 import difflib
 import logging
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
 from ...errors import some
-from ...ops.average_precision import average_precision, match, top_k_recall
+from ...ops.average_precision import Segments, average_precision, match, top_k_recall
 from ...ops.names import bare_name
+from ...utils.files import NameList
 from ...utils.logging import warn
 from ..common.tables import metric_name
-from .io import load_ground_truth, load_predictions
+from .io import GroundTruth, Predictions, load_ground_truth, load_predictions
 
 # C classes, T thresholds, K values of k
 
@@ -46,8 +49,14 @@ class Report:
 
 
 def evaluate_file(
-    predictions, ground_truth, subset, *, tiou_thresholds=THUMOS_THRESHOLDS, top_k=None, blocked_videos=None
-):
+    predictions: str | Path,
+    ground_truth: str | Path,
+    subset: str,
+    *,
+    tiou_thresholds: Sequence[float] = THUMOS_THRESHOLDS,
+    top_k: Sequence[int] | None = None,
+    blocked_videos: NameList = None,
+) -> Report:
     """Evaluate a saved result file; returns a Report.
 
     Args:
@@ -62,7 +71,7 @@ def evaluate_file(
     return evaluate(found, truth, tiou_thresholds=tiou_thresholds, top_k=top_k)
 
 
-def check_videos(videos, truth):
+def check_videos(videos: Iterable[str], truth: GroundTruth) -> None:
     """Warn of predicted videos that are not in the subset of a GroundTruth: what is found there is false.
 
     Also of videos with actions that are not predicted: all of these are missed.
@@ -77,7 +86,7 @@ def check_videos(videos, truth):
     predicted = dict.fromkeys(video for video in videos if video not in truth.blocked)
     outside = [video for video in predicted if video not in known]
     if outside:
-        _tell_outside(outside, predicted, known, truth)
+        _report_outside(outside, predicted, known, truth)
     wanted = dict.fromkeys(truth.videos[index] for index in truth.rows.videos.tolist())
     if missing := [video for video in wanted if video not in predicted]:
         warn(
@@ -87,9 +96,9 @@ def check_videos(videos, truth):
         )
 
 
-def _tell_outside(outside, predicted, known, truth):
+def _report_outside(outside, predicted, known, truth):
     """Warn of the videos `outside` the `known` ones, or raise if all of the `predicted` are."""
-    elsewhere = {}
+    elsewhere: dict[str | None, list[str]] = {}
     for video in outside:
         elsewhere.setdefault(truth.subsets.get(video), []).append(video)
     unknown = elsewhere.pop(None, [])
@@ -107,7 +116,7 @@ def _tell_outside(outside, predicted, known, truth):
 
 def _likely_names(unknown, known):
     """A hint at what the first of the `unknown` videos is called among the `known` ones."""
-    same = {}
+    same: dict[str, str] = {}
     for name in known:
         same.setdefault(_plain(name), name)
     for video in unknown:
@@ -123,7 +132,14 @@ def _plain(name):
     return bare_name(name).lower().removeprefix("v_")
 
 
-def evaluate(predictions, truth, *, tiou_thresholds=THUMOS_THRESHOLDS, top_k=None, class_map=()):
+def evaluate(
+    predictions: Predictions,
+    truth: GroundTruth,
+    *,
+    tiou_thresholds: Sequence[float] = THUMOS_THRESHOLDS,
+    top_k: Sequence[int] | None = None,
+    class_map: Collection[str] = (),
+) -> Report:
     """Evaluate Predictions against a GroundTruth; returns a Report.
 
     Predictions of blocked videos are left out; those of videos without true segments are false positives;
@@ -139,12 +155,13 @@ def evaluate(predictions, truth, *, tiou_thresholds=THUMOS_THRESHOLDS, top_k=Non
     logger.info("%d true segments of %s, %d predictions", len(truth.rows), truth.subset, len(rows))
     metrics = {"average_mAP": float(ap.mean())}
     metrics.update({f"mAP@{metric_name(t)}": float(x) for t, x in zip(thresholds, ap.mean(axis=1), strict=True)})
-    for t, threshold in enumerate(thresholds):
-        metrics.update({f"recall@{metric_name(threshold)}@{k}": float(recall[t, i].mean()) for i, k in enumerate(ks)})
+    if recall is not None:
+        for threshold, means in zip(thresholds, recall.mean(axis=2), strict=True):
+            metrics.update({f"recall@{metric_name(threshold)}@{k}": float(x) for k, x in zip(ks, means, strict=True)})
     return Report(metrics, ap, recall, truth.classes, thresholds, len(truth.rows), len(rows))
 
 
-def align(predictions, truth, class_map=()):
+def align(predictions: Predictions, truth: GroundTruth, class_map: Collection[str] = ()) -> Segments:
     """Rows of the predictions that take part, with labels and videos numbered as in `truth` (-1: unknown label)."""
     index = {label: i for i, label in enumerate(truth.classes)}
     labels = np.array([index.get(label, -1) for label in predictions.classes], np.int64)
@@ -162,7 +179,7 @@ def align(predictions, truth, class_map=()):
     rows = predictions.rows
     if len(rows):
         rows = rows.rows(~blocked[rows.videos])
-    return type(rows)(
+    return Segments(
         rows.segments,
         labels[rows.labels] if len(rows) else rows.labels,
         videos[rows.videos] if len(rows) else rows.videos,
@@ -170,7 +187,7 @@ def align(predictions, truth, class_map=()):
     )
 
 
-def check_thresholds(thresholds):
+def check_thresholds(thresholds: Sequence[float]) -> tuple[float, ...]:
     """A tuple of overlaps in (0, 1]; ValueError otherwise."""
     thresholds = tuple(float(t) for t in thresholds)
     if not thresholds or not all(0 < t <= 1 for t in thresholds):

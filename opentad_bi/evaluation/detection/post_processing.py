@@ -1,11 +1,10 @@
-"""From candidates of windows to detections of videos: merging of directions, seconds, NMS, rounding.
+"""From the candidates of windows to the final segments of each video: merged directions, seconds, NMS, rounding.
 
-From the candidates of a detector to the final segments of each video, in seconds.
-
-Both directions' candidates of a window as one list.
+N candidates of a window in one direction, M in the other, K segments of a video
 """
 
 import os
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -15,8 +14,6 @@ from ...ops.average_precision import Segments
 from ...ops.nms import batched_nms
 from ...ops.records import SampleMeta
 from .io import Predictions
-
-# N candidates of a window, K segments of a video
 
 SEGMENT_DECIMALS = 2
 SCORE_DECIMALS = 4
@@ -39,13 +36,13 @@ class Window:
     scores: np.ndarray
     labels: np.ndarray
 
-    def joined(self, other):
+    def joined(self, other: "Window") -> "Window":
         """The candidates of both, which lie on the same grid."""
         pairs = ((getattr(self, key), getattr(other, key)) for key in ("segments", "scores", "labels"))
         return Window(self.meta, *map(np.concatenate, pairs))
 
 
-def final_predictions(windows, classes, nms):
+def final_predictions(windows: Mapping[str, list[Window]], classes: Sequence[str], nms: dict | None) -> Predictions:
     """Final segments of all videos, as Predictions.
 
     The videos run in threads, as the compiled loops leave the GIL; the result does not depend on how many.
@@ -69,7 +66,7 @@ def final_predictions(windows, classes, nms):
     return Predictions(rows, list(classes), list(windows))
 
 
-def video_segments(windows, nms):
+def video_segments(windows: Sequence[Window], nms: dict | None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Final segments of one video: (K, 2) and (K,) float64 rounded to 2 and 4 decimals, (K,) int64.
 
     A whole video is thinned out on its grid, before rounding; the windows of a sliding video are thinned out
@@ -100,17 +97,16 @@ def _rounded(segments, scores):
     )
 
 
-# N candidates of one direction, M of the other
-
-
-def merge_directions(forward, backward, agreement=None):
+def merge_directions(
+    forward: Mapping[str, list[Window]], backward: Mapping[str, list[Window]], agreement: float | None = None
+) -> dict[str, list[Window]]:
     """The candidates of both directions, which hold the same windows in the same order.
 
     Args:
         forward, backward: {video: [Window, ...]}, both in forward time.
         agreement: None: candidates stay as they are. A number p: of the other direction's candidates of the class,
-            the one with the highest support tIoU ** p * score is asked. The score becomes the mean of its own and of
-            the support, so what one direction alone believes in counts half; start and end become means weighted
+            the one with the highest support tIoU ** p * score votes. The score becomes the mean of its own and of
+            the support, so what one direction alone finds counts half; start and end become means weighted
             by the own score and half the support.
     Returns:
         {video: [Window, ...]}
@@ -126,7 +122,7 @@ def merge_directions(forward, backward, agreement=None):
     return merged
 
 
-def rescore(own, other, power):
+def rescore(own: Window, other: Window, power: float) -> Window:
     """`own` (N candidates) averaged with its best supporters among `other` (M), see `merge_directions`: a new Window.
 
     N x M overlaps of one class are held at a time.

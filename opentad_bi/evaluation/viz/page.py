@@ -14,6 +14,7 @@ import logging
 import math
 import os
 import re
+from collections.abc import Iterable, Sequence
 from importlib.resources import files
 from itertools import pairwise
 from pathlib import Path
@@ -33,18 +34,18 @@ _SLOT = re.compile(r"\{\{(\w+)\}\}")
 
 
 def write_page(
-    path,
-    video,
-    detections,
+    path: str | Path,
+    video: str | Path | tuple[str, bytes],
+    detections: list[dict] | dict[str, list[dict]],
     *,
-    truth=None,
-    duration=None,
-    name=None,
-    threshold=0.1,
-    embed_mb=64,
-    curve=None,
-    pictures=(),
-):
+    truth: list[dict] | None = None,
+    duration: float | None = None,
+    name: str | None = None,
+    threshold: float = 0.1,
+    embed_mb: float = 64,
+    curve: tuple[str, Sequence[float], Sequence[float]] | None = None,
+    pictures: Iterable[tuple[float, str, bytes]] = (),
+) -> None:
     """Write a page that plays `video` and shows its detections along time, atomically.
 
     A video of up to `embed_mb` is put into the page. A larger one stays where it is and the page plays it through a

@@ -1,11 +1,13 @@
 """A picture of predicted against true segments along time."""
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from ...errors import require
 from ...ops.names import BACKWARD, FORWARD, FUSED, FUSED_PAIR, MERGED, SINGLE
 from ...registry import nearest
-from ...utils.files import atomic
+from .curves import new_figure, save_figure
 
 TRUTH = "truth"
 COLORS = {
@@ -30,16 +32,16 @@ WIDTH_INCHES = 11
 
 
 def draw_timeline(
-    path,
-    predictions,
-    ground_truth=None,
+    path: str | Path,
+    predictions: Mapping,
+    ground_truth: Any = None,
     *,
-    videos=None,
-    durations=None,
-    max_videos=4,
-    max_classes=8,
-    min_score=0.1,
-):
+    videos: Sequence[str] | None = None,
+    durations: Mapping[str, float] | None = None,
+    max_videos: int = 4,
+    max_classes: int = 8,
+    min_score: float = 0.1,
+) -> None:
     """Draw predictions of each direction, under the ground truth if given, one panel per video, one band per class.
 
     A bar is as opaque as its score. Classes are those of the ground truth, then those with the highest scores.
@@ -57,30 +59,28 @@ def draw_timeline(
         KeyError: a video is neither in the ground truth nor among the predictions.
     """
     matplotlib = require("matplotlib")  # figures without pyplot need no display
-    figure_module = require("matplotlib.figure", "matplotlib")
     directions = _by_direction(predictions)
     truth = _truth_by_video(ground_truth)
-    durations = {**getattr(ground_truth, "durations", {}), **(durations or {})}
+    of_file = None if ground_truth is None or isinstance(ground_truth, Mapping) else ground_truth
+    seconds = {**(of_file.durations if of_file else {}), **(durations or {})}
     known = truth or {video: entries for results in directions.values() for video, entries in results.items()}
     for video in videos or ():
         if video not in known:
-            where = f"in subset {ground_truth.subset}" if hasattr(ground_truth, "subset") else "among those to draw"
+            where = f"in subset {of_file.subset}" if of_file else "among those to draw"
             raise KeyError(f"video {video!r} is not {where}; {nearest(video, known)}")
     videos = list(videos or [video for video, entries in known.items() if entries][:max_videos])
     panels = [_panel(truth.get(video, ()), directions, video, max_classes, min_score) for video in videos]
     lanes = [*([] if ground_truth is None else [TRUTH]), *directions]
     heights = [len(bands) * (1 + len(directions)) + 2 for bands in panels]
     with matplotlib.rc_context({"font.size": 9, "axes.spines.top": False, "axes.spines.right": False}):
-        figure = figure_module.Figure(
-            figsize=(WIDTH_INCHES, LANE_INCHES * sum(heights) + 0.5 * len(videos) + 0.6), layout="constrained"
-        )
+        height = LANE_INCHES * sum(heights) + 0.5 * len(videos) + 0.6
+        figure = new_figure(WIDTH_INCHES, height, layout="constrained")
         grid = figure.subplots(len(videos), 1, squeeze=False, height_ratios=heights)
         for axes, video, bands in zip(grid[:, 0], videos, panels, strict=True):
-            _draw_panel(axes, video, bands, lanes, durations.get(video))
+            _draw_panel(axes, video, bands, lanes, seconds.get(video))
         grid[-1, 0].set_xlabel("seconds")
         _legend(figure, lanes, matplotlib)
-        with atomic(Path(path)) as temporary:
-            figure.savefig(temporary, dpi=150)
+        save_figure(figure, path, 150)
 
 
 def _by_direction(predictions):
@@ -91,9 +91,9 @@ def _by_direction(predictions):
 
 def _truth_by_video(ground_truth):
     """Ground truth of either kind as {video: [{"segment", "label", "score": 1}]}."""
-    if ground_truth is None or isinstance(ground_truth, dict):
+    if ground_truth is None or isinstance(ground_truth, Mapping):
         return {video: [{**e, "score": 1.0} for e in entries] for video, entries in (ground_truth or {}).items()}
-    found = {video: [] for video in ground_truth.videos}
+    found: dict[str, list[dict]] = {video: [] for video in ground_truth.videos}
     rows = ground_truth.rows
     columns = (rows.videos.tolist(), rows.segments.tolist(), rows.labels.tolist())
     for video, segment, label in zip(*columns, strict=True):
@@ -107,7 +107,7 @@ def _panel(truth, directions, video, max_classes, min_score):
     sources = {TRUTH: truth}
     for direction, results in directions.items():
         sources[direction] = [e for e in results.get(video, ()) if e["score"] >= min_score]
-    best = {}
+    best: dict[str, tuple[bool, float]] = {}
     for lane, entries in sources.items():
         for entry in entries:
             rank = (lane == TRUTH, entry["score"])

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from ...ops.names import caption_number, normal_label
+from ...ops.names import caption_number, label_of, normal_label
 from ...ops.records import CaptionFeatures, RowScores
 from ...registry import MODELS, nearest
 from ...utils.checks import judge
@@ -275,7 +275,7 @@ class FGCLIP(nn.Module):
         Raises:
             KeyError: no such class; names the nearest.
         """
-        label = normal_label(name, self.classes, needed=False)
+        label = label_of(name, self.classes)
         if label is None:
             raise KeyError(f"no class is called {name!r}; {nearest(name, self.classes, every=True)}")
         _, cells = self.vision.frames(frames, cells=True)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from opentad_bi.evaluation.anomaly.retrieval import CaptionRetrieval, first_right, recall_of_guessing
+from opentad_bi.evaluation.anomaly.retrieval import CaptionRetrieval, chance_level, first_right
 from opentad_bi.ops.records import CaptionFeatures, RowScores, UnitMeta
 from opentad_bi.registry import METRICS
 
@@ -49,7 +49,7 @@ def test_ranks_are_those_of_sorting(numbers, seed):
 def test_guessing_is_the_share_of_draws_with_a_right_item(numbers, count):
     draws = list(combinations(range(len(numbers)), min(count, len(numbers))))
     shares = [np.mean([any(numbers[j] == own for j in draw) for draw in draws]) for own in numbers]
-    assert recall_of_guessing(np.array(numbers), count) == pytest.approx(np.mean(shares))
+    assert chance_level(np.array(numbers), count) == pytest.approx(np.mean(shares))
 
 
 def test_many_queries_are_compared_in_parts(monkeypatch):
@@ -104,7 +104,7 @@ def test_score_table_and_file(tmp_path):
         numbers = metrics["model"]
         assert metric.score(metrics) == (numbers[f"{name}_to_text_r1"] + numbers[f"text_to_{name}_r1"]) / 2
     table = metric.table(metrics).splitlines()
-    assert table[0].split() == ["retrieval", "queries", "R@1", "R@5", "guess@1", "guess@5"]
+    assert table[0].split() == ["retrieval", "queries", "R@1", "R@5", "chance@1", "chance@5"]
     assert len(table) == 6 and table[-1].startswith("text to region")
     assert f"{100 * numbers['text_to_region_r5']:.2f}" in table[-1]
     metric.save(tmp_path)

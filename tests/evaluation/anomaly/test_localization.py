@@ -11,7 +11,7 @@ from opentad_bi.evaluation.anomaly.localization import (
     box_iou,
     enlarge,
     heat_box,
-    localisation,
+    localization,
     over_videos,
     peak_inside,
     unit_range,
@@ -92,13 +92,13 @@ def test_the_box_is_that_of_the_largest_part_above_half():
 def test_numbers_over_boxes():
     box, far, whole = [0.1, 0.1, 0.3, 0.4], [0.35, 0.35, 0.45, 0.5], [0.0, 0.0, 1.0, 0.99]
     heats = [blob(box), blob(box), blob(box), blob(whole), np.zeros((40, 60))]
-    found = localisation(heats[:1], [heat_box(heats[0])])
+    found = localization(heats[:1], [heat_box(heats[0])])
     assert found == {"boxes": 1, "pointing": 1.0, "iou": 1.0, "iou50": 1.0}
     own = heat_box(heats[0])
     part = [*own[:2], own[2], 0.4 * own[1] + 0.6 * own[3]]
-    found = localisation(heats, [own, part, far, whole, own])
+    found = localization(heats, [own, part, far, whole, own])
     assert found == {"boxes": 4, "pointing": 0.5, "iou": pytest.approx((1 + 0.6) / 4), "iou50": 0.5}
-    assert localisation(heats[:1], [whole]) == {"boxes": 0} == localisation([], np.zeros((0, 4)))
+    assert localization(heats[:1], [whole]) == {"boxes": 0} == localization([], np.zeros((0, 4)))
     assert peak_inside(heats[0], own) and not peak_inside(heats[0], [0.9, 0.9, 1, 1])
 
 
@@ -107,8 +107,8 @@ def test_videos_together_are_their_boxes_together(counts):
     rng = np.random.default_rng(sum(counts))
     own = [[blob([0.2, 0.2, x, 0.6]) for x in rng.uniform(0.3, 0.9, count)] for count in counts]
     box = [0.2, 0.2, 0.5, 0.6]
-    apart = over_videos([localisation(heats, [box] * len(heats)) for heats in own])
-    together = localisation([heat for heats in own for heat in heats], [box] * sum(counts))
+    apart = over_videos([localization(heats, [box] * len(heats)) for heats in own])
+    together = localization([heat for heats in own for heat in heats], [box] * sum(counts))
     assert apart == pytest.approx(together)
 
 
