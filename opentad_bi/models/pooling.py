@@ -1,29 +1,22 @@
-"""Pooling over the frames of a clip, (B, T, E) to (B, E).
+"""Pooling over time: the steps of a sequence to one vector, from the plain mean to a small transformer.
 
-The mean over time.
+Padded steps, where the mask is False, count for nothing. Every pooling starts as the mean, but for `MaxPooling` and an
+`AttentionPooling` without `residual`.
 
-The largest values over time.
-
-Attention of a learned query over time.
-
-A mean over time, weighted by what each step shows.
-
-A small transformer over time (Efficient-Prompt, Ju et al., ECCV 2022).
+B batch, T time steps, D width
 """
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from ..registry import POOLINGS
-
-# B batch, T time steps, D width
 
 
 @POOLINGS.register_module()
 class MeanPooling(nn.Module):
     """Mean over the steps that are not padding."""
 
-    def forward(self, features, mask=None):
+    def forward(self, features: Tensor, mask: Tensor | None = None) -> Tensor:
         """(B, T, D), (B, T) bool or None -> (B, D)"""
         if mask is None:
             return features.mean(1)
@@ -31,21 +24,15 @@ class MeanPooling(nn.Module):
         return (features * weight).sum(1) / weight.sum(1)
 
 
-# B batch, T time steps, D width
-
-
 @POOLINGS.register_module()
 class MaxPooling(nn.Module):
     """Largest value of every channel over the steps that are not padding."""
 
-    def forward(self, features, mask=None):
+    def forward(self, features: Tensor, mask: Tensor | None = None) -> Tensor:
         """(B, T, D), (B, T) bool or None -> (B, D)"""
         if mask is not None:
             features = features.masked_fill(~mask.unsqueeze(2), float("-inf"))
         return features.amax(1)
-
-
-# B batch, T time steps, D width
 
 
 @POOLINGS.register_module()
@@ -61,22 +48,19 @@ class AttentionPooling(nn.Module):
         residual: give mean + g * attention with a learned g that starts at 0.
     """
 
-    def __init__(self, width, heads=1, residual=False):
+    def __init__(self, width: int, heads: int = 1, residual: bool = False) -> None:
         super().__init__()
         self.query = nn.Parameter(torch.randn(1, 1, width))
         self.attention = nn.MultiheadAttention(width, heads, batch_first=True)
         self.gain = nn.Parameter(torch.zeros(())) if residual else None
         self.mean = MeanPooling()
 
-    def forward(self, features, mask=None):
+    def forward(self, features: Tensor, mask: Tensor | None = None) -> Tensor:
         """(B, T, D), (B, T) bool or None -> (B, D)"""
         padding = None if mask is None else ~mask
         query = self.query.expand(len(features), -1, -1).to(features.dtype)
         found = self.attention(query, features, features, key_padding_mask=padding, need_weights=False)[0].squeeze(1)
         return found if self.gain is None else self.mean(features, mask) + self.gain * found
-
-
-# B batch, T time steps, D width
 
 
 @POOLINGS.register_module()
@@ -88,13 +72,13 @@ class ScoredPooling(nn.Module):
         hidden: width of the layer before the score.
     """
 
-    def __init__(self, width, hidden=256):
+    def __init__(self, width: int, hidden: int = 256) -> None:
         super().__init__()
         self.score = nn.Sequential(nn.Linear(width, hidden), nn.ReLU(), nn.Linear(hidden, 1))
-        nn.init.zeros_(self.score[-1].weight)
-        nn.init.zeros_(self.score[-1].bias)
+        for parameter in self.score[-1].parameters():
+            nn.init.zeros_(parameter)
 
-    def forward(self, features, mask=None):
+    def forward(self, features: Tensor, mask: Tensor | None = None) -> Tensor:
         """(B, T, D), (B, T) bool or None -> (B, D)"""
         scores = self.score(features).squeeze(2).float()
         if mask is not None:
@@ -103,12 +87,9 @@ class ScoredPooling(nn.Module):
         return torch.einsum("bt,btd->bd", weights, features)
 
 
-# B batch, T time steps, D width
-
-
 @POOLINGS.register_module()
 class TransformerPooling(nn.Module):
-    """Mean over the steps after each has seen the others and their order.
+    """Mean over the steps after each has seen the others and their order (Efficient-Prompt, Ju et al., ECCV 2022).
 
     What the layers find is added through a linear layer that starts at zero, so the start is the plain mean.
 
@@ -122,7 +103,17 @@ class TransformerPooling(nn.Module):
         readout: config of the pooling after the layers; None: the mean. `ScoredPooling` starts as that, too.
     """
 
-    def __init__(self, width, frames, *, layers=2, heads=8, dropout=0.0, activation="relu", readout=None):
+    def __init__(
+        self,
+        width: int,
+        frames: int,
+        *,
+        layers: int = 2,
+        heads: int = 8,
+        dropout: float = 0.0,
+        activation: str = "relu",
+        readout: dict | None = None,
+    ) -> None:
         super().__init__()
         if width % heads:
             raise ValueError(f"a width of {width} cannot be split into {heads} heads; take another number of heads")
@@ -136,7 +127,7 @@ class TransformerPooling(nn.Module):
         nn.init.zeros_(self.out.bias)
         self.readout = POOLINGS.build(readout or {"type": "MeanPooling"}, width=width)
 
-    def forward(self, features, mask=None):
+    def forward(self, features: Tensor, mask: Tensor | None = None) -> Tensor:
         """(B, T, D), (B, T) bool or None -> (B, D)"""
         steps = features.shape[1]
         if steps > len(self.positions):

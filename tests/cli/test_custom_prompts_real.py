@@ -63,4 +63,4 @@ def test_seconds_of_real_videos_are_told_apart(real_set, capfd):
         )
         == 1
     )
-    assert "class_prompts: 'Normal' is no class" in capfd.readouterr().err
+    assert "class_prompts: unknown class 'Normal'" in capfd.readouterr().err

@@ -1,65 +1,24 @@
-"""The adapters of AdaTAD: plain, over time, and the frozen linear layers beside them.
+"""The adapters of AdaTAD: small trainable modules in a frozen video transformer (Liu et al., CVPR 2024, section 3.3).
 
-Linear layers whose weight needs no gradient, by the faster of the two matrix libraries on a CPU.
+Around them most linear layers are frozen: `linear` runs those by the faster of the two matrix libraries on a CPU.
 
-Small trainable modules put into a frozen video transformer (AdaTAD: Liu et al., CVPR 2024, section 3.3).
+K clips of all videos, N tokens of a clip = t*h*w, D width, r inner width, T tokens along the time of a video
+In `linear`: ... any leading dimensions, I inputs, O outputs
 """
 
+import contextlib
 import math
+from typing import Any
 
 import torch
 import torch.nn.functional as F
-from torch import nn
+from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-# ... any leading dimensions, I inputs, O outputs
-
-_LIBRARY = torch.backends.mkldnn.is_available() and hasattr(torch.ops.mkldnn, "_linear_pointwise")
-
-
-def linear(x, weight, bias=None):
-    """The value of `F.linear`.  (..., I), (O, I), (O) -> (..., O)
-
-    Float32 on a CPU with weights that need no gradient goes to oneDNN, which uses AVX-512 on every maker's
-    processors (MKL, which PyTorch takes otherwise, does not); all else is `F.linear`.
-    """
-    if not _served(x, weight, bias):
-        return F.linear(x, weight, bias)
-    if torch.is_grad_enabled() and x.requires_grad:
-        return _FrozenLinear.apply(x, weight, bias)
-    return _product(x, weight, bias)
-
-
-def _served(x, weight, bias):
-    """Whether oneDNN can stand in: nothing to learn here, plain float32, CPU, neither autocast nor compilation."""
-    if not (_LIBRARY and getattr(torch.backends.mkldnn, "enabled", True)) or torch.compiler.is_compiling():
-        return False
-    if x.device.type != "cpu" or {x.dtype, weight.dtype} != {torch.float32} or torch.is_autocast_enabled("cpu"):
-        return False
-    learns = weight.requires_grad or (bias is not None and bias.requires_grad)
-    return not (learns and torch.is_grad_enabled())
-
-
-def _product(x, weight, bias):
-    return torch.ops.mkldnn._linear_pointwise(x, weight, bias, "none", [], "")
-
-
-class _FrozenLinear(torch.autograd.Function):
-    """x W^T + b with a gradient for x alone; keeps the weight, not x."""
-
-    @staticmethod
-    def forward(ctx, x, weight, bias):
-        ctx.save_for_backward(weight)
-        return _product(x, weight, bias)
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx, grad):
-        (weight,) = ctx.saved_tensors
-        return _product(grad.contiguous(), weight.t(), None), None, None
-
-
-# K clips of all videos, N tokens of a clip = t*h*w, D width, r inner width, T tokens along the time of a video
+_POINTWISE: Any = None
+with contextlib.suppress(AttributeError):  # a private operator of torch, which other versions may not have
+    _POINTWISE = torch.ops.mkldnn._linear_pointwise
+_LIBRARY = torch.backends.mkldnn.is_available() and _POINTWISE is not None
 
 
 class PlainAdapter(nn.Module):
@@ -70,12 +29,12 @@ class PlainAdapter(nn.Module):
         mlp_ratio: inner width r as a fraction of D.
     """
 
-    def __init__(self, embed_dims, mlp_ratio=0.25):
+    def __init__(self, embed_dims: int, mlp_ratio: float = 0.25) -> None:
         super().__init__()
         inner = int(embed_dims * mlp_ratio)
         self.gamma = nn.Parameter(torch.ones(1))
         self._build_mixer(inner)
-        self.down_proj = nn.Linear(embed_dims, inner)
+        self.down_proj = Linear(embed_dims, inner)
         self.up_proj = nn.Linear(inner, embed_dims)
         nn.init.trunc_normal_(self.down_proj.weight, std=0.02)
         for zero in (self.down_proj.bias, self.up_proj.weight, self.up_proj.bias):
@@ -84,13 +43,13 @@ class PlainAdapter(nn.Module):
     def _build_mixer(self, inner):
         """Make what `mix` needs; here nothing."""
 
-    def mix(self, z, h, w):
+    def mix(self, z: Tensor, h: int, w: int) -> Tensor:
         """Change the inner tokens before they go up; here not at all.  (K, N, r) -> (K, N, r)"""
         return z
 
-    def forward(self, x, h, w):
+    def forward(self, x: Tensor, h: int, w: int) -> Tensor:
         """(K, N, D) tokens in (t, h, w) order -> (K, N, D)."""
-        z = self.mix(F.gelu(linear(x, self.down_proj.weight, self.down_proj.bias)), h, w)
+        z = self.mix(F.gelu(self.down_proj(x)), h, w)
         # gamma goes into the small weight: a product with the whole map would have to be kept for its gradient
         up = self.up_proj
         return x + linear(z, self.gamma * up.weight, self.gamma * up.bias)
@@ -108,7 +67,15 @@ class Adapter(PlainAdapter):
         ValueError: in `forward`, if the tokens do not make whole videos.
     """
 
-    def __init__(self, embed_dims, mlp_ratio=0.25, *, kernel_size=3, dilation=1, temporal_size=384):
+    def __init__(
+        self,
+        embed_dims: int,
+        mlp_ratio: float = 0.25,
+        *,
+        kernel_size: int = 3,
+        dilation: int = 1,
+        temporal_size: int = 384,
+    ) -> None:
         self.kernel_size, self.dilation, self.temporal_size = kernel_size, dilation, temporal_size
         super().__init__(embed_dims, mlp_ratio)
 
@@ -120,7 +87,7 @@ class Adapter(PlainAdapter):
         nn.init.zeros_(self.dwconv.bias)
         nn.init.zeros_(self.conv.bias)
 
-    def mix(self, z, h, w):
+    def mix(self, z: Tensor, h: int, w: int) -> Tensor:
         """Add what a depth-wise, then a point-wise convolution along time make.  (K, N, r) -> (K, N, r)"""
         clips, tokens, inner = z.shape
         if clips * tokens % (self.temporal_size * h * w):
@@ -142,3 +109,53 @@ class Adapter(PlainAdapter):
         )
         u = u.permute(0, 2, 3, 1).reshape(clips, tokens, inner)
         return z + linear(u, self.conv.weight[..., 0], self.conv.bias)
+
+
+class Linear(nn.Linear):
+    """`nn.Linear` by the function `linear`."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(..., I) -> (..., O)"""
+        return linear(x, self.weight, self.bias)
+
+
+def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """The value of `F.linear`.  (..., I), (O, I), (O) -> (..., O)
+
+    Float32 on a CPU with weights that need no gradient goes to oneDNN, which uses AVX-512 on every maker's
+    processors (MKL, which PyTorch takes otherwise, does not); all else is `F.linear`.
+    """
+    if not _served(x, weight, bias):
+        return F.linear(x, weight, bias)
+    if torch.is_grad_enabled() and x.requires_grad:
+        return _FrozenLinear.apply(x, weight, bias)
+    return _product(x, weight, bias)
+
+
+def _served(x, weight, bias):
+    """Whether oneDNN can stand in: nothing to learn here, plain float32, CPU, neither autocast nor compilation."""
+    if not (_LIBRARY and torch.backends.mkldnn.enabled) or torch.compiler.is_compiling():
+        return False
+    if x.device.type != "cpu" or {x.dtype, weight.dtype} != {torch.float32} or torch.is_autocast_enabled("cpu"):
+        return False
+    learns = weight.requires_grad or (bias is not None and bias.requires_grad)
+    return not (learns and torch.is_grad_enabled())
+
+
+def _product(x, weight, bias):
+    return _POINTWISE(x, weight, bias, "none", [], "")
+
+
+class _FrozenLinear(torch.autograd.Function):
+    """x W^T + b with a gradient for x alone; keeps the weight, not x."""
+
+    @staticmethod
+    def forward(ctx, x, weight, bias):
+        ctx.save_for_backward(weight)
+        return _product(x, weight, bias)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, grad):
+        (weight,) = ctx.saved_tensors
+        return _product(grad.contiguous(), weight.t(), None), None, None

@@ -1,18 +1,32 @@
-"""A small 3-D convolutional network that a CPU can train from scratch, with the adapters of the large ones."""
+"""A small 3-D convolutional network that a CPU can train from scratch, with the adapters of the large ones.
+
+K windows, F frames of a window, S frame size, D width, h w size of a stage's map
+"""
+
+from collections.abc import Sequence
+from typing import Any
 
 import torch.nn.functional as F
-from torch import nn
+from torch import Tensor, nn
 
 from ...registry import BACKBONES
 from .adapters import Adapter
-
-# K windows, F frames of a window, S frame size, D width, h w size of a stage's map
 
 
 class ConvStage(nn.Module):
     """Convolution over time and space, batch norm, ReLU, then the adapters."""
 
-    def __init__(self, channels, width, *, kernel, stride, padding, adapters, total_frames):
+    def __init__(
+        self,
+        channels: int,
+        width: int,
+        *,
+        kernel: int | tuple[int, int, int],
+        stride: int | tuple[int, int, int],
+        padding: int | tuple[int, int, int],
+        adapters: Sequence[str],
+        total_frames: int,
+    ) -> None:
         super().__init__()
         self.conv = nn.Conv3d(channels, width, kernel, stride, padding, bias=False)
         self.norm = nn.BatchNorm3d(width)
@@ -20,7 +34,7 @@ class ConvStage(nn.Module):
             self.add_module(name, Adapter(width, temporal_size=total_frames))
         self.adapters = tuple(adapters)
 
-    def forward(self, x):
+    def forward(self, x: Tensor) -> Tensor:
         """(K, D', F, h', w') -> (K, D, F, h, w)."""
         x = F.relu(self.norm(self.conv(x)), inplace=True)
         shape = x.shape
@@ -41,18 +55,26 @@ class Conv3DAdapter(nn.Module):
     Args:
         total_frames: frames F of a window.
         image_size: side S of the frames, a multiple of 8.
-        widths: channels of the three stages; their last is `out_channels`.
+        widths: channels of the three stages.
         adapter: put in the `adapter`.
         bi_adapter: put in the `bi_adapter`, after it.
     """
 
-    def __init__(self, *, total_frames, image_size, widths=(24, 48, 96), adapter=True, bi_adapter=False):
+    def __init__(
+        self,
+        *,
+        total_frames: int,
+        image_size: int,
+        widths: Sequence[int] = (24, 48, 96),
+        adapter: bool = True,
+        bi_adapter: bool = False,
+    ) -> None:
         super().__init__()
         if image_size % 8:
             raise ValueError(f"image_size {image_size} must be a multiple of 8")
         names = [name for name, wanted in (("adapter", adapter), ("bi_adapter", bi_adapter)) if wanted]
         left = image_size // 8
-        shapes = (
+        shapes: tuple[dict[str, Any], ...] = (
             {"kernel": (1, 5, 5), "stride": (1, 4, 4), "padding": (0, 2, 2)},
             {"kernel": (3, 3, 3), "stride": (1, 2, 2), "padding": (1, 1, 1)},
             {"kernel": (3, left, left), "stride": 1, "padding": (1, 0, 0)},
@@ -62,8 +84,7 @@ class Conv3DAdapter(nn.Module):
             for channels, width, shape in zip((3, *widths), widths, shapes, strict=False)
         ]
         self.blocks = nn.Sequential(*stages)
-        self.out_channels = widths[-1]
 
-    def forward(self, x):
+    def forward(self, x: Tensor) -> Tensor:
         """Normalised frames (K, 3, F, S, S) -> map (K, D, F, 1, 1)."""
         return self.blocks(x)

@@ -1,12 +1,15 @@
-"""From raw frames of a window to a feature sequence on the detector's grid."""
+"""From raw frames of a window to a feature sequence on the detector's grid.
+
+B windows, T frames of a window, F frames of a clip, K clips of all windows, H W frame size, D channels, L steps
+"""
+
+from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
-from torch import nn
+from torch import Tensor, nn
 
 from ...registry import BACKBONES
-
-# B windows, T frames of a window, F frames of a clip, K clips of all windows, H W frame size, D channels, L steps
 
 
 @BACKBONES.register_module()
@@ -22,16 +25,19 @@ class VideoBackbone(nn.Module):
             the memory; None: all.
     """
 
+    mean: Tensor
+    std: Tensor
+
     def __init__(
         self,
         *,
-        backbone,
-        mean=(123.675, 116.28, 103.53),
-        std=(58.395, 57.12, 57.375),
-        clip_frames=16,
-        output_length=None,
-        windows_per_pass=None,
-    ):
+        backbone: dict,
+        mean: Sequence[float] = (123.675, 116.28, 103.53),
+        std: Sequence[float] = (58.395, 57.12, 57.375),
+        clip_frames: int | None = 16,
+        output_length: int | None = None,
+        windows_per_pass: int | None = None,
+    ) -> None:
         super().__init__()
         # two levels of names, so that weights of existing detectors fit as they are
         self.model = nn.ModuleDict({"backbone": BACKBONES.build(backbone)})
@@ -39,12 +45,7 @@ class VideoBackbone(nn.Module):
         self.register_buffer("mean", torch.tensor(mean).float().view(3, 1, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(std).float().view(3, 1, 1, 1), persistent=False)
 
-    @property
-    def out_channels(self):
-        """Channels D of the sequence."""
-        return self.model["backbone"].out_channels
-
-    def forward(self, inputs, masks=None):
+    def forward(self, inputs: Tensor, masks: Tensor | None = None) -> Tensor:
         """(B, 3, T, H, W) or (B, 1, 3, T, H, W) frames, uint8 -> (B, D, L) float32.
 
         `masks` is taken for the sake of a common call and not used: padding frames repeat real ones.
@@ -78,7 +79,7 @@ class VideoBackbone(nn.Module):
         clips = frames.unflatten(2, (-1, size)).transpose(1, 2).flatten(0, 1)  # still uint8: the cheap copy
         return torch.sub(clips, self.mean).div_(self.std)
 
-    def adapt_state_dict(self, state):
+    def adapt_state_dict(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
         """Bring weights of the clip network, or of whole detectors, to this module's keys.
 
         Entries the clip network does not know keep their name, so that a strict load reports them.

@@ -1,72 +1,239 @@
-"""What all classifiers over CLIP share.
+"""What classifiers by the texts of a frozen CLIP model share: the text tower and the prompts in it, checkpoints of what
+is learned alone, and a warning at the first batch if nothing can be learned.
 
-Signs that a classifier by text features cannot learn, told at the start instead of after the last epoch.
-
-Keep learned prompts near texts that a person wrote (after KgCoOp, Yao et al., CVPR 2023).
-
-What classifiers by the texts of a frozen CLIP model have in common.
+B batch, M videos, K classes, R texts of all classes, E width of the joint space
 """
 
 import math
 import re
+from abc import abstractmethod
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
 
 import torch
 import torch.nn.functional as F
-from torch import nn
+from torch import Tensor, nn
 
+from ...ops.records import ClassScores
 from ...registry import POOLINGS, PROMPTS
 from ...utils.files import write_json
 from ...utils.logging import LOGGER
-from ..clip.towers import TextEncoder, Tokens, leave_out_of_state
+from ...utils.validation import check_finite, input_parts
+from ..clip.loading import CLIPModel
+from ..clip.towers import TextEncoder, Tokens
+from ..prompts.class_prompts import TextPrompt
 from ..prompts.fixed_texts import FixedTexts
 
+TOWERS = ("text_encoder", "image_encoder")
+_SCALE = re.compile(r"weights|(fixed|learned):(.+)|learned")
 ALIKE = 1 - 1e-6  # cosine of features that are the same but for rounding
 NEAR = 1e-4  # from ln C
-FLAT = 1e-4  # norm of a gradient that is round-off
+FLAT = 1e-4  # norm of a gradient that is rounding
 
 
-def off_diagonal(features):
-    """Cosines of all pairs of different classes: (K, E) -> (K * (K - 1),)"""
-    features = torch.nn.functional.normalize(features.float(), dim=1)
-    count = len(features)
-    return (features @ features.T)[~torch.eye(count, dtype=torch.bool, device=features.device)]
+class CLIPClassifier(nn.Module):
+    """The frozen text tower, the prompts in it and the pooling of features; state, checks and exports.
 
-
-def check_first_loss(loss, parameters, text_features, inputs):
-    """Warn, naming the cause, if the loss is that of guessing and no gradient leads away from it.
+    The towers are not in the state dict, which holds what is learned and a digest of the weights it belongs to.
 
     Args:
-        loss: 0-d, of the first batch.
-        parameters: what is to be trained.
-        text_features: (K, E).
-        inputs: (B, E) pooled features.
-    Returns:
-        the warning, or None.
+        classes: names by label.
+        clip: a `CLIPModel`.
+        prompt: config of the prompts.
+        text_pooling: "eot" or "mean", see `TextEncoder`.
+        temporal: config of the pooling over time, or None for the mean.
+        frames: most steps of a sequence, for poolings that need to know.
+        scale: factor of the cosines, see `logit_scale`.
     """
-    chance = math.log(len(text_features))
-    if not abs(float(loss.detach()) - chance) <= NEAR or not parameters:  # NaN is not near anything
-        return None
-    grads = torch.autograd.grad(loss, parameters, retain_graph=True, allow_unused=True)
-    norm = math.sqrt(sum(float(grad.float().square().sum()) for grad in grads if grad is not None))
-    if norm > FLAT:
-        return None
-    alike = float(off_diagonal(text_features.detach()).min()) if len(text_features) > 1 else 1.0
-    if alike > ALIKE:
-        cause = "the text features of all classes are the same: look at the prompts (tools/debug_prompts.py)"
-    elif float(inputs.detach().abs().max()) == 0:
-        cause = "the features of the batch are all zero: look at the feature files"
-    else:
-        cause = "the classes are told apart by nothing that is trained: look at `trainable` and at the logit scale"
-    message = f"the loss starts at ln({len(text_features)}) = {chance:.6f} with a gradient of {norm:.1e}; {cause}"
-    LOGGER.warning(message)
-    return message
 
+    tower_digest: Tensor
 
-# M videos, K classes, E width of the joint space
+    def __init__(
+        self,
+        classes: Sequence[str],
+        clip: CLIPModel,
+        prompt: dict,
+        *,
+        text_pooling: str = "eot",
+        temporal: dict | None = None,
+        frames: int | None = None,
+        scale: str = "weights",
+    ) -> None:
+        super().__init__()
+        self.classes = [str(name) for name in classes]
+        self.clip_name, self.comes_trained, self.quick_gelu = clip.name, clip.trained, clip.quick_gelu
+        self.text_encoder = TextEncoder(clip.module, text_pooling).requires_grad_(False).eval()
+        self.tokens = Tokens(clip.tokenizer)
+        self.prompt_learner: TextPrompt = PROMPTS.build(
+            prompt, classes=self.classes, tower=self.text_encoder, tokens=self.tokens
+        )
+        sizes = {"width": clip.embed_dim} | ({} if frames is None else {"frames": frames})
+        self.pooling = POOLINGS.build(temporal or {"type": "MeanPooling"}, **sizes)
+        self.logit_scale = logit_scale(scale, clip.module)
+        self.register_buffer("tower_digest", torch.tensor(list(bytes.fromhex(clip.digest)), dtype=torch.uint8))
+        for tower in TOWERS:
+            leave_out_of_state(self, tower)
+        self._kept: tuple[list, Tensor] | None = None
+        self._checked = False
+
+    def train(self, mode: bool = True) -> "CLIPClassifier":
+        """As of any module, but the towers stay in eval mode."""
+        super().train(mode)
+        for name, module in self.named_children():
+            if name in TOWERS:
+                module.eval()
+        return self
+
+    def branches(self) -> dict[str, nn.Module]:
+        """What steps with its own optimizer."""
+        return {"model": self}
+
+    @property
+    def open_vocabulary(self):
+        """May the weights be used for other classes?  A context that all classes share may."""
+        return not self.prompt_learner.class_specific
+
+    def check_dataset(self, dataset: Any) -> None:
+        """Raise a ValueError if the rows of `dataset` are not features of the image tower of this model.
+
+        Args:
+            dataset: has `feature_dim`, and may have `source`, the record of whoever made the features.
+        """
+        width, own = getattr(dataset, "feature_dim", None), self.text_encoder.embed_dim
+        if width is not None and width != own:
+            raise ValueError(
+                f"the features have {width} numbers a row, but {self.clip_name} compares {own}; take the model that "
+                "made them (clip.model), or make them anew with tools/extract_clip_features.py"
+            )
+        source = getattr(dataset, "source", None) or {}
+        made, digest = source.get("weights_sha256"), bytes(self.tower_digest.tolist()).hex()
+        if made is None:
+            LOGGER.info("features: their model is unknown; it has to be %s", self.clip_name)
+        elif made != digest:
+            raise ValueError(
+                f"the features were made by {source.get('model')} with the weights {source.get('pretrained')} "
+                f"({made[:12]}), but the prompts are learned with {self.clip_name} ({digest[:12]}); both have to be "
+                "one model"
+            )
+        elif source.get("quick_gelu", self.quick_gelu) != self.quick_gelu:
+            raise ValueError(
+                f"the features were made with quick_gelu={source['quick_gelu']}, but {self.clip_name} runs with "
+                f"quick_gelu={self.quick_gelu}; give clip.quick_gelu={source['quick_gelu']}"
+            )
+
+    def export(self, folder: Path, stage: str) -> None:
+        """Write `<stage>_prompts.json`, what the prompt learner's `describe` gives, if that is anything."""
+        description = self.prompt_learner.describe(self.text_encoder.token_embedding, self.tokens)
+        if description is not None:
+            write_json(folder / f"{stage}_prompts.json", description)
+
+    def adapt_state_dict(self, state: dict[str, Any]) -> dict[str, Tensor]:
+        """Accept CoOp's forms; ValueError for prompts that were learned with another tower."""
+        state, own = dict(state), self.tower_digest.cpu()
+        prefix = "prompt_learner."
+        if isinstance(prompts := state.get("prompt_learner_state_dict"), dict):  # what the command of its own leaves
+            rest = {name: value for name, value in state.items() if isinstance(value, torch.Tensor)}
+            state = {prefix + name: tensor for name, tensor in prompts.items()} | rest
+        if not any(name.startswith(prefix) for name in state) and "ctx" in state:
+            state = {prefix + name: tensor for name, tensor in state.items()}
+        inner = {name.removeprefix(prefix): t for name, t in state.items() if name.startswith(prefix)}
+        rest = {name: t for name, t in state.items() if not name.startswith(prefix)}
+        inner = self.prompt_learner.adapt_state_dict(inner)
+        state = rest | {prefix + name: tensor for name, tensor in inner.items()}
+        if "tower_digest" not in state:
+            LOGGER.warning("the weights do not name the tower they belong to; %s is assumed", self.clip_name)
+        elif not torch.equal(state["tower_digest"].cpu(), own):
+            raise ValueError(
+                f"the prompts were learned with another text tower than {self.clip_name} (its weights differ); give "
+                "the model and the weights that they were learned with (clip.model, clip.pretrained)"
+            )
+        return {**self._scale_of(state), **state, "tower_digest": own}
+
+    def _scale_of(self, state):
+        """{"logit_scale": ...} if `state` has none, as files of CoOp, which learned at the scale of the weights."""
+        if "logit_scale" in state:
+            return {}
+        LOGGER.info("the weights do not hold a logit scale; it stays at %.4g", float(self.logit_scale.detach().exp()))
+        return {"logit_scale": self.logit_scale.detach()}
+
+    def partial_state(self, state: dict[str, Tensor], classes: Sequence[str] | None) -> dict[str, Tensor]:
+        """What of the `state` of another model is of use here, under the names of this one, see `adapt_state_dict`.
+
+        Prompts that belong to other classes, or were learned at other places of the text, are left out.
+
+        Args:
+            state: {name: tensor}.
+            classes: names by label that it belongs to, or None where they are not known.
+        Raises:
+            ValueError: it belongs to another tower.
+        """
+        rest = self.adapt_state_dict({n: t for n, t in state.items() if not n.startswith("prompt_learner.")})
+        if not self.open_vocabulary and classes is not None and classes != self.classes:
+            return rest
+        try:
+            return self.adapt_state_dict(state)
+        except ValueError as error:
+            LOGGER.warning("the prompts of the text are left out: %s", error)
+            return rest
+
+    @abstractmethod
+    def text_features(self) -> Tensor:
+        """Features of the texts of all classes, not normalised: (R, E); R = K where each class has one"""
+
+    @torch.no_grad()
+    def kept_texts(self) -> Tensor:
+        """`text_features()` without a gradient, made anew only after the parameters behind it have changed."""
+        device = self.tower_digest.device
+        key = [device, *((p.data_ptr(), p._version) for p in self.text_parameters())]
+        if self._kept is None or self._kept[0] != key:
+            with torch.autocast(device.type, enabled=False):  # the same, whoever asks first
+                self._kept = key, self.text_features()
+        return self._kept[1]
+
+    def text_parameters(self) -> Iterable[nn.Parameter]:
+        """Parameters that the text features hang on."""
+        return self.prompt_learner.parameters()
+
+    def of_classes(self, logits: Tensor) -> Tensor:
+        """Scores of classes by those of their texts, where a class has several: (..., R) -> (..., K)"""
+        return self.prompt_learner.reduce(logits)
+
+    def look_at_first(self, loss: Tensor, text: Tensor, pooled: Tensor) -> None:
+        """At the first loss that has a gradient, warn if the model cannot learn.
+
+        Args:
+            loss: 0-d.
+            text: (R, E).
+            pooled: (B, E).
+        """
+        if self._checked or not loss.requires_grad:
+            return
+        self._checked = True
+        if len(text) > 1:
+            LOGGER.info("largest cosine of two texts' features: %.4f", float(off_diagonal(text.detach()).max()))
+        check_first_loss(loss, [p for p in self.parameters() if p.requires_grad], text, pooled)
+
+    def _scores(self, batch, logits):
+        """One `ClassScores` per sample; ValueError for inputs or logits (B, K) with NaN or infinite numbers."""
+        check_finite([*input_parts(batch), ("logits", logits, None)], batch["meta"], self)
+        probabilities = logits.softmax(1).cpu().numpy()
+        labels = batch["labels"].tolist() if "labels" in batch else [-1] * len(probabilities)
+        return [ClassScores(*row) for row in zip(batch["meta"], labels, probabilities, strict=True)]
+
+    def _check_width(self, pooled):
+        """ValueError unless the features are as wide as the joint space."""
+        if pooled.shape[-1] != self.text_encoder.embed_dim:
+            raise ValueError(
+                f"features of {pooled.shape[-1]} numbers cannot be compared with text features of "
+                f"{self.text_encoder.embed_dim}: they are not those of {self.clip_name}"
+            )
 
 
 class TextRegulariser(nn.Module):
-    """Weight times (1 - mean cosine of the learned text features and those of a template).
+    """Keeps learned prompts near texts that a person wrote (after KgCoOp, Yao et al., CVPR 2023).
+
+    The loss is weight times (1 - mean cosine of the learned text features and those of a template).
 
     Args:
         classes, tower, tokens: as `FixedTexts` has them.
@@ -74,7 +241,11 @@ class TextRegulariser(nn.Module):
         template: text of a class, its name in the place of {}.
     """
 
-    def __init__(self, classes, tower, tokens, *, weight, template):
+    features: Tensor
+
+    def __init__(
+        self, classes: Sequence[str], tower: TextEncoder, tokens: Tokens, *, weight: float, template: str
+    ) -> None:
         super().__init__()
         self.weight = weight
         texts = FixedTexts(classes, tower, tokens, template=template)
@@ -82,16 +253,10 @@ class TextRegulariser(nn.Module):
             features = F.normalize(tower(*texts(tower.token_embedding)).float(), dim=1)
         self.register_buffer("features", features, persistent=False)  # (K, E)
 
-    def forward(self, text):
+    def forward(self, text: Tensor) -> Tensor:
         """Loss, 0-d, of text features (K, E) or (M, K, E)."""
         cosines = (F.normalize(text.float(), dim=-1) * self.features).sum(-1)
         return self.weight * (1 - cosines.mean())
-
-
-# B batch, K classes, R texts, E width of the joint space
-
-TOWERS = ("text_encoder", "image_encoder")
-_SCALE = re.compile(r"weights|(fixed|learned):(.+)|learned")
 
 
 def logit_scale(spec: str, module: nn.Module) -> nn.Parameter:
@@ -117,175 +282,58 @@ def logit_scale(spec: str, module: nn.Module) -> nn.Parameter:
     return nn.Parameter(start, requires_grad=str(spec).startswith("learned"))
 
 
-class CLIPClassifier(nn.Module):
-    """The frozen text tower, the prompts in it and the pooling of features; state, checks and exports.
+def leave_out_of_state(module: nn.Module, child: str) -> None:
+    """Keep the sub-module `child` of `module` out of its state dict, and a strict load from missing it.
 
-    The towers are not in the state dict, which holds what is learned and a digest of the weights it belongs to.
+    A checkpoint of a few learned vectors is a few kilobytes then, instead of the size of the tower.
+    """
+    inner = f"{child}."
+
+    def saved(_, state, prefix, __):
+        for name in [name for name in state if name.startswith(prefix + inner)]:
+            del state[name]
+
+    def loaded(_, keys):
+        keys.missing_keys[:] = [name for name in keys.missing_keys if f".{inner}" not in f".{name}"]
+
+    module.register_state_dict_post_hook(saved)
+    module.register_load_state_dict_post_hook(loaded)
+
+
+def off_diagonal(features: Tensor) -> Tensor:
+    """Cosines of all pairs of different classes: (K, E) -> (K * (K - 1),)"""
+    features = F.normalize(features.float(), dim=1)
+    count = len(features)
+    return (features @ features.T)[~torch.eye(count, dtype=torch.bool, device=features.device)]
+
+
+def check_first_loss(
+    loss: Tensor, parameters: Sequence[nn.Parameter], text_features: Tensor, inputs: Tensor
+) -> str | None:
+    """Warn, naming the cause, if the loss is at chance level and no gradient leads away from it.
 
     Args:
-        classes: names by label.
-        clip: a `CLIPModel`.
-        prompt: config of the prompts.
-        text_pooling: "eot" or "mean", see `TextEncoder`.
-        temporal: config of the pooling over time, or None for the mean.
-        frames: most steps of a sequence, for poolings that need to know.
-        scale: factor of the cosines, see `logit_scale`.
+        loss: 0-d, of the first batch.
+        parameters: what is to be trained.
+        text_features: (K, E).
+        inputs: (B, E) pooled features.
+    Returns:
+        the warning, or None.
     """
-
-    def __init__(self, classes, clip, prompt, *, text_pooling="eot", temporal=None, frames=None, scale="weights"):
-        super().__init__()
-        self.classes = [str(name) for name in classes]
-        self.clip_name, self.comes_trained, self.quick_gelu = clip.name, clip.trained, clip.quick_gelu
-        self.text_encoder = TextEncoder(clip.module, text_pooling).requires_grad_(False).eval()
-        self.tokens = Tokens(clip.tokenizer)
-        self.prompt_learner = PROMPTS.build(prompt, classes=self.classes, tower=self.text_encoder, tokens=self.tokens)
-        sizes = {"width": clip.embed_dim} | ({} if frames is None else {"frames": frames})
-        self.pooling = POOLINGS.build(temporal or {"type": "MeanPooling"}, **sizes)
-        self.logit_scale = logit_scale(scale, clip.module)
-        self.register_buffer("tower_digest", torch.tensor(list(bytes.fromhex(clip.digest)), dtype=torch.uint8))
-        for tower in TOWERS:
-            leave_out_of_state(self, tower)
-        self._kept = self._checked = None
-
-    def train(self, mode=True):
-        """As of any module, but the towers stay in eval mode."""
-        super().train(mode)
-        for tower in TOWERS:
-            if hasattr(self, tower):
-                getattr(self, tower).eval()
-        return self
-
-    def branches(self):
-        """What steps with its own optimizer."""
-        return {"model": self}
-
-    @property
-    def open_vocabulary(self):
-        """May the weights be used for other classes?  A context that all classes share may."""
-        return not getattr(self.prompt_learner, "class_specific", True)
-
-    def check_dataset(self, dataset):
-        """Raise a ValueError if the rows of `dataset` are not features of the image tower of this model.
-
-        Args:
-            dataset: has `feature_dim`, and may have `source`, the record of whoever made the features.
-        """
-        width, own = getattr(dataset, "feature_dim", None), self.text_encoder.embed_dim
-        if width is not None and width != own:
-            raise ValueError(
-                f"the features have {width} numbers a row, but {self.clip_name} compares {own}; take the model that "
-                "made them (clip.model), or make them anew with tools/extract_clip_features.py"
-            )
-        source = getattr(dataset, "source", None) or {}
-        made, digest = source.get("weights_sha256"), bytes(self.tower_digest.tolist()).hex()
-        if made is None:
-            LOGGER.info("features: nothing tells which model made them; it has to be %s", self.clip_name)
-        elif made != digest:
-            raise ValueError(
-                f"the features were made by {source.get('model')} with the weights {source.get('pretrained')} "
-                f"({made[:12]}), but the prompts are learned with {self.clip_name} ({digest[:12]}); both have to be "
-                "one model"
-            )
-        elif source.get("quick_gelu", self.quick_gelu) != self.quick_gelu:
-            raise ValueError(
-                f"the features were made with quick_gelu={source['quick_gelu']}, but {self.clip_name} runs with "
-                f"quick_gelu={self.quick_gelu}; give clip.quick_gelu={source['quick_gelu']}"
-            )
-
-    def export(self, folder, stage):
-        """Write `<stage>_prompts.json`, what the prompt learner's `describe` gives, if it has one."""
-        describe = getattr(self.prompt_learner, "describe", None)
-        if describe is not None:
-            told = describe(self.text_encoder.token_embedding, self.tokens)
-            write_json(folder / f"{stage}_prompts.json", told)
-
-    def adapt_state_dict(self, state):
-        """Accept CoOp's forms; ValueError for prompts that were learned with another tower."""
-        state, own = dict(state), self.tower_digest.cpu()
-        prefix = "prompt_learner."
-        if isinstance(prompts := state.get("prompt_learner_state_dict"), dict):  # what the command of its own leaves
-            rest = {name: value for name, value in state.items() if isinstance(value, torch.Tensor)}
-            state = {prefix + name: tensor for name, tensor in prompts.items()} | rest
-        if not any(name.startswith(prefix) for name in state) and "ctx" in state:
-            state = {prefix + name: tensor for name, tensor in state.items()}
-        inner = {name.removeprefix(prefix): t for name, t in state.items() if name.startswith(prefix)}
-        rest = {name: t for name, t in state.items() if not name.startswith(prefix)}
-        adapt = getattr(self.prompt_learner, "adapt_state_dict", dict)
-        state = rest | {prefix + name: tensor for name, tensor in adapt(inner).items()}
-        if "tower_digest" not in state:
-            LOGGER.warning("the weights do not tell the tower they belong to; %s is assumed", self.clip_name)
-        elif not torch.equal(state["tower_digest"].cpu(), own):
-            raise ValueError(
-                f"the prompts were learned with another text tower than {self.clip_name} (its weights differ); give "
-                "the model and the weights that they were learned with (clip.model, clip.pretrained)"
-            )
-        return {**self._scale_of(state), **state, "tower_digest": own}
-
-    def _scale_of(self, state):
-        """{"logit_scale": ...} where `state` lacks it: files of CoOp do, which learned at the scale of the weights."""
-        if "logit_scale" in state:
-            return {}
-        LOGGER.info("the weights do not hold a logit scale; it stays at %.4g", float(self.logit_scale.detach().exp()))
-        return {"logit_scale": self.logit_scale.detach()}
-
-    def partial_state(self, state, classes):
-        """What of the `state` of another model is of use here, under the names of this one, see `adapt_state_dict`.
-
-        Prompts that belong to other classes, or were learned at other places of the text, are left out.
-
-        Args:
-            state: {name: tensor}.
-            classes: names by label that it belongs to, or None where they are not known.
-        Raises:
-            ValueError: it belongs to another tower.
-        """
-        rest = self.adapt_state_dict({n: t for n, t in state.items() if not n.startswith("prompt_learner.")})
-        if not self.open_vocabulary and classes is not None and classes != self.classes:
-            return rest
-        try:
-            return self.adapt_state_dict(state)
-        except ValueError as error:
-            LOGGER.warning("the prompts of the text are left out: %s", error)
-            return rest
-
-    @torch.no_grad()
-    def kept_texts(self):
-        """`text_features()` without a gradient, made anew only after the parameters behind it have changed."""
-        device = self.tower_digest.device
-        key = [device, *((p.data_ptr(), p._version) for p in self.text_parameters())]
-        if self._kept is None or self._kept[0] != key:
-            with torch.autocast(device.type, enabled=False):  # the same, whoever asks first
-                self._kept = key, self.text_features()
-        return self._kept[1]
-
-    def text_parameters(self):
-        """Parameters that the text features hang on."""
-        return self.prompt_learner.parameters()
-
-    def of_classes(self, logits):
-        """Scores of classes by those of their texts, where a class has several: (..., R) -> (..., K)"""
-        reduce = getattr(self.prompt_learner, "reduce", None)
-        return logits if reduce is None else reduce(logits)
-
-    def look_at_first(self, loss, text, pooled):
-        """At the first loss that has a gradient, tell whether the model can learn.
-
-        Args:
-            loss: 0-d.
-            text: (R, E).
-            pooled: (B, E).
-        """
-        if self._checked or not loss.requires_grad:
-            return
-        self._checked = True
-        if len(text) > 1:
-            LOGGER.info("largest cosine of two texts' features: %.4f", float(off_diagonal(text.detach()).max()))
-        check_first_loss(loss, [p for p in self.parameters() if p.requires_grad], text, pooled)
-
-    def _check_width(self, pooled):
-        """ValueError unless the features are as wide as the joint space."""
-        if pooled.shape[-1] != self.text_encoder.embed_dim:
-            raise ValueError(
-                f"features of {pooled.shape[-1]} numbers cannot be compared with text features of "
-                f"{self.text_encoder.embed_dim}: they are not those of {self.clip_name}"
-            )
+    chance = math.log(len(text_features))
+    if not abs(float(loss.detach()) - chance) <= NEAR or not parameters:  # NaN is not near anything
+        return None
+    grads = torch.autograd.grad(loss, parameters, retain_graph=True, allow_unused=True)
+    norm = math.sqrt(sum(float(grad.float().square().sum()) for grad in grads if grad is not None))
+    if norm > FLAT:
+        return None
+    alike = float(off_diagonal(text_features.detach()).min()) if len(text_features) > 1 else 1.0
+    if alike > ALIKE:
+        cause = "the text features of all classes are the same: check the prompts (tools/debug_prompts.py)"
+    elif float(inputs.detach().abs().max()) == 0:
+        cause = "the features of the batch are all zero: check the feature files"
+    else:
+        cause = "nothing that is trained distinguishes the classes: check `trainable` and the logit scale"
+    message = f"the loss starts at ln({len(text_features)}) = {chance:.6f} with a gradient of {norm:.1e}; {cause}"
+    LOGGER.warning(message)
+    return message

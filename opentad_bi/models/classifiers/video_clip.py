@@ -1,21 +1,25 @@
-"""Classify videos by the similarity of their frames to texts, with prompts in one or both towers of a CLIP model."""
+"""Classify videos by the similarity of their frames to texts, with prompts in one or both towers of a CLIP model.
+
+B batch, V views, T frames of a view, S side in pixels, M = B * V, K classes, R texts
+D width of the text tower, E width of the joint space
+"""
 
 import math
+from collections.abc import Sequence
+from typing import Any
 
 import torch
 import torch.nn.functional as F
+from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint as recomputed
 
 from ...ops.records import ClassScores
 from ...registry import COUPLINGS, MODELS, VISUAL_PROMPTS
-from ...utils.validation import check_finite, input_parts
+from ...utils.validation import check_choice, check_count
 from ..clip.loading import load_clip
 from ..clip.preprocess import FramePreprocess
 from ..clip.towers import ImageEncoder
 from .clip_classifier import CLIPClassifier, TextRegulariser
-
-# B batch, V views, T frames of a view, S side in pixels, M = B * V, K classes, R texts of all classes
-# D width of the text tower, E width of the joint space
 
 LARGEST = math.log(100)  # of a logit scale that trains
 LOSSES = ("cross_entropy", "kl")
@@ -52,29 +56,28 @@ class VideoCLIP(CLIPClassifier):
 
     def __init__(
         self,
-        classes,
-        clip,
-        prompt,
+        classes: Sequence[str],
+        clip: dict,
+        prompt: dict,
         *,
-        visual=None,
-        coupling=None,
-        temporal=None,
-        frames=8,
-        text_pooling="eot",
-        normalise_frames=False,
-        logit_scale="weights",
-        loss="cross_entropy",
-        regularisation=None,
-        text_chunk=None,
-        checkpoint=False,
-    ):
-        if loss not in LOSSES:
-            raise ValueError(f"loss {loss!r} is not one of {', '.join(map(repr, LOSSES))}")
-        if text_chunk is not None and (not isinstance(text_chunk, int) or text_chunk < 1):
-            raise ValueError(f"text_chunk {text_chunk!r} must be a whole number, at least 1, or None")
+        visual: dict | None = None,
+        coupling: dict | None = None,
+        temporal: dict | None = None,
+        frames: int = 8,
+        text_pooling: str = "eot",
+        normalise_frames: bool = False,
+        logit_scale: str = "weights",
+        loss: str = "cross_entropy",
+        regularisation: dict | None = None,
+        text_chunk: int | None = None,
+        checkpoint: bool = False,
+    ) -> None:
+        check_choice("loss", loss, LOSSES)
+        check_count("text_chunk", text_chunk, optional=True)
         loaded = load_clip(**clip)
-        shared = {"text_pooling": text_pooling, "temporal": temporal, "frames": frames, "scale": logit_scale}
-        super().__init__(classes, loaded, prompt, **shared)
+        super().__init__(
+            classes, loaded, prompt, text_pooling=text_pooling, temporal=temporal, frames=frames, scale=logit_scale
+        )
         self.image_encoder = ImageEncoder(loaded.module).requires_grad_(False).eval()
         self.prepare = FramePreprocess(loaded.preprocess)
         self.visual_prompt, self.coupling = self._build_parts(visual, coupling, frames)
@@ -84,7 +87,7 @@ class VideoCLIP(CLIPClassifier):
         self.regulariser = self._build_regulariser(regularisation)
         self.watched = {}
 
-    def forward(self, batch):
+    def forward(self, batch: dict) -> dict[str, Any]:
         """Losses of a batch: {"cls_loss": 0-d} and, with a regularisation, "text_loss".
 
         Args:
@@ -108,45 +111,43 @@ class VideoCLIP(CLIPClassifier):
         return losses
 
     @torch.no_grad()
-    def predict(self, batch):
+    def predict(self, batch: dict) -> list[ClassScores]:
         """One `ClassScores` per sample; ValueError for inputs or logits with NaN or infinite numbers."""
-        logits = self._logits(*self._encode(batch), batch["inputs"].shape[:2])
-        check_finite([*input_parts(batch), ("logits", logits, None)], batch["meta"], self)
-        probabilities = logits.softmax(1).cpu().numpy()
-        labels = batch["labels"].tolist() if "labels" in batch else [-1] * len(probabilities)
-        return [ClassScores(*row) for row in zip(batch["meta"], labels, probabilities, strict=True)]
+        pooled, text = self._encode(batch)
+        return self._scores(batch, self._logits(pooled, text, batch["inputs"].shape[:2]))
 
     @property
-    def per_video(self):
+    def per_video(self) -> bool:
         """Do the texts differ from video to video?"""
-        return self._conditional or bool(getattr(self.coupling, "per_video", False))
+        return self._conditional or (self.coupling is not None and self.coupling.per_video)
 
-    def text_features(self, videos=None, summaries=None):
+    def text_features(self, videos: Tensor | None = None, summaries: list[Tensor | None] | None = None) -> Tensor:
         """Features of the texts of all classes, not normalised.
 
         Args:
             videos: (M, E) normalised features of the videos, where the texts follow them.
-            summaries: list over layers of what the visual prompts say of the frames, see `ImageEncoder.prompted`.
+            summaries: list over layers of the summaries of the visual prompts, see `ImageEncoder.prompted`.
         Returns:
             (R, E), or (M, R, E) where the texts follow the videos
         """
         condition = (videos,) if self._conditional else ()
+        several = 1 if videos is None else len(videos)  # M
         embeddings, eot = self.prompt_learner(self.text_encoder.token_embedding, *condition)
         deep = {} if self.coupling is None else self.coupling.text(summaries)
-        texts = len(eot) // (len(videos) if self._conditional else 1)  # R
-        count = texts * (len(videos) if self.per_video else 1)
+        texts = len(eot) // (several if self._conditional else 1)  # R
+        count = texts * (several if self.per_video else 1)
         rows = torch.arange(count, device=eot.device)  # the texts of the first video first
 
-        def encode(rows):
+        def encode(rows: Tensor) -> Tensor:
             own = rows if self._conditional else rows % texts
             mine = {i: v[rows // texts] if v.dim() == 3 else v for i, v in deep.items()}
             blockwise = self.checkpoint and self.text_chunk is None and torch.is_grad_enabled()
             return self.text_encoder(embeddings[own], eot[own], mine, checkpoint=blockwise)
 
         features = self._in_chunks(encode, rows)
-        return features.unflatten(0, (len(videos), texts)) if self.per_video else features
+        return features.unflatten(0, (several, texts)) if self.per_video else features
 
-    def check_dataset(self, dataset):
+    def check_dataset(self, dataset: Any) -> None:
         """Raise a ValueError if the model cannot take the videos of `dataset`; warn of another resizing.
 
         Args:
@@ -169,13 +170,13 @@ class VideoCLIP(CLIPClassifier):
                 f"the views of the dataset have {frames} frames, but the visual prompts are built for {self.frames}"
             )
 
-    def text_parameters(self):
+    def text_parameters(self) -> list[nn.Parameter]:
         """Parameters that texts of all videos hang on."""
         return [*self.prompt_learner.parameters(), *(self.coupling.parameters() if self.coupling is not None else ())]
 
     @property
     def _conditional(self):
-        return bool(getattr(self.prompt_learner, "conditional", False))
+        return self.prompt_learner.conditional
 
     @property
     def _parts(self):
@@ -204,7 +205,7 @@ class VideoCLIP(CLIPClassifier):
     def _build_regulariser(self, cfg):
         if cfg is None:
             return None
-        if hasattr(self.prompt_learner, "reduce"):
+        if not self.prompt_learner.learns:
             raise ValueError("regularisation is for prompts that learn; the texts here are fixed")
         if not isinstance(cfg, dict) or set(cfg) != {"weight", "template"}:
             raise ValueError(f"regularisation needs dict(weight=..., template=...), not {cfg!r}")

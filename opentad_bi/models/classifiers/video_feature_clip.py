@@ -1,15 +1,18 @@
-"""Classify features of an image tower by their similarity to learned prompts of the text tower it was trained with."""
+"""Classify features of an image tower by their similarity to learned prompts of the text tower it was trained with.
+
+B batch, T rows of a snippet, K classes, R texts of all classes, E width of the joint space
+"""
+
+from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
+from torch import Tensor
 
 from ...ops.records import ClassScores
 from ...registry import MODELS
-from ...utils.validation import check_finite, input_parts
 from ..clip.loading import load_clip
 from .clip_classifier import CLIPClassifier
-
-# B batch, T rows of a unit, K classes, R texts of all classes, E width of the joint space
 
 
 @MODELS.register_module()
@@ -34,24 +37,22 @@ class VideoFeatureCLIP(CLIPClassifier):
 
     def __init__(
         self,
-        classes,
-        clip,
-        prompt,
+        classes: Sequence[str],
+        clip: dict,
+        prompt: dict,
         *,
-        text_pooling="eot",
-        temporal=None,
-        label_smoothing=0.0,
-        logit_scale="weights",
-    ):
+        text_pooling: str = "eot",
+        temporal: dict | None = None,
+        label_smoothing: float = 0.0,
+        logit_scale: str = "weights",
+    ) -> None:
         loaded = load_clip(**clip)
-        super().__init__(
-            classes, loaded, prompt, text_pooling=text_pooling, temporal=temporal, scale=logit_scale
-        )  # fmt: skip
-        if getattr(self.prompt_learner, "conditional", False):
+        super().__init__(classes, loaded, prompt, text_pooling=text_pooling, temporal=temporal, scale=logit_scale)
+        if self.prompt_learner.conditional:
             raise ValueError(f"{type(self.prompt_learner).__name__} follows the video; it needs the model VideoCLIP")
         self.label_smoothing = label_smoothing
 
-    def forward(self, batch):
+    def forward(self, batch: dict) -> dict[str, Tensor]:
         """Losses of a batch: {"cls_loss": 0-d}.
 
         Args:
@@ -66,15 +67,11 @@ class VideoFeatureCLIP(CLIPClassifier):
         return {"cls_loss": loss}
 
     @torch.no_grad()
-    def predict(self, batch):
+    def predict(self, batch: dict) -> list[ClassScores]:
         """One `ClassScores` per sample; ValueError for inputs or logits with NaN or infinite numbers."""
-        logits = self._logits(self._pooled(batch), self.kept_texts())
-        check_finite([*input_parts(batch), ("logits", logits, None)], batch["meta"], self)
-        probabilities = logits.softmax(1).cpu().numpy()
-        labels = batch["labels"].tolist() if "labels" in batch else [-1] * len(probabilities)
-        return [ClassScores(*row) for row in zip(batch["meta"], labels, probabilities, strict=True)]
+        return self._scores(batch, self._logits(self._pooled(batch), self.kept_texts()))
 
-    def text_features(self):
+    def text_features(self) -> Tensor:
         """Features of the texts of all classes, not normalised: (R, E); R = K where each class has one"""
         return self.text_encoder(*self.prompt_learner(self.text_encoder.token_embedding))
 

@@ -4,6 +4,7 @@ import re
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
@@ -68,22 +69,22 @@ class CLIPModel:
     preprocess: dict
 
     @property
-    def embed_dim(self):
+    def embed_dim(self) -> int:
         """Width of the joint space of images and texts."""
         return self.source.config["embed_dim"]
 
     @cached_property
-    def tokenizer(self):
+    def tokenizer(self) -> Any:
         """Texts to int64 (N, context length); built at the first use, as some models' is a download."""
         return build_tokenizer(self.source)
 
     @cached_property
-    def digest(self):
+    def digest(self) -> str:
         """SHA-256 of the weights as they were at the first use, as hexadecimal text."""
         return weights_digest(self.module.state_dict())
 
 
-def load_clip(model, pretrained=None, *, quick_gelu=None):
+def load_clip(model: str | Path, pretrained: str | Path | None = None, *, quick_gelu: bool | None = None) -> CLIPModel:
     """Build a CLIP model and fill it with weights, strictly.
 
     Args:
@@ -118,8 +119,8 @@ def load_clip(model, pretrained=None, *, quick_gelu=None):
         taken = _fill(module, state, what=spec, model=model)
         LOGGER.info("CLIP model %s: %d tensors from %s, run with %s", model, taken, spec, _gelu(quick))
     module.eval()
-    image_size = getattr(module.visual, "image_size", None) or source.config["vision_cfg"].get("image_size", 224)
-    cfg = preprocess_of(source, tag, image_size)
+    visual: Any = module.visual
+    cfg = preprocess_of(source, tag, visual.image_size)
     asked = None if pretrained is None else str(pretrained)
     return CLIPModel(str(model), module, source, asked, spec is not None, quick, cfg)
 
@@ -204,10 +205,10 @@ def _gelu_by_name(source, path):
 
 def _check_gelu(source, quick, trained, *, what, forced):
     """ValueError for weights of OpenAI's GELU in a model without it, or of a GELU that nothing says."""
-    twin = f"{source.name}{QUICK}"
-    both = source.known and twin in library().list_models()
+    quick_name = f"{source.name}{QUICK}"
+    both = source.known and quick_name in library().list_models()
     if trained and not quick:
-        fix = f"model {twin!r}" if both else 'a configuration with "quick_gelu": true'
+        fix = f"model {quick_name!r}" if both else 'a configuration with "quick_gelu": true'
         raise ValueError(
             f"weights {what} were trained with OpenAI's approximate GELU (quick GELU), which model {source.name!r} "
             f"does not run, so that its features would be wrong; take {fix}, or set quick_gelu=True"

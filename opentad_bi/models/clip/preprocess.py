@@ -1,19 +1,24 @@
-"""Frames for the tower of a CLIP model, and their features.
+"""Frames for the tower of a CLIP model, by open_clip's transform of PIL images on batches of tensors of any device, and
+their features.
 
-Frames to what an image tower takes: open_clip's transform of PIL images, on batches of tensors of any device.
-
-N frames, H, W their height and width, S, T those that the tower takes
-
-Prepared frames to features of an image tower.
+N frames, H, W their height and width, S, T those that the tower takes, D width of the joint space
 """
 
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.functional import normalize
 from torchvision.transforms.v2 import InterpolationMode
 from torchvision.transforms.v2 import functional as F
 
 from ...utils.logging import warn
+
+if TYPE_CHECKING:
+    from .loading import CLIPModel
 
 MODES = ("shortest", "longest", "squash")
 INTERPOLATIONS = {"bicubic": InterpolationMode.BICUBIC, "bilinear": InterpolationMode.BILINEAR}
@@ -32,10 +37,13 @@ class FramePreprocess(nn.Module):
         ValueError: another interpolation or mode.
     """
 
-    def __init__(self, cfg):
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, cfg: dict) -> None:
         super().__init__()
         size = cfg["size"]
-        self.size = (size, size) if isinstance(size, int) else tuple(size)
+        self.size: tuple[int, int] = (size, size) if isinstance(size, int) else tuple(size)
         self.mode, self.fill = cfg.get("resize_mode", "shortest"), cfg.get("fill_color", 0)
         interpolation = cfg.get("interpolation", "bicubic")
         if self.mode not in MODES or interpolation not in INTERPOLATIONS:
@@ -47,8 +55,8 @@ class FramePreprocess(nn.Module):
         for name in ("mean", "std"):
             self.register_buffer(name, 255 * torch.tensor(cfg[name]).view(1, 3, 1, 1), persistent=False)
 
-    def check_resizing(self, resizing, name):
-        """Warn where frames come resized by others, in another way than the tower was trained with.
+    def check_resizing(self, resizing: Sequence[str] | None, name: str) -> None:
+        """Warn if frames were resized in another way than those that the tower was trained with.
 
         Args:
             resizing: (interpolation, resize_mode) of the frames, or None where it is not known.
@@ -62,11 +70,11 @@ class FramePreprocess(nn.Module):
                 f"{' and '.join(own)}; {' '.join(keys)} does as the tower says"
             )
 
-    def forward(self, frames):
+    def forward(self, frames: Tensor) -> Tensor:
         """uint8 (N, H, W, 3) RGB -> float32 (N, 3, S, T)"""
         return self.normalise(self.resize(frames))
 
-    def resize(self, frames):
+    def resize(self, frames: Tensor) -> Tensor:
         """Resize, then cut or fill up: uint8 (N, H, W, 3) RGB -> uint8 (N, 3, S, T)"""
         images = frames.permute(0, 3, 1, 2)
         height, width = self.resized(*images.shape[-2:])
@@ -74,14 +82,11 @@ class FramePreprocess(nn.Module):
         images = self._fit(self._scale(images, images.shape[-2], width), 3)
         return self._fit(self._scale(images, height, images.shape[-1]), 2)
 
-    def normalise(self, images):
+    def normalise(self, images: Tensor) -> Tensor:
         """uint8 (N, 3, S, T) -> float32 (N, 3, S, T)"""
         return images.float().sub_(self.mean).div_(self.std)
 
-    def _scale(self, images, height, width):
-        return F.resize(images, [height, width], self.interpolation, antialias=True)
-
-    def resized(self, height, width):
+    def resized(self, height: int, width: int) -> list[int]:
         """[height, width] of frames of that size before they are cut or filled up."""
         rows, columns = self.size
         if self.mode == "squash":
@@ -94,6 +99,9 @@ class FramePreprocess(nn.Module):
         ratio = max(ratios) if self.mode == "longest" else min(ratios)
         return [round(height / ratio), round(width / ratio)]
 
+    def _scale(self, images, height, width):
+        return F.resize(images, [height, width], self.interpolation, antialias=True)
+
     def _fit(self, images, dim):
         """Cut the ends of a dimension off, or fill them up, the odd line at the end."""
         have, wanted = images.shape[dim], self.size[dim - 2]
@@ -102,9 +110,6 @@ class FramePreprocess(nn.Module):
         before, after = (wanted - have) // 2, (wanted - have + 1) // 2
         padding = [before, 0, after, 0] if dim == 3 else [0, before, 0, after]
         return F.pad(images, padding, fill=self.fill)
-
-
-# N images, S, T their height and width, D width of the joint space
 
 
 class FrameEncoder:
@@ -117,12 +122,20 @@ class FrameEncoder:
         normalised: features are L2-normalised; False: as the network gives them.
     """
 
-    def __init__(self, clip, device, autocast, *, normalised=True):
-        self.network, self.device, self.autocast = clip.module.to(device).eval(), device, autocast
+    def __init__(
+        self,
+        clip: "CLIPModel",
+        device: torch.device,
+        autocast: Callable[[], AbstractContextManager],
+        *,
+        normalised: bool = True,
+    ) -> None:
+        self.network: Any = clip.module.to(device).eval()
+        self.device, self.autocast = device, autocast
         self.prepare, self.normalised = FramePreprocess(clip.preprocess).to(device), normalised
 
     @torch.no_grad()
-    def __call__(self, images):
+    def __call__(self, images: Tensor) -> np.ndarray:
         """uint8 (N, 3, S, T) -> float32 (N, D) array"""
         inputs = self.prepare.normalise(images.to(self.device, non_blocking=True))
         with self.autocast():

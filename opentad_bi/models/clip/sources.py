@@ -1,8 +1,12 @@
 """Where a CLIP model's shape comes from: open_clip's list of names, a folder, or a JSON file of one's own."""
 
+from collections.abc import Mapping
 from copy import deepcopy
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
+
+from torch import nn
 
 from ...errors import require
 from ...registry import nearest
@@ -20,7 +24,7 @@ _SUPPORTED = (
 )
 
 
-def library():
+def library() -> Any:
     """open_clip, imported at its first use: it takes longer to import than a small detector to build."""
     return require("open_clip", "open_clip_torch")
 
@@ -44,21 +48,21 @@ class Source:
     preprocess: dict = field(default_factory=dict)
 
     @property
-    def quick_gelu(self):
+    def quick_gelu(self) -> bool:
         """True if the configuration has OpenAI's approximate GELU."""
         return bool(self.config.get("quick_gelu"))
 
     @property
-    def tags(self):
+    def tags(self) -> list[str]:
         """Names of the weights that open_clip can download for this model."""
         return library().list_pretrained_tags_by_model(self.name) if self.known else []
 
-    def tag(self, name):
+    def tag(self, name: str) -> dict:
         """open_clip's description of the weights of that name (mean, std, quick_gelu, ...); {} for an unknown one."""
         return dict(library().get_pretrained_cfg(self.name, name)) if self.known else {}
 
 
-def find_source(model):
+def find_source(model: str | Path) -> Source:
     """The source named by `model`: a name of open_clip's list, "local-dir:DIR", a folder, or the path of a JSON file.
 
     The folder and the file may be open_clip's or transformers' (`config.json` of a `CLIPModel`).
@@ -85,17 +89,17 @@ def find_source(model):
     return source
 
 
-def config_in(folder):
+def config_in(folder: str | Path) -> Path | None:
     """The configuration of a CLIP model in a folder, open_clip's or transformers'; None without one."""
     files = (Path(folder) / name for name in (CONFIG_FILE, transformers_files.CONFIG_FILE))
     return next((path for path in files if path.is_file()), None)
 
 
-def gelu_beside(path):
+def gelu_beside(path: str | Path) -> bool | None:
     """Whether a configuration beside a file of weights has OpenAI's GELU (True) or the exact one; None without any."""
     config = config_in(Path(path).parent)
-    content = read_json(config, "CLIP model configuration") if config else {}
-    if not isinstance(content, dict):
+    content = read_json(config, "CLIP model configuration") if config else None
+    if config is None or not isinstance(content, dict):
         return None
     if transformers_files.is_config(content):
         return transformers_files.gelu_of(content, config)
@@ -111,9 +115,9 @@ def _from_file(path, name, folder):
         preprocess = transformers_files.preprocessing(path.parent)
         return Source(name, transformers_files.convert_config(content, path), folder=folder, preprocess=preprocess)
     config = content.get("model_cfg", content) if isinstance(content, dict) else {}
-    lacking = [key for key in _CLIP_KEYS if not isinstance(config.get(key), dict if key != "embed_dim" else int)]
-    if lacking:
-        raise ValueError(f"{path} is no configuration of a CLIP model: it lacks {', '.join(lacking)}")
+    missing = [key for key in _CLIP_KEYS if not isinstance(config.get(key), dict if key != "embed_dim" else int)]
+    if missing:
+        raise ValueError(f"{path} is no configuration of a CLIP model: {', '.join(missing)} missing")
     return Source(name, deepcopy(config), folder=folder, preprocess=content.get("preprocess_cfg") or {})
 
 
@@ -130,7 +134,7 @@ def _check_kind(source):
             raise ValueError(f"model {source.name!r} is {kind}, which is not supported; {_SUPPORTED}")
 
 
-def build_module(source, quick_gelu):
+def build_module(source: Source, quick_gelu: bool) -> nn.Module:
     """A new network of that shape, fp32, with random weights (initialised by torch's global generator).
 
     Raises:
@@ -147,11 +151,11 @@ def build_module(source, quick_gelu):
         raise ValueError(f"model {source.name!r} cannot be built by open_clip: {error}") from error
 
 
-def build_tokenizer(source):
+def build_tokenizer(source: Source) -> Any:
     """The tokenizer that goes with the model.
 
     Raises:
-        ValueError: a tokenizer that cannot be had here.
+        ValueError: a tokenizer whose files are not there.
     """
     text = source.config["text_cfg"]
     length = text.get("context_length", 77)
@@ -166,8 +170,8 @@ def build_tokenizer(source):
         tokenizer = library().SimpleTokenizer(context_length=length, **options)
     except (ImportError, OSError, RuntimeError, ValueError, AttributeError) as error:
         raise ValueError(
-            f"the tokenizer of model {source.name!r} ({text.get('hf_tokenizer_name', 'of open_clip')}) cannot be had: "
-            f"{error}; put its files into a folder with {CONFIG_FILE} and name that as {LOCAL_DIR}DIR"
+            f"the tokenizer of model {source.name!r} ({text.get('hf_tokenizer_name', 'of open_clip')}) cannot be "
+            f"loaded: {error}; put its files into a folder with {CONFIG_FILE} and name that as {LOCAL_DIR}DIR"
         ) from error
     if tokenizer.vocab_size > text.get("vocab_size", 49408):
         raise ValueError(
@@ -187,7 +191,7 @@ def _check_packages(name, tokenizer):
         raise ImportError(f"the tokenizer of model {name!r} ({tokenizer}): {error}") from error
 
 
-def preprocess_of(source, tag, image_size):
+def preprocess_of(source: Source, tag: Mapping[str, Any], image_size: int | tuple[int, int]) -> dict:
     """open_clip's preprocessing of frames: size, mean, std, interpolation, resize_mode, fill_color.
 
     Weights that come as a file do not say how frames were prepared. They get what all weights known for the model

@@ -1,98 +1,34 @@
-"""The towers of a CLIP model, batch-first, and its tokens.
+"""The towers of a CLIP model, batch-first, over open_clip (>= 3.3), and the tokens of its texts.
 
-Towers that come with weights of their own and never train take no part in checkpoints.
+The text tower takes embeddings, so that learned vectors may stand among the tokens; the visual tower runs in steps, so
+that more tokens may be put between them.
 
-Token ids of texts without special tokens and without padding, from any tokenizer of open_clip.
-
-The text tower of an open_clip model, fed with embeddings, so that learned vectors may stand among the tokens.
-
-The visual tower of an open_clip model in steps, so that more tokens may be put between them.
+N texts or images, M videos, T frames, S side in pixels, L tokens, P more tokens, n vectors of a deep prompt
+D width of the tower, E width of the joint space
 """
 
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint as recomputed
 
+from ...utils.validation import check_choice
 
-def leave_out_of_state(module, child):
-    """Keep the sub-module `child` of `module` out of its state dict, and a strict load from missing it.
-
-    A checkpoint of a few learned vectors is a few kilobytes then, instead of the size of the tower.
-    """
-    inner = f"{child}."
-
-    def saved(_, state, prefix, __):
-        for name in [name for name in state if name.startswith(prefix + inner)]:
-            del state[name]
-
-    def loaded(_, keys):
-        keys.missing_keys[:] = [name for name in keys.missing_keys if f".{inner}" not in f".{name}"]
-
-    module.register_state_dict_post_hook(saved)
-    module.register_load_state_dict_post_hook(loaded)
-
-
-PROBE = "a photo"
-
-
-class Tokens:
-    """What prompts are put together from: ids of a text, and the ids around them.
-
-    Args:
-        tokenizer: open_clip's `SimpleTokenizer`, or one of its wrappers around a Hugging Face tokenizer.
-    Attributes:
-        start, end: lists of ids that stand before and after every text; `start` may be empty.
-        pad: id of the padding.
-    Raises:
-        ValueError: a tokenizer of another kind.
-    """
-
-    def __init__(self, tokenizer):
-        self._tokenizer = tokenizer
-        if hasattr(tokenizer, "encode") and hasattr(tokenizer, "sot_token_id"):
-            self.start, self.end, self.pad = [tokenizer.sot_token_id], [tokenizer.eot_token_id], 0
-        elif hasattr(tokenizer, "tokenizer"):
-            self._wrapped = tokenizer.tokenizer
-            whole, bare = list(self._wrapped(PROBE)["input_ids"]), self._bare(PROBE)
-            at = next(i for i in range(len(whole)) if whole[i : i + len(bare)] == bare)
-            self.start, self.end, self.pad = whole[:at], whole[at + len(bare) :], self._wrapped.pad_token_id
-        else:
-            raise ValueError(f"a tokenizer of open_clip is expected, not a {type(tokenizer).__name__}")
-
-    def encode(self, text):
-        """Ids of `text` alone, however many they are."""
-        if hasattr(self, "_wrapped"):
-            clean = getattr(self._tokenizer, "clean_fn", None)
-            return self._bare(clean(text) if clean else text)
-        return list(self._tokenizer.encode(text))
-
-    def decode(self, token):
-        """The piece of text that one id stands for; a special token by its name."""
-        if hasattr(self, "_wrapped"):
-            return self._wrapped.convert_ids_to_tokens(int(token))
-        piece = self._tokenizer.decoder.get(int(token), f"<{int(token)}>")
-        return piece.replace("</w>", "") or piece
-
-    def text(self, ids):
-        """Text of a list of ids."""
-        decode = self._wrapped.decode if hasattr(self, "_wrapped") else self._tokenizer.decode
-        return decode(list(ids)).strip()
-
-    def _bare(self, text):
-        return list(self._wrapped(text, add_special_tokens=False)["input_ids"])
-
-
-# N texts, L positions, n vectors of a deep prompt, D width of the tower, E width of the joint space
+if TYPE_CHECKING:
+    from ..prompts.visual_prompts import VisualPrompt
 
 PARTS = ("token_embedding", "positional_embedding", "transformer", "ln_final")
 POOLINGS = ("eot", "mean")
+PROBE = "a photo"
 
 
 class TextEncoder(nn.Module):
     """Embedded prompts to text features, with the mask and the positions that the tower was trained with.
 
-    Works batch-first on both layouts of open_clip (>= 2.26): `CLIP`, which holds the parts of the tower itself, and
-    `CustomTextCLIP`, which has them in `text`.
+    Works on both layouts of open_clip: `CLIP`, which holds the parts of the tower itself, and `CustomTextCLIP`, which
+    has them in `text`.
 
     Args:
         clip: the open_clip model; the text tower is shared, not copied.
@@ -102,54 +38,65 @@ class TextEncoder(nn.Module):
         ValueError: another pooling, or a tower without these parts (Hugging Face text towers, CoCa).
     """
 
-    def __init__(self, clip, pooling="eot"):
+    token_embedding: nn.Embedding
+    positional_embedding: nn.Parameter
+    attn_mask: Tensor | None
+
+    def __init__(self, clip: nn.Module, pooling: str = "eot") -> None:
         super().__init__()
-        tower = getattr(clip, "text", clip)
-        missing = [part for part in PARTS if getattr(tower, part, None) is None]
-        if missing or getattr(tower, "cls_emb", None) is not None:
+        tower: Any = dict(clip.named_children()).get("text", clip)
+        parts = dict(tower.named_parameters(recurse=False)) | dict(tower.named_children())
+        missing = [part for part in PARTS if part not in parts]
+        if missing or "cls_emb" in parts:
             reason = "appends a class token" if not missing else f"has no {', '.join(missing)}"
             raise ValueError(
                 f"the text tower of {type(clip).__name__} {reason}, so prompts cannot be learned in it; take a CLIP or "
                 "CustomTextCLIP model with open_clip's own text transformer"
             )
-        if pooling not in POOLINGS:
-            raise ValueError(f"text pooling {pooling!r} is not one of {', '.join(map(repr, POOLINGS))}")
-        self.pooling = pooling
-        self.pool_type = getattr(clip, "text_pool_type", None) or tower.pool_type
-        self.eos_id = getattr(clip, "text_eos_id", None) or getattr(tower, "eos_id", None)
-        for part in PARTS:
-            setattr(self, part, getattr(tower, part))
+        self.pooling = check_choice("text pooling", pooling, POOLINGS)
+        own = tower is clip
+        self.pool_type: str = tower.text_pool_type if own else tower.pool_type
+        self.eos_id: int = tower.text_eos_id if own else tower.eos_id
+        self.token_embedding, self.positional_embedding = tower.token_embedding, tower.positional_embedding
+        self.transformer, self.ln_final = tower.transformer, tower.ln_final
         self.text_projection = tower.text_projection
         self.register_buffer("attn_mask", tower.attn_mask, persistent=False)
         self.context_length, self.width = self.positional_embedding.shape
 
     @property
-    def causal(self):
+    def causal(self) -> bool:
         """Does a position see only those before it?"""
         return self.attn_mask is not None
 
     @property
-    def embed_dim(self):
+    def embed_dim(self) -> int:
         """Width of the text features."""
         if self.text_projection is None:
             return self.width
         linear = isinstance(self.text_projection, nn.Linear)
         return self.text_projection.out_features if linear else self.text_projection.shape[1]
 
-    def length(self, last):
+    def length(self, last: int) -> int:
         """Positions the tower must see if the last end-of-text token stands at position `last`.
 
         What comes after it changes nothing in a causal tower, which therefore runs on `last + 1` positions only; a
         tower without mask was trained on the padding too.
         """
-        return last + 1 if self.causal and self.pool_type != "last" else self.context_length
+        return last + 1 if self._ends else self.context_length
 
     @property
-    def layers(self):
+    def layers(self) -> int:
         """Number of residual blocks."""
         return len(self.transformer.resblocks)
 
-    def forward(self, embeddings, eot, deep=None, checkpoint=False):
+    def forward(
+        self,
+        embeddings: Tensor,
+        eot: Tensor,
+        deep: dict[int, Tensor] | None = None,
+        checkpoint: bool = False,
+        positions: Tensor | None = None,
+    ) -> Tensor:
         """Text features, not normalised.
 
         Args:
@@ -159,6 +106,7 @@ class TextEncoder(nn.Module):
                 before that layer these vectors stand right after the start token, in the place of those of a layer
                 before. They come without positions, and no word changes its own.
             checkpoint: forget what lies inside the blocks and compute it again for the gradient.
+            positions: (>= L, D) table of positions in the place of the tower's own.
         Returns:
             (N, E)
         Raises:
@@ -168,7 +116,8 @@ class TextEncoder(nn.Module):
         if unknown := set(deep) - set(range(self.layers)):
             raise ValueError(f"deep prompts for layers {sorted(unknown)} of a text tower of {self.layers} layers")
         dtype = self.transformer.get_cast_dtype()
-        x = embeddings.to(dtype) + self.positional_embedding[:length].to(dtype)
+        table = self.positional_embedding if positions is None else positions
+        x = embeddings.to(dtype) + table[:length].to(dtype)
         mask, count = self._mask(length), 0
         for layer, block in enumerate(self.transformer.resblocks):
             if layer in deep:
@@ -181,15 +130,23 @@ class TextEncoder(nn.Module):
             return x
         return self.text_projection(x) if isinstance(self.text_projection, nn.Linear) else x @ self.text_projection
 
-    def encode_tokens(self, ids):
-        """Features of plain texts: (N, L) int64 token ids, padded as the tokenizer does -> (N, E)."""
-        eot = (ids == self.eos_id).int().argmax(1) if self.pool_type == "eos" else ids.argmax(1)
-        return self(self.token_embedding(ids[:, : self.length(int(eot.max()))]), eot)
+    def encode_tokens(self, ids: Tensor, checkpoint: bool = False, positions: Tensor | None = None) -> Tensor:
+        """Features of plain texts: (N, L) int64 token ids, padded as the tokenizer does -> (N, E), not normalised."""
+        eot = ids.eq(self.eos_id).int().argmax(1) if self.pool_type == "eos" else ids.argmax(1)
+        used = int(eot.max()) + 1 if self._ends else ids.shape[1]
+        device = self.positional_embedding.device
+        embeddings = self.token_embedding(ids[:, :used].to(device))
+        return self(embeddings, eot.to(device), checkpoint=checkpoint, positions=positions)
+
+    @property
+    def _ends(self):
+        """Does what follows the last end of text change nothing?"""
+        return self.causal and self.pool_type != "last"
 
     def _mask(self, length):
         """Additive mask of that many positions, (length, length), or None."""
-        if not self.causal or length <= len(self.attn_mask):
-            return self.attn_mask[:length, :length] if self.causal else None
+        if self.attn_mask is None or length <= len(self.attn_mask):
+            return None if self.attn_mask is None else self.attn_mask[:length, :length]
         return self.attn_mask.new_full((length, length), float("-inf")).triu_(1)  # deep prompts beyond the tower's own
 
     def _pool(self, x, eot):
@@ -200,10 +157,6 @@ class TextEncoder(nn.Module):
         if self.pool_type in ("first", "last"):
             return x[:, 0 if self.pool_type == "first" else -1]
         return x[torch.arange(len(x), device=x.device), eot]
-
-
-# N images, M videos, T frames, S side in pixels, L tokens, P more tokens, D width of the tower, E width of the joint
-# space
 
 
 class ImageEncoder(nn.Module):
@@ -218,7 +171,12 @@ class ImageEncoder(nn.Module):
         width, layers, patch: D, number of blocks and side of a patch in pixels; None where it is not.
     """
 
-    def __init__(self, clip):
+    visual: Any
+    width: int | None
+    layers: int | None
+    patch: int | None
+
+    def __init__(self, clip: nn.Module) -> None:
         super().__init__()
         from open_clip.transformer import ResidualAttentionBlock, VisionTransformer
 
@@ -231,24 +189,24 @@ class ImageEncoder(nn.Module):
         if self.promptable:
             self.width, self.layers, self.patch = self.visual.transformer.width, len(blocks), self.visual.patch_size[0]
 
-    def forward(self, images):
+    def forward(self, images: Tensor) -> Tensor:
         """(N, 3, S, S) float32, normalised -> (N, E), not normalised"""
         if not self.stepwise:
             return self.visual(images)
         return self.readout(self.blocks(self.visual.ln_pre(self.embed(images))))
 
-    def embed(self, images):
+    def embed(self, images: Tensor) -> Tensor:
         """Class token and patches with their positions, before the first norm: (N, 3, S, S) -> (N, L, D)"""
         patches = self.visual.conv1(images).flatten(2).transpose(1, 2)
         first = self.visual.class_embedding.to(patches.dtype).expand(len(patches), 1, -1)
         x = torch.cat([first, patches], dim=1) + self.visual.positional_embedding.to(patches.dtype)
         return self.visual.patch_dropout(x)
 
-    def blocks(self, x):
+    def blocks(self, x: Tensor) -> Tensor:
         """All residual blocks: (N, L, D) -> (N, L, D)"""
         return self.visual.transformer(x)
 
-    def readout(self, x):
+    def readout(self, x: Tensor) -> Tensor:
         """Class token (or mean of the patches), norm and projection: (N, L, D) -> (N, E)"""
         late = self.visual.final_ln_after_pool
         x = x if late else self.visual.ln_post(x)
@@ -256,7 +214,9 @@ class ImageEncoder(nn.Module):
         x = self.visual.ln_post(x) if late else x
         return x if self.visual.proj is None else x @ self.visual.proj
 
-    def prompted(self, frames, parts, checkpoint=False):
+    def prompted(
+        self, frames: Tensor, parts: Sequence["VisualPrompt"], checkpoint: bool = False
+    ) -> tuple[Tensor, list[Tensor | None]]:
         """Features of frames that see more tokens than their own.
 
         Args:
@@ -264,8 +224,8 @@ class ImageEncoder(nn.Module):
             parts: list of `VisualPrompt`.
             checkpoint: forget what lies inside the blocks and compute it again for the gradient.
         Returns:
-            features (M, T, E), not normalised, and what the parts say of the frames: a list over layers of (M, T, D) or
-            None.
+            features (M, T, E), not normalised, and the parts' summaries of the frames: a list over layers of (M, T, D)
+            or None.
         Raises:
             ValueError: a tower in which nothing can be put between the steps.
         """
@@ -283,9 +243,9 @@ class ImageEncoder(nn.Module):
         x = self.visual.ln_pre(x)
         more = [self.visual.ln_pre(tokens) for part in parts if (tokens := part.shallow()) is not None]
         for layer, block in enumerate(self.visual.transformer.resblocks):
-            said = [part.beside(layer, x) for part in parts]
-            more += [tokens for tokens, _ in said if tokens is not None]
-            summaries.append(next((summary for _, summary in said if summary is not None), None))
+            found = [part.beside(layer, x) for part in parts]
+            more += [tokens for tokens, _ in found if tokens is not None]
+            summaries.append(next((summary for _, summary in found if summary is not None), None))
             step = (block, x, *more)
             x, more = recomputed(_attend, *step, use_reentrant=False) if checkpoint else _attend(*step), []
         return self.readout(x[:, :, :own].flatten(0, 1)).unflatten(0, shape), summaries
@@ -302,3 +262,75 @@ def _attend(block, x, *more):
     keys = torch.cat([queries, *keys], dim=1) if more else queries
     x = x + block.ls_1(block.attention(queries, keys, keys))
     return (x + block.ls_2(block.mlp(block.ln_2(x)))).unflatten(0, shape)
+
+
+@runtime_checkable
+class _Simple(Protocol):
+    """CLIP's own tokenizer."""
+
+    sot_token_id: int
+    eot_token_id: int
+    decoder: dict[int, str]
+
+    def encode(self, text: str) -> list[int]: ...
+
+    def decode(self, tokens: list[int]) -> str: ...
+
+
+@runtime_checkable
+class _Wrapper(Protocol):
+    """open_clip's wrappers around tokenizers of transformers."""
+
+    tokenizer: Any
+
+
+@runtime_checkable
+class _Cleans(Protocol):
+    """A wrapper that cleans texts first."""
+
+    def clean_fn(self, text: str) -> str: ...
+
+
+class Tokens:
+    """What prompts are put together from: ids of a text, and the ids around them.
+
+    Args:
+        tokenizer: open_clip's `SimpleTokenizer`, or one of its wrappers around a Hugging Face tokenizer.
+    Attributes:
+        start, end: lists of ids that stand before and after every text; `start` may be empty.
+        pad: id of the padding.
+    Raises:
+        ValueError: a tokenizer of another kind.
+    """
+
+    def __init__(self, tokenizer: Any) -> None:
+        self._tokenizer, self._wrapped = tokenizer, None
+        if isinstance(tokenizer, _Simple):
+            self.start, self.end, self.pad = [tokenizer.sot_token_id], [tokenizer.eot_token_id], 0
+        elif isinstance(tokenizer, _Wrapper):
+            self._wrapped = tokenizer.tokenizer
+            whole, bare = list(self._wrapped(PROBE)["input_ids"]), self._bare(PROBE)
+            at = next(i for i in range(len(whole)) if whole[i : i + len(bare)] == bare)
+            self.start, self.end, self.pad = whole[:at], whole[at + len(bare) :], self._wrapped.pad_token_id
+        else:
+            raise ValueError(f"a tokenizer of open_clip is expected, not a {type(tokenizer).__name__}")
+
+    def encode(self, text: str) -> list[int]:
+        """Ids of `text` alone, however many they are."""
+        if self._wrapped is None:
+            return list(self._tokenizer.encode(text))
+        return self._bare(self._tokenizer.clean_fn(text) if isinstance(self._tokenizer, _Cleans) else text)
+
+    def decode(self, token: int) -> str:
+        """The piece of text that one id stands for; a special token by its name."""
+        if self._wrapped is not None:
+            return self._wrapped.convert_ids_to_tokens(int(token))
+        piece = self._tokenizer.decoder.get(int(token), f"<{int(token)}>")
+        return piece.replace("</w>", "") or piece
+
+    def text(self, ids: Iterable[int]) -> str:
+        """Text of ids."""
+        return (self._wrapped or self._tokenizer).decode(list(ids)).strip()
+
+    def _bare(self, text):
+        return list(self._wrapped(text, add_special_tokens=False)["input_ids"])

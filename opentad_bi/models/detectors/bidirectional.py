@@ -1,7 +1,13 @@
-"""A pair of detectors: one watches the video, one watches it played in reverse (experiments 1, 1-1, 2 and 3-x)."""
+"""A pair of detectors: one sees the video, one sees it played in reverse (experiments 1, 1-1, 2 and 3-x).
+
+B batch, K classes, T grid positions, P points of all levels
+"""
+
+from collections.abc import Sequence
+from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from ...ops.names import FORWARD, FUSED, FUSED_PAIR, PAIR, SINGLE
 from ...ops.records import Detections, Result
@@ -13,7 +19,7 @@ from ...utils.weight_files import weights_digest
 
 @MODELS.register_module()
 class BiDirectional(nn.Module):
-    """Two detectors of any kind; their losses are summed, their detections are told in forward time.
+    """Two detectors of any kind; their losses are summed, their detections are in forward time.
 
     With a fusion, the raw maps of both are mixed on the basis of either direction, and the losses are those of the two
     mixed outputs, each against its own ground truth.
@@ -24,7 +30,7 @@ class BiDirectional(nn.Module):
         fusion: dict of what mixes their maps, or None.
         unfused_share: with a fusion, share in [0, 1) of the losses of the detectors' own outputs: the fused ones count
             1 - share, the others share, so that the sum stays what it was.
-        directions: what `predict` tells, of "for", "back" and, with a fusion, "fused"; default all.
+        directions: what `predict` returns, of "for", "back" and, with a fusion, "fused"; default all.
     Raises:
         ValueError: an unknown direction; a fusion of detectors with other classes, windows or points.
 
@@ -34,7 +40,15 @@ class BiDirectional(nn.Module):
     detectors their work.
     """
 
-    def __init__(self, for_model, back_model, *, fusion=None, unfused_share=0.0, directions=None):
+    def __init__(
+        self,
+        for_model: dict,
+        back_model: dict,
+        *,
+        fusion: dict | None = None,
+        unfused_share: float = 0.0,
+        directions: Sequence[str] | None = None,
+    ) -> None:
         super().__init__()
         known = (*PAIR, FUSED) if fusion else PAIR
         for direction in directions or ():
@@ -47,12 +61,12 @@ class BiDirectional(nn.Module):
         self.unfused_share = unfused_share
         self.directions = tuple(directions or known)
 
-    def branches(self):
+    def branches(self) -> dict[str, nn.Module]:
         """The parts that have their own optimizer, schedule and initial weights."""
         parts = {"for_model": self.for_model, "back_model": self.back_model}
         return parts | ({"fusion": self.fusion} if self.fusion is not None else {})
 
-    def forward(self, batch):
+    def forward(self, batch: dict) -> dict[str, Tensor]:
         """Losses: {"for_cls_loss": 0-d, ..., "back_reg_loss": 0-d}, and "for_unfused_cls_loss", ... where asked for."""
         if self.fusion is None:
             return {
@@ -74,7 +88,7 @@ class BiDirectional(nn.Module):
         return losses
 
     @torch.no_grad()
-    def predict(self, batch):
+    def predict(self, batch: dict) -> list[Result]:
         """One `Result` per sample, on the forward grid and the CPU: candidates of each of `directions`; "fused" gives
         those of either basis, as "fused_for" and "fused_back". ValueError for maps with NaN or infinite numbers."""
         found = self._fused(batch) if FUSED in self.directions else self._unfused(batch)
@@ -82,10 +96,10 @@ class BiDirectional(nn.Module):
         return [Result(one, {direction: rows[i] for direction, rows in found.items()}) for i, one in enumerate(meta)]
 
     @torch.no_grad()
-    def raw_maps(self, batch):
-        """What both detectors say, joined over the levels: {"for": (B, K + 2, P), "back": ...}, logits then distances.
+    def raw_maps(self, batch: dict) -> dict[str, Tensor]:
+        """Maps of both detectors, joined over the levels: {"for": (B, K + 2, P), "back": ...}, logits then distances.
 
-        Each direction is told in its own time; `CachedPredictions` gives them back. ValueError for maps with NaN or
+        Each direction is in its own time; `CachedPredictions` gives them back. ValueError for maps with NaN or
         infinite numbers.
         """
         raw = {direction: self._raw(batch, direction) for direction in PAIR}
@@ -95,11 +109,11 @@ class BiDirectional(nn.Module):
             for direction, maps in raw.items()
         }
 
-    def network_digests(self):
+    def network_digests(self) -> dict[str, str]:
         """{direction: SHA-256 of the parameters of its detector}."""
         return {direction: weights_digest(dict(self._network(direction).named_parameters())) for direction in PAIR}
 
-    def check_weights(self, dataset):
+    def check_weights(self, dataset: Any) -> None:
         """ValueError if `dataset` holds maps that detectors with other weights made, as its `networks` say."""
         made = getattr(getattr(dataset, "dataset", dataset), "networks", None)
         if not made:
@@ -111,7 +125,7 @@ class BiDirectional(nn.Module):
                 "from the checkpoint that made them, or make them again with tools/cache_predictions.py"
             )
 
-    def adapt_state_dict(self, state):
+    def adapt_state_dict(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
         """`state` as it is; ValueError if this pair has a fusion and `state` holds a pair without one."""
         if self.fusion is not None and not any(name.startswith("fusion.") for name in state):
             raise ValueError(
@@ -120,7 +134,7 @@ class BiDirectional(nn.Module):
             )
         return state
 
-    def _unfused(self, batch):
+    def _unfused(self, batch: dict) -> dict[str, list[Detections]]:
         """{direction: list of Detections} of the detectors asked for, one after the other."""
         found = {}
         for direction in self.directions:
@@ -129,7 +143,7 @@ class BiDirectional(nn.Module):
             found[direction] = _in_forward_time([r.detections[SINGLE] for r in results], lengths, direction)
         return found
 
-    def _fused(self, batch):
+    def _fused(self, batch: dict) -> dict[str, list[Detections]]:
         """The same with what the fusion makes of both."""
         sides = {direction: self._side(batch, direction) for direction in PAIR}
         raw = {direction: self._raw(sides, direction) for direction in PAIR}
@@ -185,7 +199,7 @@ class BiDirectional(nn.Module):
 
 
 def _in_forward_time(detections, lengths, direction):
-    """Detections of one direction, told in forward time."""
+    """Detections of one direction, brought to forward time."""
     if direction == FORWARD:
         return detections
     return [

@@ -1,44 +1,19 @@
-"""Which length a sequence is padded to before the pyramid.
+"""ActionFormer: one network from a video to its actions (Zhang et al., ECCV 2022; end to end: AdaTAD, CVPR 2024).
 
-ActionFormer: one network from a video to its actions (Zhang et al., ECCV 2022; end to end: AdaTAD, CVPR 2024).
+B batch, C channels, K classes, T grid positions, P points of all levels
 """
+
+from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
-from torch import nn
+from torch import Tensor, nn
 
 from ...ops.names import SINGLE
-from ...ops.records import Grid, Prediction, Result
+from ...ops.records import Detections, Grid, Prediction, Result
 from ...ops.segments import decode_segments, select_candidates
 from ...registry import BACKBONES, HEADS, MODELS, NECKS, PROJECTIONS
 from ...utils.validation import check_finite, input_parts
-
-# T length of a sequence
-
-
-def padded_length(length, max_seq_len, divisors):
-    """`max_seq_len` for what fits into it, else the next multiple of the largest of `divisors`."""
-    if length <= max_seq_len:
-        return max_seq_len
-    step = max(divisors)
-    return -(-length // step) * step
-
-
-def minimal_length(length, max_seq_len, divisors, strides):
-    """Shortest legal length at which the outputs are those of `padded_length`.
-
-    All that reaches a valid position from the padding is its first column on each level (normalisation gives it a
-    value before the next convolution sees it). So one padded column per level is enough, and none is needed where
-    the length is already `max_seq_len`.
-    """
-    if length >= max_seq_len:
-        return padded_length(length, max_seq_len, divisors)
-    coarse, step = max(strides), max(divisors)
-    needed = (-(-length // coarse) + 1) * coarse
-    return min(max_seq_len, -(-needed // step) * step)
-
-
-# B batch, C channels, K classes, T grid positions, P points of all levels
 
 
 @MODELS.register_module()
@@ -50,22 +25,22 @@ class ActionFormer(nn.Module):
         backbone: config; without one the inputs of a batch are features (B, C, T).
         neck: config, or None.
         pre_nms_thresh: candidates must score higher than this (not with a single class).
-        pre_nms_topk: at most so many candidates of a sample, over points x classes.
+        pre_nms_topk: most candidates of a sample, over points x classes.
         minimal_padding: in evaluation, pad a short window only as far as its outputs need instead of to
             `max_seq_len`. Same detections up to rounding, in less time.
     """
 
     def __init__(
         self,
-        projection,
-        rpn_head,
+        projection: dict,
+        rpn_head: dict,
         *,
-        backbone=None,
-        neck=None,
-        pre_nms_thresh=0.001,
-        pre_nms_topk=2000,
-        minimal_padding=False,
-    ):
+        backbone: dict | None = None,
+        neck: dict | None = None,
+        pre_nms_thresh: float = 0.001,
+        pre_nms_topk: int = 2000,
+        minimal_padding: bool = False,
+    ) -> None:
         super().__init__()
         self.backbone = BACKBONES.build(backbone) if backbone else None
         self.projection = PROJECTIONS.build(projection)
@@ -80,11 +55,11 @@ class ActionFormer(nn.Module):
         self.pre_nms_thresh, self.pre_nms_topk = pre_nms_thresh, pre_nms_topk
         self.minimal_padding = minimal_padding
 
-    def forward(self, batch):
+    def forward(self, batch: dict) -> dict[str, Tensor]:
         """Losses of a batch: {"cls_loss": 0-d, "reg_loss": 0-d}."""
         return self.losses(self.raw(batch), batch)
 
-    def raw(self, batch):
+    def raw(self, batch: dict) -> Prediction:
         """Maps of every level.
 
         Args:
@@ -105,7 +80,7 @@ class ActionFormer(nn.Module):
         cls, reg, points = self.rpn_head(features, masks)
         return Prediction(cls=cls, reg=reg, masks=masks, points=points)
 
-    def restore(self, maps, mask):
+    def restore(self, maps: Tensor, mask: Tensor) -> Prediction:
         """The Prediction of maps that were joined over the levels.
 
         Args:
@@ -132,8 +107,8 @@ class ActionFormer(nn.Module):
             points=self.rpn_head.prior_generator(lengths, maps.device),
         )
 
-    def grid(self):
-        """Where the points lie, as a fusion must know it."""
+    def grid(self) -> Grid:
+        """Where the points lie, for a fusion."""
         points = self.rpn_head.prior_generator([1] * len(self.strides))
         return Grid(
             num_classes=self.rpn_head.num_classes,
@@ -142,12 +117,12 @@ class ActionFormer(nn.Module):
             first=tuple(float(level[0, 0]) for level in points),
         )
 
-    def losses(self, prediction, batch, track=True):
+    def losses(self, prediction: Prediction, batch: dict, track: bool = True) -> dict[str, Tensor]:
         """Losses of raw maps against `gt_segments` and `gt_labels` of the batch; `track`: see the head."""
         return self.rpn_head.losses(prediction, batch["gt_segments"], batch["gt_labels"], track)
 
     @torch.no_grad()
-    def decode(self, prediction, batch=None):
+    def decode(self, prediction: Prediction, batch: dict | None = None) -> list[Detections]:
         """Candidates of every sample on its grid, by falling score, before any NMS; padding gives none.
 
         Returns:
@@ -163,14 +138,14 @@ class ActionFormer(nn.Module):
         ]
 
     @torch.no_grad()
-    def predict(self, batch):
+    def predict(self, batch: dict) -> list[Result]:
         """One Result per sample, on the CPU; ValueError for inputs or maps with NaN or infinite numbers."""
         prediction = self.raw(batch)
         check_finite([*input_parts(batch, channels=1), *prediction.parts()], batch["meta"], self)
         detections = self.decode(prediction, batch)
         return [Result(meta, {SINGLE: d.cpu()}) for meta, d in zip(batch["meta"], detections, strict=True)]
 
-    def branches(self):
+    def branches(self) -> dict[str, nn.Module]:
         """What steps with its own optimizer."""
         return {"model": self}
 
@@ -179,3 +154,25 @@ class ActionFormer(nn.Module):
         if self.minimal_padding and not self.training:
             return minimal_length(length, limit, divisors, self.strides)
         return padded_length(length, limit, divisors)
+
+
+def padded_length(length: int, max_seq_len: int, divisors: Sequence[int]) -> int:
+    """`max_seq_len` for what fits into it, else the next multiple of the largest of `divisors`."""
+    if length <= max_seq_len:
+        return max_seq_len
+    step = max(divisors)
+    return -(-length // step) * step
+
+
+def minimal_length(length: int, max_seq_len: int, divisors: Sequence[int], strides: Sequence[int]) -> int:
+    """Shortest legal length at which the outputs are those of `padded_length`.
+
+    All that reaches a valid position from the padding is its first column on each level (normalisation gives it a
+    value before the next convolution sees it). So one padded column per level is enough, and none is needed where
+    the length is already `max_seq_len`.
+    """
+    if length >= max_seq_len:
+        return padded_length(length, max_seq_len, divisors)
+    coarse, step = max(strides), max(divisors)
+    needed = (-(-length // coarse) + 1) * coarse
+    return min(max_seq_len, -(-needed // step) * step)

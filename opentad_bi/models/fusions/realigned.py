@@ -6,19 +6,36 @@ start distance then stands with the backward end distance), mixed with its own, 
 B batch, K classes, C channels, T_l points of level l
 """
 
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from ...ops.names import BACKWARD, FORWARD, PAIR
-from ...ops.records import Prediction
+from ...ops.records import Grid, Prediction
 from ...ops.reverse import realign
 from ...registry import FUSIONS, MIXERS
-from .mixers import flip
-
-ALIGNMENTS = {"exact": realign, "flip": lambda prediction, lengths: flip(prediction)}
+from ...utils.validation import check_choice
 
 
-class RealignedFusion(nn.Module):
+def flip(prediction: Prediction, lengths: Tensor) -> Prediction:
+    """Maps in reversed order of points, start and end distances swapped; padding and lattice are not regarded.
+
+    The first 3-x experiments had it in the place of `realign`; it is kept to measure what that costs.
+    """
+    return Prediction(
+        cls=[x.flip(2) for x in prediction.cls],
+        reg=[x.flip(1, 2) for x in prediction.reg],
+        masks=prediction.masks,
+        points=prediction.points,
+    )
+
+
+ALIGNMENTS = {"exact": realign, "flip": flip}
+
+
+class RealignedFusion(nn.Module, ABC):
     """What all fusions share: one mixer for each basis, or one for both.
 
     A subclass applies a mixer in `_mix`.
@@ -30,15 +47,13 @@ class RealignedFusion(nn.Module):
             up to a stride and is here to show what that costs.
     """
 
-    def __init__(self, make_mixer, *, tied, alignment):
+    def __init__(self, make_mixer: Callable[[], nn.Module], *, tied: bool, alignment: str) -> None:
         super().__init__()
-        if alignment not in ALIGNMENTS:
-            raise ValueError(f"alignment {alignment!r} is not one of {', '.join(map(repr, ALIGNMENTS))}")
-        self.tied, self.align = tied, ALIGNMENTS[alignment]
+        self.tied, self.align = tied, ALIGNMENTS[check_choice("alignment", alignment, ALIGNMENTS)]
         names = ("both",) if tied else PAIR
         self.mixers = nn.ModuleDict({name: make_mixer() for name in names})
 
-    def forward(self, predictions, lengths):
+    def forward(self, predictions: dict[str, Prediction], lengths: Tensor) -> dict[str, Prediction]:
         """Fused maps on the basis of either direction, in float32 whatever the precision around.
 
         Args:
@@ -56,6 +71,10 @@ class RealignedFusion(nn.Module):
                 fused[basis] = Prediction(cls=cls, reg=[r.relu() for r in reg], masks=own.masks, points=own.points)
         return fused
 
+    @abstractmethod
+    def _mix(self, mixer: nn.Module, own: Prediction, other: Prediction) -> tuple[list[Tensor], list[Tensor]]:
+        """Class logits and distances of all levels, mixed; both predictions are in the time of `own`."""
+
 
 @FUSIONS.register_module()
 class JointFusion(RealignedFusion):
@@ -67,7 +86,7 @@ class JointFusion(RealignedFusion):
         tied, alignment: see `RealignedFusion`.
     """
 
-    def __init__(self, mix, grid, *, tied=False, alignment="exact"):
+    def __init__(self, mix: dict, grid: Grid, *, tied: bool = False, alignment: str = "exact") -> None:
         outputs = (1, 1, grid.num_classes)
         super().__init__(lambda: build_mixer(mix, grid, outputs), tied=tied, alignment=alignment)
 
@@ -88,8 +107,8 @@ class SplitFusion(RealignedFusion):
         tied, alignment: see `RealignedFusion`.
     """
 
-    def __init__(self, boundary, cls, grid, *, tied=False, alignment="exact"):
-        def make_mixer():
+    def __init__(self, boundary: dict, cls: dict, grid: Grid, *, tied: bool = False, alignment: str = "exact") -> None:
+        def make_mixer() -> nn.Module:
             distances, logits = build_mixer(boundary, grid, (1, 1)), build_mixer(cls, grid, (grid.num_classes,))
             return nn.ModuleDict({"boundary": distances, "cls": logits})
 
@@ -100,7 +119,7 @@ class SplitFusion(RealignedFusion):
         return cls, mixer["boundary"](own.reg, other.reg, own.masks)
 
 
-def build_mixer(cfg, grid, outputs):
+def build_mixer(cfg: dict, grid: Grid, outputs: Sequence[int]) -> nn.Module:
     """A mixer of maps whose channels are `outputs`: how many belong to each quantity, such as (start, end, classes)."""
     return MIXERS.build(cfg, outputs=outputs, window=grid.window, lengths=grid.lengths)
 

@@ -1,30 +1,31 @@
-"""The head of ActionFormer: class and boundaries at every point of a pyramid.
+"""The head of ActionFormer: class and distance maps at every point of a pyramid, and their losses (Zhang et al., ECCV
+2022, section 3.3).
 
-Points of all levels of a pyramid.
-
-All levels of a pyramid side by side, so that shared layers run once instead of once per level.
-
-Class and distance maps at every point, and their losses (ActionFormer: Zhang et al., ECCV 2022, section 3.3).
+B batch, C channels, K classes, L levels, T_l points of level l, P points of all levels, N instances of a sample
 """
 
 import itertools
 import math
+from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
-from torch import nn
+from torch import Tensor, nn
 
+from ...ops.records import Prediction
 from ...ops.segments import assign_targets, decode_segments, level_points
 from ...registry import HEADS, LOSSES, POINT_GENERATORS
+from ...utils.validation import check_choice
 from ..layers.conv import ConvUnit, TimeConv
 from ..layers.norm import Scale
 
-# T_l points of level l, L levels
+KERNEL = 3
+GAP = KERNEL // 2
 
 
 @POINT_GENERATORS.register_module()
 class PointGenerator:
-    """Where each level looks.
+    """The points of each level.
 
     Args:
         strides: L distances between neighbouring points, in grid positions.
@@ -32,49 +33,19 @@ class PointGenerator:
         use_offset: points sit in the middle of their cells, at (i + 0.5) * stride, instead of at i * stride.
     """
 
-    def __init__(self, strides, regression_range, use_offset=False):
+    def __init__(
+        self, strides: Sequence[int], regression_range: Sequence[tuple[float, float]], use_offset: bool = False
+    ) -> None:
         if len(strides) != len(regression_range):
             raise ValueError(f"{len(strides)} strides, but {len(regression_range)} regression ranges")
         self.strides = list(strides)
         self.regression_range = [tuple(pair) for pair in regression_range]
         self.shift = 0.5 if use_offset else 0.0
 
-    def __call__(self, lengths, device=None):
+    def __call__(self, lengths: Sequence[int], device: torch.device | str | None = None) -> list[Tensor]:
         """L lengths T_l -> L tensors (T_l, 4), rows (position, range low, range high, stride)."""
         levels = zip(lengths, self.strides, self.regression_range, strict=True)
         return [level_points(length, stride, pair, device, self.shift) for length, stride, pair in levels]
-
-
-# B batch, C channels, T_l length of level l, G gap, T sum of all T_l + G
-
-
-def join_levels(features, masks, gap):
-    """Put levels one after another with `gap` zero columns after each.
-
-    Zero columns are what a convolution pads with, so kernels up to 2 * gap + 1 see the same as on single levels, as
-    long as the gaps are masked to zero between layers.
-
-    Args:
-        features: (B, C, T_l) each.
-        masks: (B, T_l) bool each.
-    Returns:
-        (B, C, T), (B, T) bool, False in the gaps.
-    """
-    x = torch.cat([F.pad(x.transpose(1, 2), (0, 0, 0, gap)) for x in features], dim=1)
-    return x.transpose(1, 2), torch.cat([F.pad(mask, (0, gap)) for mask in masks], dim=1)
-
-
-def part_levels(x, lengths, gap):
-    """Undo `join_levels`.  (B, C, T) -> views (B, C, T_l)"""
-    return [
-        part[..., :length] for part, length in zip(x.split([n + gap for n in lengths], dim=2), lengths, strict=True)
-    ]
-
-
-# B batch, C channels, K classes, T_l points of level l, L levels, P points of all levels
-
-KERNEL = 3
-GAP = KERNEL // 2
 
 
 @HEADS.register_module()
@@ -86,8 +57,8 @@ class ActionFormerHead(nn.Module):
         in_channels: C of the pyramid.
         feat_channels: width of the towers.
         num_convs: convolution units of a tower.
-        cls_prior_prob: class probability that an untrained head says everywhere; 0 for no such bias.
-        reg_prior: distance, in strides, that an untrained head says on average; None: what chance gives, as in the
+        cls_prior_prob: class probability that an untrained head predicts everywhere; 0 for no such bias.
+        reg_prior: distance, in strides, that an untrained head predicts on average; None: what chance gives, as in the
             paper. The ReLU behind the distances can die in training from scratch; a positive one keeps it alive.
         prior_generator: config of the points.
         loss_normalizer, loss_normalizer_momentum: start and memory of the running number of positives that
@@ -100,30 +71,31 @@ class ActionFormerHead(nn.Module):
         filter_similar_gt: see `assign_targets`.
     """
 
+    loss_normalizer: Tensor
+
     def __init__(
         self,
-        num_classes,
-        in_channels,
-        feat_channels,
+        num_classes: int,
+        in_channels: int,
+        feat_channels: int,
         *,
-        prior_generator,
-        loss,
-        num_convs=2,
-        cls_prior_prob=0.01,
-        reg_prior=None,
-        loss_normalizer=100,
-        loss_normalizer_momentum=0.9,
-        center_sample="radius",
-        center_sample_radius=1.5,
-        label_smoothing=0.0,
-        loss_weight=1.0,
-        filter_similar_gt=True,
-    ):
+        prior_generator: dict,
+        loss: dict,
+        num_convs: int = 2,
+        cls_prior_prob: float = 0.01,
+        reg_prior: float | None = None,
+        loss_normalizer: float = 100,
+        loss_normalizer_momentum: float = 0.9,
+        center_sample: str = "radius",
+        center_sample_radius: float = 1.5,
+        label_smoothing: float = 0.0,
+        loss_weight: float = 1.0,
+        filter_similar_gt: bool = True,
+    ) -> None:
         super().__init__()
-        if center_sample not in ("radius", "none"):
-            raise ValueError(f"center_sample {center_sample!r} is neither 'radius' nor 'none'")
         self.num_classes = num_classes
-        self.radius = center_sample_radius if center_sample == "radius" else None
+        sampling = check_choice("center_sample", center_sample, ("radius", "none"))
+        self.radius = center_sample_radius if sampling == "radius" else None
         self.filter_similar_gt = filter_similar_gt
         self.label_smoothing, self.loss_weight = label_smoothing, loss_weight
         self.momentum = loss_normalizer_momentum
@@ -138,11 +110,11 @@ class ActionFormerHead(nn.Module):
         self.reg_head = TimeConv(widths[-1], 2, KERNEL)
         self.scale = nn.ModuleList(Scale() for _ in self.prior_generator.strides)
         if cls_prior_prob > 0:
-            nn.init.constant_(self.cls_head.bias, math.log(cls_prior_prob / (1 - cls_prior_prob)))
+            nn.init.constant_(self.cls_head.get_parameter("bias"), math.log(cls_prior_prob / (1 - cls_prior_prob)))
         if reg_prior is not None:
-            nn.init.constant_(self.reg_head.bias, reg_prior)
+            nn.init.constant_(self.reg_head.get_parameter("bias"), reg_prior)
 
-    def forward(self, features, masks):
+    def forward(self, features: list[Tensor], masks: list[Tensor]) -> tuple[list[Tensor], list[Tensor], list[Tensor]]:
         """Maps of all levels.
 
         Args:
@@ -159,7 +131,9 @@ class ActionFormerHead(nn.Module):
         reg = [scale(x).relu() for scale, x in zip(self.scale, reg, strict=True)]
         return part_levels(cls, lengths, GAP), reg, self.prior_generator(lengths, joined.device)
 
-    def losses(self, prediction, gt_segments, gt_labels, track=True):
+    def losses(
+        self, prediction: Prediction, gt_segments: list[Tensor], gt_labels: list[Tensor], track: bool = True
+    ) -> dict[str, Tensor]:
         """Focal loss over all points that are not padding, and segment loss over those that answer for an instance.
 
         In training this also moves the running normaliser.
@@ -191,7 +165,7 @@ class ActionFormerHead(nn.Module):
             weight = cls_loss.detach() / reg_loss.detach().clamp(min=0.01)
         return {"cls_loss": cls_loss, "reg_loss": reg_loss * weight}
 
-    def targets(self, points, gt_segments, gt_labels):
+    def targets(self, points: Tensor, gt_segments: list[Tensor], gt_labels: list[Tensor]) -> tuple[Tensor, Tensor]:
         """Class and distance targets.  (P, 4), B x (N, 2), B x (N,) -> (B, P, K), (B, P, 2)"""
         return assign_targets(
             points,
@@ -211,6 +185,29 @@ class ActionFormerHead(nn.Module):
             with torch.no_grad():
                 self.loss_normalizer.mul_(self.momentum).add_(count, alpha=1 - self.momentum)
         return self.loss_normalizer.clone()
+
+
+def join_levels(features: list[Tensor], masks: list[Tensor], gap: int) -> tuple[Tensor, Tensor]:
+    """Put levels one after another, each with `gap` zero columns behind it, so that shared layers run once.
+
+    Zero columns are what a convolution pads with, so kernels up to 2 * gap + 1 see the same as on single levels, as
+    long as the gaps are masked to zero between layers.
+
+    Args:
+        features: (B, C, T_l) each.
+        masks: (B, T_l) bool each.
+    Returns:
+        (B, C, T), (B, T) bool, False in the gaps; T is the sum of all T_l + gap.
+    """
+    x = torch.cat([F.pad(x.transpose(1, 2), (0, 0, 0, gap)) for x in features], dim=1)
+    return x.transpose(1, 2), torch.cat([F.pad(mask, (0, gap)) for mask in masks], dim=1)
+
+
+def part_levels(x: Tensor, lengths: Sequence[int], gap: int) -> list[Tensor]:
+    """Undo `join_levels`.  (B, C, T) -> views (B, C, T_l)"""
+    return [
+        part[..., :length] for part, length in zip(x.split([n + gap for n in lengths], dim=2), lengths, strict=True)
+    ]
 
 
 def _tower(widths):

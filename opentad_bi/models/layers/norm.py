@@ -1,21 +1,18 @@
-"""Norm over channels, learned scale and dropped paths.
+"""Norm over channels, a learned factor, and residual branches that are skipped at random.
 
-Layer normalisation over the channels of a sequence.
-
-One learned factor.
-
-A residual branch with learned channel scales that is skipped at random in training.
+B batch, C channels, T time
 """
 
 import torch
 import torch.nn.functional as F
-from torch import nn
+from torch import Tensor, nn
 
 
 class ChannelNorm(nn.LayerNorm):
-    """Normalise every position over its channels.  (B, C, T) -> (B, C, T)"""
+    """Normalise every position over its channels."""
 
-    def forward(self, x):
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C, T) -> (B, C, T)"""
         x = F.layer_norm(x.transpose(1, 2), self.normalized_shape, self.weight, self.bias, self.eps)
         return x.transpose(1, 2)
 
@@ -23,15 +20,13 @@ class ChannelNorm(nn.LayerNorm):
 class Scale(nn.Module):
     """Multiply by a learned scalar that starts at 1."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__()
         self.scale = nn.Parameter(torch.tensor(1.0))
 
-    def forward(self, x):
+    def forward(self, x: Tensor) -> Tensor:
+        """(...) -> (...)"""
         return x * self.scale
-
-
-# B batch, C channels, T time
 
 
 class ScaledDropPath(nn.Module):
@@ -43,12 +38,12 @@ class ScaledDropPath(nn.Module):
         init_scale: first value of every channel's scale.
     """
 
-    def __init__(self, channels, drop_prob, init_scale=1e-4):
+    def __init__(self, channels: int, drop_prob: float, init_scale: float = 1e-4) -> None:
         super().__init__()
         self.scale = nn.Parameter(torch.full((1, channels, 1), init_scale))
         self.drop_prob = drop_prob
 
-    def forward(self, x):
+    def forward(self, x: Tensor) -> Tensor:
         """(B, C, T) -> (B, C, T)"""
         x = x * self.scale
         if not self.training or self.drop_prob == 0:

@@ -1,38 +1,45 @@
-"""Contrastive losses between features, and the queue of features of former batches.
+"""Contrastive losses between features (InfoNCE, van den Oord et al., 2018; CLIP, Radford et al., ICML 2021), and the
+queue of features of previous batches as more to choose from (MoCo, He et al., CVPR 2020).
 
-Symmetric contrast of pairs (InfoNCE, van den Oord et al., 2018; CLIP, Radford et al., ICML 2021).
-
-Features of former batches, as more to choose from (MoCo, He et al., CVPR 2020).
+N pairs, M more columns, E width of the joint space
 """
 
 import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn import functional as F
-
-# N pairs, M more columns, E width of the joint space
 
 EXCLUDE, SOFT, NEGATIVES = DUPLICATES = ("exclude", "soft", "negatives")
 
 
 class Contrast(NamedTuple):
-    """Args: loss; chance: loss of guessing among the columns; top1: share of first ranks that are right. All 0-d."""
+    """Args: loss; chance: its chance level among the columns; top1: share of first ranks that are right. All 0-d."""
 
-    loss: torch.Tensor
-    chance: torch.Tensor
-    top1: torch.Tensor
+    loss: Tensor
+    chance: Tensor
+    top1: Tensor
 
 
 class Columns(NamedTuple):
     """More to choose from. Args: features: (M, E) of length 1; allowed: (N, M) bool, is it wrong for that anchor?"""
 
-    features: torch.Tensor
-    allowed: torch.Tensor
+    features: Tensor
+    allowed: Tensor
 
 
-def symmetric_contrast(first, second, scale, numbers, *, duplicates=EXCLUDE, more_second=(), more_first=()):
+def symmetric_contrast(
+    first: Tensor,
+    second: Tensor,
+    scale: Tensor,
+    numbers: Tensor,
+    *,
+    duplicates: str = EXCLUDE,
+    more_second: Sequence[Columns] = (),
+    more_first: Sequence[Columns] = (),
+) -> Contrast:
     """Mean of the cross-entropies of finding each one's partner, in both directions, in float32.
 
     Pairs with the same number say the same, so they are no negatives of each other: "exclude" leaves them out of the
@@ -63,7 +70,7 @@ def symmetric_contrast(first, second, scale, numbers, *, duplicates=EXCLUDE, mor
         return Contrast(*(torch.stack(numbers).mean() for numbers in zip(*sides, strict=True)))
 
 
-def hard_contrast(anchors, own, wrong, owner, scale):
+def hard_contrast(anchors: Tensor, own: Tensor, wrong: Tensor, owner: Tensor, scale: Tensor) -> Tensor:
     """Cross-entropy of telling each anchor's own text from wrong ones, in float32 (FG-CLIP, Xie et al., ICML 2025).
 
     Args:
@@ -98,11 +105,8 @@ def _one_way(anchors, others, scale, same, duplicates, more):
     return loss.mean(), chance.mean(), top1.mean()
 
 
-# N pairs, Q entries so far, E width of the joint space
-
-
 class FeatureQueue(nn.Module):
-    """The newest pairs of features, without gradient; in the state dict, so that a resumed run goes on with them.
+    """The newest pairs of features, without gradient; in the state dict, so that a resumed run has them.
 
     Args:
         size: the most pairs it keeps.
@@ -110,7 +114,13 @@ class FeatureQueue(nn.Module):
         warmup: batches that only fill it: early features are soon out of date.
     """
 
-    def __init__(self, size, width, warmup=0):
+    first: Tensor
+    second: Tensor
+    numbers: Tensor
+    pushed: Tensor
+    batches: Tensor
+
+    def __init__(self, size: int, width: int, warmup: int = 0) -> None:
         super().__init__()
         self.size, self.warmup = size, warmup
         self.register_buffer("first", torch.zeros(size, width))
@@ -119,7 +129,7 @@ class FeatureQueue(nn.Module):
         self.register_buffer("pushed", torch.zeros((), dtype=torch.int64))
         self.register_buffer("batches", torch.zeros((), dtype=torch.int64))
 
-    def columns(self, numbers, duplicates=EXCLUDE):
+    def columns(self, numbers: Tensor, duplicates: str = EXCLUDE) -> tuple[list[Columns], list[Columns]]:
         """What is beside the first and the second of pairs with these numbers (N,): two lists of at most one `Columns`.
 
         Entries with the number of a pair are not allowed for it, unless `duplicates` are "negatives". Both are copies,
@@ -134,7 +144,7 @@ class FeatureQueue(nn.Module):
         return [Columns(self.first[:filled].clone(), allowed)], [Columns(self.second[:filled].clone(), allowed)]
 
     @torch.no_grad()
-    def push(self, first, second, numbers):
+    def push(self, first: Tensor, second: Tensor, numbers: Tensor) -> None:
         """Put pairs in the places of the oldest: (N, E), (N, E), (N,) int64."""
         first, second, numbers = (x[-self.size :] for x in (first, second, numbers))
         places = (self.pushed + torch.arange(len(numbers), device=numbers.device)) % self.size

@@ -1,12 +1,7 @@
-"""Losses of detectors: focal loss of the classes, IoU losses of the segments.
-
-Focal loss (Lin et al., ICCV 2017).
-
-Losses between predicted and true segments.
-"""
+"""Losses of detectors: focal loss of the classes, IoU losses of the segments."""
 
 import torch.nn.functional as F
-from torch import nn
+from torch import Tensor, nn
 
 from ...ops.segments import segment_diou, segment_giou
 from ...registry import LOSSES
@@ -14,18 +9,18 @@ from ...registry import LOSSES
 
 @LOSSES.register_module()
 class FocalLoss(nn.Module):
-    """Sigmoid focal loss, elementwise, in float32; targets may be soft.
+    """Sigmoid focal loss (Lin et al., ICCV 2017), elementwise, in float32; targets may be soft.
 
     Args:
-        gamma: exponent that hushes well-classified elements.
+        gamma: exponent that plays down well-classified elements.
         alpha: weight of positives, 1 - alpha that of negatives; negative for no weighting.
     """
 
-    def __init__(self, gamma=2.0, alpha=0.25):
+    def __init__(self, gamma: float = 2.0, alpha: float = 0.25) -> None:
         super().__init__()
         self.gamma, self.alpha = gamma, alpha
 
-    def forward(self, logits, targets):
+    def forward(self, logits: Tensor, targets: Tensor) -> Tensor:
         """(...) logits, (...) targets in [0, 1] -> (...) float32"""
         logits, targets = logits.float(), targets.float()
         p = logits.sigmoid()
@@ -38,21 +33,23 @@ class FocalLoss(nn.Module):
 
 @LOSSES.register_module()
 class DIOULoss(nn.Module):
-    """1 - distance IoU of each pair (Zheng et al., AAAI 2020).  (..., 2), (..., 2) -> (...) in [0, 2]
+    """1 - distance IoU of each pair (Zheng et al., AAAI 2020).
 
     Above 2 for a segment whose end lies before its start (see `ops.segments`).
     """
 
-    def forward(self, predicted, target):
+    def forward(self, predicted: Tensor, target: Tensor) -> Tensor:
+        """(..., 2), (..., 2) -> (...) in [0, 2]"""
         return 1 - segment_diou(predicted.float(), target.float())
 
 
 @LOSSES.register_module()
 class GIOULoss(nn.Module):
-    """1 - generalized IoU of each pair (Rezatofighi et al., CVPR 2019).  (..., 2), (..., 2) -> (...) in [0, 2]
+    """1 - generalized IoU of each pair (Rezatofighi et al., CVPR 2019).
 
     Above 2 for a segment whose end lies before its start (see `ops.segments`).
     """
 
-    def forward(self, predicted, target):
+    def forward(self, predicted: Tensor, target: Tensor) -> Tensor:
+        """(..., 2), (..., 2) -> (...) in [0, 2]"""
         return 1 - segment_giou(predicted.float(), target.float())

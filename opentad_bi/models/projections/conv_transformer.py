@@ -1,71 +1,19 @@
-"""The convolution-transformer pyramid of ActionFormer.
+"""The feature pyramid of ActionFormer: convolutions, then transformer blocks (Zhang et al., ECCV 2022, section 3.2).
 
-Sine-cosine positions added to a sequence.
-
-Several feature streams, each brought to its own width.
-
-Feature pyramid of convolutions and transformer blocks (ActionFormer: Zhang et al., ECCV 2022, section 3.2).
+B batch, C channels, T time, L levels, T_l = T / 2^l
 """
 
+from collections.abc import Sequence
 from functools import partial
 
 import torch
 import torch.nn.functional as F
-from torch import nn
+from torch import Tensor, nn
 
 from ...registry import PROJECTIONS, nearest
 from ..backbones.vit_adapter import sine_cosine_table
 from ..layers.conv import EPS, ConvUnit, channels_last
 from .attention import TransformerBlock
-
-# B batch, C channels, T time
-
-
-class PositionTable(nn.Module):
-    """Add the table of `max_seq_len` positions over sqrt(C), zero in the padding.
-
-    In evaluation a sequence at least that long gets the table stretched linearly; in training it must fit.
-    """
-
-    def __init__(self, channels, max_seq_len):
-        super().__init__()
-        table = sine_cosine_table(max_seq_len, channels).T[None] / channels**0.5
-        self.register_buffer("table", table, persistent=False)  # (1, C, max_seq_len)
-
-    def forward(self, x, mask):
-        """(B, C, T), (B, T) bool -> (B, C, T)"""
-        table, length = self.table, x.shape[-1]
-        if length > table.shape[-1] and self.training:
-            raise ValueError(f"{length} positions in training, but max_seq_len is {table.shape[-1]}")
-        if length >= table.shape[-1] and not self.training:
-            table = F.interpolate(table, length, mode="linear", align_corners=False)
-        return x + table[..., :length] * mask[:, None].to(x.dtype)
-
-
-# B batch, T time
-
-
-class Streams(nn.ModuleList):
-    """One point-wise convolution unit per stream; the streams lie one after another in the channels.
-
-    Args:
-        in_channels, out_channels: widths of every stream before and after.
-        norm: normalise each stream over its channels.
-        eps: of the normalisation.
-    """
-
-    def __init__(self, in_channels, out_channels, *, norm=True, eps=EPS):
-        pairs = zip(in_channels, out_channels, strict=True)
-        super().__init__(ConvUnit(n_in, n_out, kernel_size=1, norm=norm, eps=eps) for n_in, n_out in pairs)
-        self.widths = list(in_channels)
-
-    def forward(self, x, mask):
-        """(B, sum(in_channels), T), (B, T) bool -> (B, sum(out_channels), T)"""
-        parts = zip(self, x.split(self.widths, dim=1), strict=True)
-        return torch.cat([unit(part, mask)[0] for unit, part in parts], dim=1)
-
-
-# B batch, C channels, T time, L levels, T_l = T / 2^l
 
 
 @PROJECTIONS.register_module()
@@ -92,18 +40,18 @@ class Conv1DTransformerProj(nn.Module):
 
     def __init__(
         self,
-        in_channels,
-        out_channels,
+        in_channels: int | Sequence[int],
+        out_channels: int | Sequence[int],
         *,
-        arch=(2, 2, 5),
-        conv_cfg=None,
-        norm_cfg=None,
-        attn_cfg=None,
-        path_pdrop=0.0,
-        use_abs_pe=False,
-        max_seq_len=2304,
-        input_pdrop=0.0,
-    ):
+        arch: tuple[int, int, int] = (2, 2, 5),
+        conv_cfg: dict | None = None,
+        norm_cfg: dict | None = None,
+        attn_cfg: dict | None = None,
+        path_pdrop: float = 0.0,
+        use_abs_pe: bool = False,
+        max_seq_len: int = 2304,
+        input_pdrop: float = 0.0,
+    ) -> None:
         super().__init__()
         convs, stems, halvings = arch
         kernel, proj_pdrop = _options("conv_cfg", conv_cfg, kernel_size=3, proj_pdrop=0.0)
@@ -113,24 +61,23 @@ class Conv1DTransformerProj(nn.Module):
         self.max_seq_len = max_seq_len
         self.length_divisors = _length_divisors(windows, max_seq_len)
         self.drop = nn.Dropout1d(input_pdrop) if input_pdrop > 0 else nn.Identity()
-        self.in_channels = sum(in_channels) if isinstance(in_channels, list | tuple) else in_channels
-        self.proj = None
-        if isinstance(in_channels, list | tuple):
-            self.proj = Streams(in_channels, out_channels, **norm)
-            in_channels = out_channels = sum(out_channels)
-        self.out_channels = out_channels
+        enter, leave = ([widths] if isinstance(widths, int) else list(widths) for widths in (in_channels, out_channels))
+        self.in_channels, self.out_channels = sum(enter), sum(leave)
+        width = self.out_channels
+        self.proj = None if isinstance(in_channels, int) else Streams(enter, leave, **norm)
+        first = self.in_channels if self.proj is None else width
         self.embed = nn.ModuleList(
-            ConvUnit(out_channels if i else in_channels, out_channels, kernel_size=kernel, **norm) for i in range(convs)
+            ConvUnit(width if i else first, width, kernel_size=kernel, **norm) for i in range(convs)
         )
-        self.positions = PositionTable(out_channels, max_seq_len) if use_abs_pe else None
-        block = partial(TransformerBlock, out_channels, n_head=n_head, path_pdrop=path_pdrop, proj_pdrop=proj_pdrop)
+        self.positions = PositionTable(width, max_seq_len) if use_abs_pe else None
+        block = partial(TransformerBlock, width, n_head=n_head, path_pdrop=path_pdrop, proj_pdrop=proj_pdrop)
         self.stem = nn.ModuleList(block(window=windows[0]) for _ in range(stems))
         self.branch = nn.ModuleList(block(stride=2, window=window) for window in windows[1:])
         for module in self.modules():
             if isinstance(module, nn.Conv1d) and module.bias is not None:
                 nn.init.zeros_(module.bias)
 
-    def forward(self, x, mask):
+    def forward(self, x: Tensor, mask: Tensor) -> tuple[list[Tensor], list[Tensor]]:
         """(B, C_in, T), (B, T) bool -> L features (B, C, T_l), L masks (B, T_l) bool; ValueError for another C_in."""
         if x.shape[1] != self.in_channels:
             raise ValueError(
@@ -151,6 +98,51 @@ class Conv1DTransformerProj(nn.Module):
             features.append(x)
             masks.append(mask)
         return features, masks
+
+
+class PositionTable(nn.Module):
+    """Add a sine-cosine table of `max_seq_len` positions over sqrt(C), zero in the padding.
+
+    In evaluation a sequence at least that long gets the table stretched linearly; in training it must fit.
+    """
+
+    table: Tensor
+
+    def __init__(self, channels: int, max_seq_len: int) -> None:
+        super().__init__()
+        table = sine_cosine_table(max_seq_len, channels).T[None] / channels**0.5
+        self.register_buffer("table", table, persistent=False)  # (1, C, max_seq_len)
+
+    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+        """(B, C, T), (B, T) bool -> (B, C, T)"""
+        table, length = self.table, x.shape[-1]
+        if length > table.shape[-1] and self.training:
+            raise ValueError(f"{length} positions in training, but max_seq_len is {table.shape[-1]}")
+        if length >= table.shape[-1] and not self.training:
+            table = F.interpolate(table, length, mode="linear", align_corners=False)
+        return x + table[..., :length] * mask[:, None].to(x.dtype)
+
+
+class Streams(nn.ModuleList):
+    """One point-wise convolution unit per stream; the streams lie one after another in the channels.
+
+    Args:
+        in_channels, out_channels: widths of every stream before and after.
+        norm: normalise each stream over its channels.
+        eps: of the normalisation.
+    """
+
+    def __init__(
+        self, in_channels: Sequence[int], out_channels: Sequence[int], *, norm: bool = True, eps: float = EPS
+    ) -> None:
+        pairs = zip(in_channels, out_channels, strict=True)
+        super().__init__(ConvUnit(n_in, n_out, kernel_size=1, norm=norm, eps=eps) for n_in, n_out in pairs)
+        self.widths = list(in_channels)
+
+    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+        """(B, sum(in_channels), T), (B, T) bool -> (B, sum(out_channels), T)"""
+        parts = zip(self, x.split(self.widths, dim=1), strict=True)
+        return torch.cat([unit(part, mask)[0] for unit, part in parts], dim=1)
 
 
 def _options(name, cfg, **defaults):

@@ -1,22 +1,37 @@
 """The texts of classes as tokens, with places for learned vectors.
 
-A sentence for every class, from whatever a user has.
+In three steps: a sentence for every class, from whatever a user has (`class_sentences`); what the prompt of every class
+is made of, fixed tokens and those that learning starts from (`class_parts`); and which position holds a fixed token,
+which a learned vector (`arrange`, `lay_out`).
 
-What every class's prompt is made of before it is laid out: fixed tokens, and those that learning starts from.
-
-Prompts put together: which position holds a fixed token, and which a learned vector.
+K classes, R texts or learned vectors of all classes, L positions, D width of the text tower
 """
 
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
+from torch import Tensor, nn
 
 from ...ops.names import class_key, shown_class
 from ...registry import nearest
 from ...utils.files import read_json
 from ...utils.logging import LOGGER
+from ...utils.validation import check_choice, check_count
+from ..clip.towers import Tokens
 
+RANDOM = None  # in a context: a vector without a token to start from
+N_CTX = 16
+OVERFLOWS = ("error", "truncate_ctx")
+# mode: does it use n_ctx, ctx_init, class_prompts?
+MODES = {
+    "random": ("n_ctx",),
+    "shared_init": ("ctx_init",),
+    "class_init": ("class_prompts",),
+    "class_prefix": ("n_ctx", "class_prompts"),
+}
 LONG, MANY = 20, 3  # words of one text for all classes, and sentences in one text, from which on they were joined
 _JOINED = (
     "the sentences of all classes were joined to one. Every class would get the same context, and beyond the tower's "
@@ -25,14 +40,49 @@ _JOINED = (
 )
 
 
-def default_sentence(name):
-    """The sentence of a class that none was given for."""
+class TextPrompt(nn.Module):
+    """The texts of all classes for a text tower, perhaps with learned vectors among their tokens.
+
+    A subclass has `forward(embedding)`, or, if it is conditional, `forward(embedding, condition)` with features of the
+    videos. It gives embedded texts (R, L, D) without positions, and the places of their end-of-text tokens (R,).
+
+    Attributes:
+        class_specific: what is learned belongs to the classes and is of no use to others.
+        conditional: the texts follow the video.
+        learns: False for texts that are fixed.
+    """
+
+    class_specific = True
+    conditional = False
+    learns = True
+
+    def reduce(self, logits: Tensor) -> Tensor:
+        """Scores of classes by those of their texts: (..., R) -> (..., K); the same where every class has one."""
+        return logits
+
+    def describe(self, embedding: nn.Embedding, tokens: Tokens, count: int = 1) -> dict | None:
+        """The prompts as plain data for readers; None if there is nothing to say.
+
+        Args:
+            embedding: the token embedding of the tower.
+            tokens: its `Tokens`.
+            count: nearest tokens to name for every learned vector.
+        """
+        return None
+
+    def adapt_state_dict(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Bring weights of another form to this module's; ValueError for those of other prompts."""
+        return dict(state)
+
+
+def default_sentence(name: str) -> str:
+    """The sentence of a class that comes without one."""
     if class_key(name).startswith("normal"):
         return "a normal scene without any anomaly"
     return f"a video with {shown_class(name).lower()}"
 
 
-def class_sentences(source, classes):
+def class_sentences(source: Mapping[str, str] | str | Path | None, classes: Sequence[str]) -> list[str]:
     """One sentence per class, in the order of `classes`.
 
     Args:
@@ -41,20 +91,20 @@ def class_sentences(source, classes):
         classes: names by label.
     Raises:
         FileNotFoundError, ValueError: no such file; no such form; an empty sentence; one sentence for all classes.
-        KeyError: a name that is no class.
+        KeyError: an unknown class.
     """
     given = _read(source)
     known = {class_key(name): name for name in classes}
-    found = {}
+    found: dict[str, str] = {}
     for name, sentence in given.items():
         if class_key(name) not in known:
             raise KeyError(
-                f"class_prompts: {name!r} is no class; {nearest(name, classes, every=True)}. Give sentences of these "
+                f"class_prompts: unknown class {name!r}; {nearest(name, classes, every=True)}. Give sentences of these "
                 "classes, or class_prompts=None to make them from the names"
             )
         if class_key(name) in found:
             raise ValueError(
-                f"class_prompts: class {known[class_key(name)]!r} stands there twice, the second time as {name!r}"
+                f"class_prompts: class {known[class_key(name)]!r} is given twice, the second time as {name!r}"
             )
         if not isinstance(sentence, str) or not sentence.strip():
             raise ValueError(f"class_prompts: class {name!r} needs a sentence, not {sentence!r}")
@@ -74,8 +124,8 @@ def _read(source):
         return {}
     if isinstance(source, (str, Path)):
         if Path(source).suffix != ".json":
-            what = "is no name of a .json file" if len(str(source)) < 300 else "is a text of many words"
-            raise ValueError(f"class_prompts {str(source)[:60]!r} {what}, which alone is read. Or {_JOINED}")
+            what = "not the name of one" if len(str(source)) < 300 else "a text of many words"
+            raise ValueError(f"class_prompts must be a .json file; {str(source)[:60]!r} is {what}. Or {_JOINED}")
         source = read_json(source, "class prompts")
     if not isinstance(source, dict):
         raise ValueError(
@@ -97,18 +147,6 @@ def _refuse_joined(found, classes):
         raise ValueError(f"class_prompts of {len(found)} of {len(classes)} classes begin {longest[:60]!r}: {_JOINED}")
 
 
-RANDOM = None  # in a context: a vector without a token to start from
-N_CTX = 16
-OVERFLOWS = ("error", "truncate_ctx")
-# mode: does it use n_ctx, ctx_init, class_prompts?
-MODES = {
-    "random": ("n_ctx",),
-    "shared_init": ("ctx_init",),
-    "class_init": ("class_prompts",),
-    "class_prefix": ("n_ctx", "class_prompts"),
-}
-
-
 @dataclass(frozen=True)
 class Parts:
     """One class's prompt, as token ids.
@@ -119,20 +157,30 @@ class Parts:
         name, stop: tokens of the class name and of the full stop.
     """
 
-    prefix: list
-    context: list
-    name: list
-    stop: list
+    prefix: list[int]
+    context: list[int | None]
+    name: list[int]
+    stop: list[int]
 
 
-def class_parts(classes, tokens, length, *, ctx_mode, n_ctx, ctx_init, class_prompts, on_overflow):
+def class_parts(
+    classes: Sequence[str],
+    tokens: Tokens,
+    length: int,
+    *,
+    ctx_mode: str,
+    n_ctx: int | None,
+    ctx_init: str | None,
+    class_prompts: Mapping[str, str] | str | Path | None,
+    on_overflow: str,
+) -> list[Parts]:
     """`Parts` of every class; arguments as `PromptLearner` has them, `length` is the context length of the tower."""
     _check_arguments(ctx_mode, on_overflow, n_ctx=n_ctx, ctx_init=ctx_init, class_prompts=class_prompts)
     names, stops = zip(*(_name_and_stop(shown_class(name), tokens) for name in classes), strict=True)
-    free = [RANDOM] * (N_CTX if n_ctx is None else n_ctx) if "n_ctx" in MODES[ctx_mode] else []
+    free: list[int | None] = [RANDOM] * (N_CTX if n_ctx is None else n_ctx) if "n_ctx" in MODES[ctx_mode] else []
     special = len(tokens.start) + len(tokens.end)
     rooms = [length - special - len(free) - len(name) - len(stop) for name, stop in zip(names, stops, strict=True)]
-    if ctx_mode == "shared_init":
+    if ctx_init is not None:  # of "shared_init" alone
         sentences, rooms = [ctx_init] * len(names), [min(rooms)] * len(names)
     elif "class_prompts" in MODES[ctx_mode]:
         sentences = class_sentences(class_prompts, classes)
@@ -140,12 +188,12 @@ def class_parts(classes, tokens, length, *, ctx_mode, n_ctx, ctx_init, class_pro
         sentences = [""] * len(names)
     parts = []
     for label, sentence, name, stop, room in zip(classes, sentences, names, stops, rooms, strict=True):
-        said = tokens.encode(sentence) if sentence else []
-        if on_overflow == "truncate_ctx" and 0 <= room < len(said):
-            LOGGER.warning("class %s: its sentence of %d tokens is cut to %d", label, len(said), room)
-            said = said[:room]
-        prefix, context = (said, free) if ctx_mode == "class_prefix" else ([], said or free)
-        _check_budget(label, len(said) + len(free), len(name), len(stop), special, length, sentence=bool(said))
+        own = tokens.encode(sentence) if sentence else []
+        if on_overflow == "truncate_ctx" and 0 <= room < len(own):
+            LOGGER.warning("class %s: its sentence of %d tokens is cut to %d", label, len(own), room)
+            own = own[:room]
+        prefix, context = (own, free) if ctx_mode == "class_prefix" else ([], [*own] or free)
+        _check_budget(label, len(own) + len(free), len(name), len(stop), special, length, sentence=bool(own))
         parts.append(Parts(prefix, context, name, stop))
     return parts
 
@@ -158,20 +206,16 @@ def _name_and_stop(name, tokens):
 
 
 def _check_arguments(ctx_mode, on_overflow, **given):
-    """ValueError for an unknown mode, or an argument that the mode lacks or does not know."""
-    if ctx_mode not in MODES:
-        raise ValueError(f"ctx_mode {ctx_mode!r} is unknown; {nearest(ctx_mode, MODES, every=True)}")
-    if on_overflow not in OVERFLOWS:
-        raise ValueError(f"on_overflow {on_overflow!r} is not one of {', '.join(map(repr, OVERFLOWS))}")
+    """ValueError for an unknown mode, or an argument that the mode misses or does not know."""
+    check_choice("ctx_mode", ctx_mode, MODES)
+    check_choice("on_overflow", on_overflow, OVERFLOWS)
     for name, value in given.items():
         if value is not None and name not in MODES[ctx_mode]:
             users = ", ".join(mode for mode, used in MODES.items() if name in used)
             raise ValueError(f"{name} has no effect with ctx_mode {ctx_mode!r}; it is for {users}")
     if ctx_mode == "shared_init" and not (isinstance(given["ctx_init"], str) and given["ctx_init"].strip()):
         raise ValueError(f"ctx_mode 'shared_init' needs a sentence as ctx_init, not {given['ctx_init']!r}")
-    n_ctx = given["n_ctx"]
-    if n_ctx is not None and (not isinstance(n_ctx, int) or n_ctx < 1):
-        raise ValueError(f"n_ctx {n_ctx!r} must be a whole number, at least 1")
+    check_count("n_ctx", given["n_ctx"], optional=True)
 
 
 def _check_budget(label, context, name, stop, special, length, *, sentence):
@@ -194,9 +238,6 @@ def _check_budget(label, context, name, stop, special, length, *, sentence):
         )
 
 
-# K classes, L positions
-
-
 @dataclass(frozen=True)
 class Learned:
     """A row of the table of learned vectors, standing at one position of a prompt."""
@@ -214,12 +255,12 @@ class Layout:
         eot_index: (K,) int64, position of the end-of-text token.
     """
 
-    token_ids: torch.Tensor
-    source: torch.Tensor
-    eot_index: torch.Tensor
+    token_ids: Tensor
+    source: Tensor
+    eot_index: Tensor
 
 
-def arrange(rows, parts, position):
+def arrange(rows: Sequence[int], parts: Parts, position: str) -> list[int | Learned]:
     """One prompt in order, without its special tokens: list of ids and `Learned`.
 
     The three positions have the same length, so the end-of-text token stands at the same place.
@@ -230,18 +271,17 @@ def arrange(rows, parts, position):
         position: where the name stands. "end": context, name, stop; "middle": half of the context, name, the other
             half, stop; "front": name, context, stop.
     """
-    context, half = [Learned(row) for row in rows], len(rows) // 2
-    orders = {
+    context: list[int | Learned] = [Learned(row) for row in rows]
+    half = len(rows) // 2
+    orders: dict[str, list[int | Learned]] = {
         "end": [*context, *parts.name],
         "middle": [*context[:half], *parts.name, *context[half:]],
         "front": [*parts.name, *context],
     }
-    if position not in orders:
-        raise ValueError(f"class_token_position {position!r} is not one of {', '.join(map(repr, orders))}")
-    return [*parts.prefix, *orders[position], *parts.stop]
+    return [*parts.prefix, *orders[check_choice("class_token_position", position, orders)], *parts.stop]
 
 
-def lay_out(prompts, tokens, length):
+def lay_out(prompts: Sequence[Iterable[int | Learned]], tokens: Tokens, length: int) -> Layout:
     """Arrays of prompts.
 
     Args:
@@ -253,7 +293,7 @@ def lay_out(prompts, tokens, length):
     source = torch.full((len(prompts), length), -1, dtype=torch.int64)
     ends = []
     for k, prompt in enumerate(prompts):
-        whole = [*tokens.start, *prompt, *tokens.end]
+        whole: list[Any] = [*tokens.start, *prompt, *tokens.end]
         ends.append(len(whole) - 1)
         for position, item in enumerate(whole):
             if isinstance(item, Learned):

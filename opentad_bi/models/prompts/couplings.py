@@ -1,24 +1,42 @@
 """Prompts that couple both towers.
 
-Prompts of either tower, mapped to the other one layer by layer (after ViLT-CLIP, Wang et al., AAAI 2024).
-
-What the visual tower sums up of a video, told to the text tower layer by layer.
+M views (clips of a video), T frames of a view, L tokens of a frame, P tokens beside them, n prompts of a layer
+D_t, D_v widths of the text and of the visual tower
 """
 
+from abc import abstractmethod
+from collections.abc import Sequence
+
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from ...registry import COUPLINGS
 from ...utils.validation import check_count
 from .visual_prompts import VisualPrompt, check_layers
 
-# M views, T frames, L tokens of a frame, P tokens beside them, n prompts of a layer
-# D_t, D_v widths of the text and of the visual tower
+
+class Coupling(VisualPrompt):
+    """A visual prompt that also gives prompts of the text tower.
+
+    Attributes:
+        per_video: the texts differ from video to video.
+    """
+
+    per_video = False
+
+    @abstractmethod
+    def text(self, summaries: list[Tensor | None] | None = None) -> dict[int, Tensor]:
+        """Prompts of the text tower: {layer: (n, D_t), or (M, n, D_t) where they differ from video to video}
+
+        Args:
+            summaries: of every layer of the visual tower, (M, T, D_v) or None; None where it was not run with prompts.
+        """
 
 
 @COUPLINGS.register_module()
-class MappedPrompts(VisualPrompt):
-    """In some layers text prompts are learned and a linear map makes visual ones of them, in others the reverse.
+class MappedPrompts(Coupling):
+    """In some layers text prompts are learned and a linear map makes visual ones of them, in others the reverse (after
+    ViLT-CLIP, Wang et al., AAAI 2024).
 
     The maps belong to one layer each. In a layer of both lists either tower has its own prompts and those mapped
     from the other, 2n in all, its own first.
@@ -36,21 +54,20 @@ class MappedPrompts(VisualPrompt):
         ValueError: a layer that a tower does not have; no layer at all.
     """
 
-    per_video = False
     whole_clips = False  # every frame is prompted alike
 
     def __init__(
         self,
-        text_width,
-        visual_width,
-        text_layers,
-        visual_layers,
+        text_width: int,
+        visual_width: int,
+        text_layers: int,
+        visual_layers: int,
         *,
-        n_ctx=4,
-        text_to_visual=(0, 1, 2, 3, 4),
-        visual_to_text=(5, 6, 7, 8, 9),
-        init_std=0.02,
-    ):
+        n_ctx: int = 4,
+        text_to_visual: Sequence[int] = (0, 1, 2, 3, 4),
+        visual_to_text: Sequence[int] = (5, 6, 7, 8, 9),
+        init_std: float = 0.02,
+    ) -> None:
         super().__init__()
         check_count("n_ctx", n_ctx)
         towers = {"text": text_layers, "visual": visual_layers}
@@ -63,49 +80,29 @@ class MappedPrompts(VisualPrompt):
         self.visual_prompts = _prompts(self.visual_to_text, n_ctx, visual_width, init_std)
         self.to_text = _maps(self.visual_to_text, visual_width, text_width)
 
-    def text(self, summaries=None):
+    def text(self, summaries: list[Tensor | None] | None = None) -> dict[int, Tensor]:
         """Prompts of the text tower, the same for every video: {layer: (n, D_t) or (2n, D_t)}
 
         Args:
-            summaries: of the visual tower; not looked at.
+            summaries: of the visual tower; not used.
         """
         layers = sorted({*self.text_to_visual, *self.visual_to_text})
         return {layer: _join(layer, self.text_prompts, self.visual_prompts, self.to_text) for layer in layers}
 
-    def beside(self, layer, x):
+    def beside(self, layer: int, x: Tensor) -> tuple[Tensor | None, None]:
         """Prompts of one layer of the visual tower.
 
         Args:
             layer: index.
-            x: (M, T, L, D_v), not looked at.
+            x: (M, T, L, D_v), not used.
         Returns:
             tokens (n, D_v) or (2n, D_v), or None in a layer of neither list; no summary: None
         """
         return _join(layer, self.visual_prompts, self.text_prompts, self.to_visual), None
 
 
-def _prompts(layers, count, width, std):
-    """Learned vectors (count, width) by layer."""
-    return nn.ParameterDict({str(i): nn.Parameter(torch.randn(count, width) * std) for i in layers})
-
-
-def _maps(layers, width, other):
-    return nn.ModuleDict({str(i): nn.Linear(width, other) for i in layers})
-
-
-def _join(layer, own, other, maps):
-    """A tower's own prompts in a layer, then those of the other one, mapped; None if there are none."""
-    key = str(layer)
-    found = [own[key]] if key in own else []
-    found += [maps[key](other[key])] if key in other else []
-    return torch.cat(found) if found else None
-
-
-# M views, T frames of a view, D_t, D_v widths of the text and of the visual tower
-
-
 @COUPLINGS.register_module()
-class VideoToText(VisualPrompt):
+class VideoToText(Coupling):
     """One token of the text tower per layer, a linear map of the T summaries of the same layer of the visual tower.
 
     It stands right after the start token, where every later token sees it, so the texts differ from video to video. The
@@ -124,7 +121,16 @@ class VideoToText(VisualPrompt):
 
     per_video = True
 
-    def __init__(self, text_width, visual_width, frames, text_layers, visual_layers, *, layers=tuple(range(10))):
+    def __init__(
+        self,
+        text_width: int,
+        visual_width: int,
+        frames: int,
+        text_layers: int,
+        visual_layers: int,
+        *,
+        layers: Sequence[int] = tuple(range(10)),
+    ) -> None:
         super().__init__()
         self.frames = frames
         self.layers = check_layers("layers", layers, text=text_layers, visual=visual_layers)
@@ -132,7 +138,7 @@ class VideoToText(VisualPrompt):
             raise ValueError("VideoToText: layers is empty, so nothing is learned")
         self.maps = nn.ModuleDict({str(i): nn.Linear(frames * visual_width, text_width) for i in self.layers})
 
-    def text(self, summaries):
+    def text(self, summaries: list[Tensor | None] | None = None) -> dict[int, Tensor]:
         """Tokens of the text tower: {layer: (M, 1, D_t)}
 
         Args:
@@ -153,3 +159,20 @@ class VideoToText(VisualPrompt):
         if summary.shape[1] != self.frames:
             raise ValueError(f"VideoToText was built for {self.frames} frames, but a view has {summary.shape[1]}")
         return summary.flatten(1)
+
+
+def _prompts(layers, count, width, std):
+    """Learned vectors (count, width) by layer."""
+    return nn.ParameterDict({str(i): nn.Parameter(torch.randn(count, width) * std) for i in layers})
+
+
+def _maps(layers, width, other):
+    return nn.ModuleDict({str(i): nn.Linear(width, other) for i in layers})
+
+
+def _join(layer, own, other, maps):
+    """A tower's own prompts in a layer, then those of the other one, mapped; None if there are none."""
+    key = str(layer)
+    found = [own[key]] if key in own else []
+    found += [maps[key](other[key])] if key in other else []
+    return torch.cat(found) if found else None

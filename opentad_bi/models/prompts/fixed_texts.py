@@ -1,23 +1,27 @@
-"""Texts that do not learn: the name of a class in a template, or several sentences that describe it."""
+"""Texts that do not learn: the name of a class in a template, or several sentences that describe it.
 
+K classes, R texts of all classes, L positions, D width of the text tower
+"""
+
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from ...ops.names import class_key, shown_class
 from ...registry import PROMPTS, nearest
 from ...utils.files import read_json
 from ...utils.logging import LOGGER
-from .class_prompts import lay_out
-
-# K classes, R texts of all classes, L positions, D width of the text tower
+from ...utils.validation import check_choice, check_number
+from ..clip.towers import TextEncoder, Tokens
+from .class_prompts import TextPrompt, lay_out
 
 POOLS = ("logsumexp", "max")
 
 
 @PROMPTS.register_module()
-class FixedTexts(nn.Module):
+class FixedTexts(TextPrompt):
     """Plain texts of all classes, for methods that learn on the side of the images alone, and for zero-shot.
 
     Args:
@@ -36,14 +40,25 @@ class FixedTexts(nn.Module):
     """
 
     class_specific = False
+    learns = False
+    token_ids: Tensor
+    eot_index: Tensor
+    owner: Tensor
 
-    def __init__(self, classes, tower, tokens, *, template="{}", descriptors=None, pool="logsumexp", temperature=1.0):
+    def __init__(
+        self,
+        classes: Sequence[str],
+        tower: TextEncoder,
+        tokens: Tokens,
+        *,
+        template: str = "{}",
+        descriptors: Mapping[str, Sequence[str]] | str | Path | None = None,
+        pool: str = "logsumexp",
+        temperature: float = 1.0,
+    ) -> None:
         super().__init__()
-        if pool not in POOLS:
-            raise ValueError(f"pool {pool!r} of fixed texts is unknown; {nearest(pool, POOLS, every=True)}")
-        if not temperature > 0:
-            raise ValueError(f"temperature {temperature!r} of fixed texts must be above 0")
-        self.classes, self.pool, self.temperature = list(classes), pool, temperature
+        self.classes, self.pool = list(classes), check_choice("FixedTexts: pool", pool, POOLS)
+        self.temperature = check_number("FixedTexts: temperature", temperature, positive=True)
         groups = class_texts(self.classes, template, descriptors)
         self.texts = [text for group in groups for text in group]
         owners = [label for label, group in enumerate(groups) for _ in group]
@@ -51,14 +66,14 @@ class FixedTexts(nn.Module):
             _within(tower.context_length, text, tokens, self.classes[k])
             for text, k in zip(self.texts, owners, strict=True)
         ]
-        _refuse_twins(self.classes, owners, ids)
+        _refuse_duplicates(self.classes, owners, ids)
         layout = lay_out(ids, tokens, tower.context_length)
         self.length = tower.length(int(layout.eot_index.max()))
         self.register_buffer("token_ids", layout.token_ids[:, : self.length], persistent=False)
         self.register_buffer("eot_index", layout.eot_index, persistent=False)
         self.register_buffer("owner", torch.tensor(owners), persistent=False)
 
-    def forward(self, embedding):
+    def forward(self, embedding: nn.Embedding) -> tuple[Tensor, Tensor]:
         """Texts of all classes, as far as the tower must see them.
 
         Args:
@@ -68,7 +83,7 @@ class FixedTexts(nn.Module):
         """
         return embedding(self.token_ids), self.eot_index
 
-    def reduce(self, logits):
+    def reduce(self, logits: Tensor) -> Tensor:
         """Scores of classes by those of their texts: (..., R) -> (..., K)"""
         count = len(self.classes)
         if len(self.owner) == count:
@@ -86,17 +101,19 @@ class FixedTexts(nn.Module):
         )
 
 
-def class_texts(classes, template, descriptors=None):
+def class_texts(
+    classes: Sequence[str], template: str, descriptors: Mapping[str, Sequence[str]] | str | Path | None = None
+) -> list[list[str]]:
     """A list of texts for every class, in the order of `classes`; arguments and errors as `FixedTexts` has them."""
     if not isinstance(template, str) or template.count("{}") != 1:
         raise ValueError(f"template {template!r} needs one {{}} where the name of a class goes")
-    found = {}
+    found: dict[str, list[str]] = {}
     for name, sentences in _read(descriptors).items():
         key = class_key(name)
         if key not in map(class_key, classes):
-            raise KeyError(f"descriptors: {name!r} is no class; {nearest(name, classes, every=True)}")
+            raise KeyError(f"descriptors: unknown class {name!r}; {nearest(name, classes, every=True)}")
         if key in found:
-            raise ValueError(f"descriptors: class {name!r} stands there twice, in two spellings")
+            raise ValueError(f"descriptors: class {name!r} is given twice, in two spellings")
         fine = isinstance(sentences, (list, tuple)) and all(isinstance(s, str) and s.strip() for s in sentences)
         if not fine or not sentences:
             raise ValueError(f"descriptors: class {name!r} needs a list of sentences, not {str(sentences)[:60]!r}")
@@ -132,16 +149,16 @@ def _within(length, text, tokens, name):
     return ids
 
 
-def _refuse_twins(classes, owners, ids):
-    """ValueError if two classes have the same texts, token by token: nothing would tell them apart."""
-    texts = {}
+def _refuse_duplicates(classes, owners, ids):
+    """ValueError if two classes have the same texts, token by token, so that they cannot be distinguished."""
+    texts: dict[int, set] = {}
     for label, row in zip(owners, ids, strict=True):
         texts.setdefault(label, set()).add(tuple(row))
-    seen = {}
+    seen: dict[frozenset, int] = {}
     for label, rows in texts.items():
-        twin = seen.setdefault(frozenset(rows), label)
-        if twin != label:
+        first = seen.setdefault(frozenset(rows), label)
+        if first != label:
             raise ValueError(
-                f"classes {classes[twin]!r} and {classes[label]!r} have the same texts, so nothing tells them apart; "
-                "give them other names or descriptors"
+                f"classes {classes[first]!r} and {classes[label]!r} have the same texts, so they cannot be "
+                "distinguished; give them other names or descriptors"
             )

@@ -1,79 +1,28 @@
-"""Learned context of the class texts (CoOp, CoCoOp), and which words it stands for.
+"""Learned context vectors in the texts of the classes: shared or of every class (CoOp, Zhou et al., IJCV 2022), or such
+that follow the video (CoCoOp, Zhou et al., CVPR 2022); and the words that they are closest to.
 
-Learned prompts as a reader may look at them: every vector, and the tokens it lies closest to.
-
-Learned context vectors among the tokens of a prompt (CoOp, Zhou et al., IJCV 2022), shared or of every class.
-
-A context that follows the video (CoCoOp, Zhou et al., CVPR 2022).
+M videos, K classes, R learned vectors, V tokens of the vocabulary, L positions
+D width of the text tower, E width of the joint space
 """
 
 import hashlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from ...registry import PROMPTS
-from .class_prompts import RANDOM, arrange, class_parts, lay_out
-
-# R learned vectors, V tokens of the vocabulary, D width of the text tower
-
-
-def nearest_tokens(vectors, table, count=1):
-    """The tokens closest to each vector in Euclidean distance, of equally close ones the first.
-
-    Args:
-        vectors: (R, D).
-        table: (V, D) token embedding.
-        count: how many of them.
-    Returns:
-        token ids (R, count) int64 and distances (R, count) float32, the closest first.
-    """
-    distances, found = torch.cdist(vectors.float(), table.float()), []
-    for _ in range(count):  # not topk, which leaves open which of equals it takes
-        found.append(distances.min(dim=1))
-        distances.scatter_(1, found[-1].indices[:, None], torch.inf)
-    return torch.stack([near.indices for near in found], dim=1), torch.stack([near.values for near in found], dim=1)
-
-
-@torch.no_grad()
-def describe_prompts(learner, table, tokens, count=1):
-    """The prompts of a `PromptLearner` as plain data.
-
-    Args:
-        learner: the `PromptLearner`.
-        table: (V, D) token embedding of its tower.
-        tokens: the `Tokens` of its tower.
-        count: nearest tokens to name for every vector.
-    Returns:
-        {class: {"prompt" (text that learning started from, X for a random vector), "context_shape" [n, D],
-        "nearest_tokens" [[{"token", "distance"}, ...] per vector], "context_vector" [n lists of D numbers]}}
-    """
-    ids, distances = (found.tolist() for found in nearest_tokens(learner.ctx, table, count))
-    near = [
-        [{"token": tokens.decode(token), "distance": round(far, 6)} for token, far in zip(*row, strict=True)]
-        for row in zip(ids, distances, strict=True)
-    ]
-    vectors = learner.ctx.detach().float().cpu()
-    return {
-        name: {
-            "prompt": text,
-            "context_shape": [len(rows), vectors.shape[1]],
-            "nearest_tokens": [near[row] for row in rows],
-            "context_vector": [vectors[row].tolist() for row in rows],
-        }
-        for name, text, rows in zip(learner.classes, learner.texts, learner.rows, strict=True)
-    }
-
-
-# K classes, R learned vectors, L positions, D width of the text tower
+from ..clip.towers import TextEncoder, Tokens
+from .class_prompts import RANDOM, TextPrompt, arrange, class_parts, lay_out
 
 
 @PROMPTS.register_module()
-class PromptLearner(nn.Module):
+class PromptLearner(TextPrompt):
     """Prompts `start context name . end` of every class, the context learned.
 
     The learned vectors lie one below the other in `ctx` (R, D): contexts of different lengths need no padding, so every
-    row belongs to a prompt. `source` says which row stands where.
+    row belongs to a prompt. `source` has which row stands where.
 
     Args:
         classes: names by label; '_' is read as a space.
@@ -95,21 +44,26 @@ class PromptLearner(nn.Module):
             prompts are the same.
     """
 
+    token_ids: Tensor
+    source: Tensor
+    eot_index: Tensor
+    layout_digest: Tensor
+
     def __init__(
         self,
-        classes,
-        tower,
-        tokens,
+        classes: Sequence[str],
+        tower: TextEncoder,
+        tokens: Tokens,
         *,
-        ctx_mode="random",
-        n_ctx=None,
-        ctx_init=None,
-        class_prompts=None,
-        csc=False,
-        class_token_position="end",
-        on_overflow="error",
-        init_std=0.02,
-    ):
+        ctx_mode: str = "random",
+        n_ctx: int | None = None,
+        ctx_init: str | None = None,
+        class_prompts: Mapping[str, str] | str | Path | None = None,
+        csc: bool = False,
+        class_token_position: str = "end",
+        on_overflow: str = "error",
+        init_std: float = 0.02,
+    ) -> None:
         super().__init__()
         self.classes, self.ctx_mode = list(classes), ctx_mode
         self.class_specific = csc or ctx_mode == "class_init"
@@ -125,22 +79,24 @@ class PromptLearner(nn.Module):
         )
         own = parts if self.class_specific else parts[:1]
         initial = [token for part in own for token in part.context]  # of every row
-        rows, first = [], 0
+        rows: list[range] = []
+        first = 0
         for part in parts:
             rows.append(range(first, first + len(part.context)))
             first += len(part.context) if self.class_specific else 0
         prompts = [arrange(mine, part, class_token_position) for mine, part in zip(rows, parts, strict=True)]
         layout = lay_out(prompts, tokens, tower.context_length)
-        for name in ("token_ids", "source", "eot_index"):
-            self.register_buffer(name, getattr(layout, name), persistent=False)
+        self.register_buffer("token_ids", layout.token_ids, persistent=False)
+        self.register_buffer("source", layout.source, persistent=False)
+        self.register_buffer("eot_index", layout.eot_index, persistent=False)
         self.length = tower.length(int(layout.eot_index.max()))
         self.rows = tuple(rows)
         self.register_buffer("layout_digest", self._digest(class_token_position, tower.pooling, parts))
         self.texts = [_text(part, tokens) for part in parts]
         self.ctx = nn.Parameter(_vectors(initial, tower.token_embedding.weight, init_std))
-        self._refuse_twins(initial)
+        self._refuse_duplicates(initial)
 
-    def forward(self, embedding):
+    def forward(self, embedding: nn.Embedding) -> tuple[Tensor, Tensor]:
         """Prompts of all classes, as far as the tower must see them.
 
         Args:
@@ -152,11 +108,11 @@ class PromptLearner(nn.Module):
         vectors = self.ctx[source.clamp(min=0)]
         return torch.where((source >= 0).unsqueeze(2), vectors, embedding(ids).to(vectors.dtype)), self.eot_index
 
-    def describe(self, embedding, tokens, count=1):
+    def describe(self, embedding: nn.Embedding, tokens: Tokens, count: int = 1) -> dict:
         """The prompts as plain data, see `describe_prompts`."""
         return describe_prompts(self, embedding.weight, tokens, count)
 
-    def adapt_state_dict(self, state):
+    def adapt_state_dict(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
         """Bring the contexts of CoOp to the form used here: (K, n_ctx, D) to (R, D); its token buffers are dropped.
 
         Raises:
@@ -196,36 +152,18 @@ class PromptLearner(nn.Module):
         text = f"{position} {pooling} {fixed} {lengths}"
         return torch.tensor(list(hashlib.sha256(text.encode()).digest()), dtype=torch.uint8)
 
-    def _refuse_twins(self, initial):
-        """ValueError if two classes start from the same row of tokens: nothing would tell them apart."""
+    def _refuse_duplicates(self, initial):
+        """ValueError if two classes start from the same row of tokens, so that they cannot be distinguished."""
         starts = torch.tensor([-1 if token is RANDOM else token for token in initial])
         rows = torch.where(self.source >= 0, starts[self.source.clamp(min=0)], self.token_ids)
-        seen = {}
+        seen: dict[tuple, str] = {}
         for name, row in zip(self.classes, rows.tolist(), strict=True):
-            twin = seen.setdefault(tuple(row), name)
-            if twin != name:
+            first = seen.setdefault(tuple(row), name)
+            if first != name:
                 raise ValueError(
-                    f"classes {twin!r} and {name!r} have the same prompt, token by token, so nothing tells them apart; "
-                    "give them other names or sentences"
+                    f"classes {first!r} and {name!r} have the same prompt, token by token, so they cannot be "
+                    "distinguished; give them other names or sentences"
                 )
-
-
-def _vectors(initial, table, std):
-    """Start of every learned vector: (R, D) float32; the embedding of a token, or a draw from N(0, std)."""
-    ctx = torch.empty(len(initial), table.shape[1]).normal_(std=std)
-    for row, token in enumerate(initial):
-        if token is not RANDOM:
-            ctx[row] = table[token].detach().float()
-    return ctx
-
-
-def _text(parts, tokens):
-    """Prefix and context of a prompt as text, with X for a vector without a token to start from."""
-    known = tokens.text([*parts.prefix, *(token for token in parts.context if token is not RANDOM)])
-    return " ".join([*([known] if known else []), *("X" for token in parts.context if token is RANDOM)])
-
-
-# M videos, K classes, L positions, D width of the text tower, E width of the joint space
 
 
 @PROMPTS.register_module()
@@ -242,20 +180,20 @@ class ConditionalPromptLearner(PromptLearner):
 
     def __init__(
         self,
-        classes,
-        tower,
-        tokens,
+        classes: Sequence[str],
+        tower: TextEncoder,
+        tokens: Tokens,
         *,
-        ctx_mode="random",
-        n_ctx=None,
-        ctx_init=None,
-        class_prompts=None,
-        csc=False,
-        class_token_position="end",
-        on_overflow="error",
-        init_std=0.02,
-        reduction=16,
-    ):
+        ctx_mode: str = "random",
+        n_ctx: int | None = None,
+        ctx_init: str | None = None,
+        class_prompts: Mapping[str, str] | str | Path | None = None,
+        csc: bool = False,
+        class_token_position: str = "end",
+        on_overflow: str = "error",
+        init_std: float = 0.02,
+        reduction: int = 16,
+    ) -> None:
         super().__init__(
             classes,
             tower,
@@ -272,7 +210,7 @@ class ConditionalPromptLearner(PromptLearner):
         hidden = max(1, tower.embed_dim // reduction)
         self.shift = nn.Sequential(nn.Linear(tower.embed_dim, hidden), nn.ReLU(), nn.Linear(hidden, tower.width))
 
-    def forward(self, embedding, condition):
+    def forward(self, embedding: nn.Embedding, condition: Tensor) -> tuple[Tensor, Tensor]:  # type: ignore[override]
         """Prompts of all classes for every video, as far as the tower must see them.
 
         Args:
@@ -285,3 +223,65 @@ class ConditionalPromptLearner(PromptLearner):
         learned = (self.source[:, : self.length] >= 0).unsqueeze(2).to(plain.dtype)  # (K, L, 1)
         shift = self.shift(condition).to(plain.dtype)[:, None, None]  # (M, 1, 1, D)
         return torch.addcmul(plain, learned, shift).flatten(0, 1), eot.repeat(len(condition))
+
+
+def _vectors(initial, table, std):
+    """Start of every learned vector: (R, D) float32; the embedding of a token, or a random one from N(0, std)."""
+    ctx = torch.empty(len(initial), table.shape[1]).normal_(std=std)
+    for row, token in enumerate(initial):
+        if token is not RANDOM:
+            ctx[row] = table[token].detach().float()
+    return ctx
+
+
+def _text(parts, tokens):
+    """Prefix and context of a prompt as text, with X for a vector without a token to start from."""
+    known = tokens.text([*parts.prefix, *(token for token in parts.context if token is not RANDOM)])
+    return " ".join([*([known] if known else []), *("X" for token in parts.context if token is RANDOM)])
+
+
+def nearest_tokens(vectors: Tensor, table: Tensor, count: int = 1) -> tuple[Tensor, Tensor]:
+    """The tokens closest to each vector in Euclidean distance, of equally close ones the first.
+
+    Args:
+        vectors: (R, D).
+        table: (V, D) token embedding.
+        count: how many of them.
+    Returns:
+        token ids (R, count) int64 and distances (R, count) float32, the closest first.
+    """
+    distances, found = torch.cdist(vectors.float(), table.float()), []
+    for _ in range(count):  # not topk, which leaves open which of equals it takes
+        found.append(distances.min(dim=1))
+        distances.scatter_(1, found[-1].indices[:, None], torch.inf)
+    return torch.stack([near.indices for near in found], dim=1), torch.stack([near.values for near in found], dim=1)
+
+
+@torch.no_grad()
+def describe_prompts(learner: PromptLearner, table: Tensor, tokens: Tokens, count: int = 1) -> dict[str, dict]:
+    """The prompts of a `PromptLearner` as plain data for readers: every vector, and the tokens it lies closest to.
+
+    Args:
+        learner: the `PromptLearner`.
+        table: (V, D) token embedding of its tower.
+        tokens: the `Tokens` of its tower.
+        count: nearest tokens to name for every vector.
+    Returns:
+        {class: {"prompt" (text that learning started from, X for a random vector), "context_shape" [n, D],
+        "nearest_tokens" [[{"token", "distance"}, ...] per vector], "context_vector" [n lists of D numbers]}}
+    """
+    ids, distances = (found.tolist() for found in nearest_tokens(learner.ctx, table, count))
+    near = [
+        [{"token": tokens.decode(token), "distance": round(far, 6)} for token, far in zip(*row, strict=True)]
+        for row in zip(ids, distances, strict=True)
+    ]
+    vectors = learner.ctx.detach().float().cpu()
+    return {
+        name: {
+            "prompt": text,
+            "context_shape": [len(rows), vectors.shape[1]],
+            "nearest_tokens": [near[row] for row in rows],
+            "context_vector": [vectors[row].tolist() for row in rows],
+        }
+        for name, text, rows in zip(learner.classes, learner.texts, learner.rows, strict=True)
+    }

@@ -1,21 +1,18 @@
-"""Learned tokens beside those of the frames.
+"""Learned tokens beside those of the frames, in a visual tower that is frozen.
 
-What a prompt on the side of the images may do to a frozen tower.
-
-Lists of layers, as configs give them.
-
-Learned vectors among the tokens of an image (VPT, Jia et al., ECCV 2022), the same for all frames.
-
-Visual prompts that let the frames of a view see each other (Vita-CLIP, Wasim et al., CVPR 2023).
+M videos (views of videos), T frames, L tokens of a frame, G global prompts, P tokens that are added
+D width of the visual tower
 """
 
+from collections.abc import Iterable
+
 import torch
-from torch import nn
+from torch import Tensor, nn
 
-from ...registry import VISUAL_PROMPTS, nearest
-from ...utils.validation import check_count
+from ...registry import VISUAL_PROMPTS
+from ...utils.validation import check_choice, check_count
 
-# M videos (views of videos), T frames, L tokens of a frame, P tokens that are added, D width of the visual tower
+DEPTHS = ("shallow", "throughout", "deep")
 
 
 class VisualPrompt(nn.Module):
@@ -31,7 +28,7 @@ class VisualPrompt(nn.Module):
 
     whole_clips = True
 
-    def enter(self, x):
+    def enter(self, x: Tensor) -> Tensor:
         """Change the embedded tokens, before the norm in front of the first layer.
 
         What is appended stays in all layers.
@@ -43,12 +40,12 @@ class VisualPrompt(nn.Module):
         """
         return x
 
-    def shallow(self):
+    def shallow(self) -> Tensor | None:
         """Tokens that pass the norm in front of the first layer and are seen in that layer alone: (P, D) or None."""
         return None
 
-    def beside(self, layer, x):
-        """Tokens that the others attend to in one layer alone, and what a layer says of the frames.
+    def beside(self, layer: int, x: Tensor) -> tuple[Tensor | None, Tensor | None]:
+        """Tokens that the others attend to in one layer alone, and the summary that a layer gives of the frames.
 
         The tokens are further keys and values of the attention, behind the first norm of the layer; what would become
         of them is dropped.
@@ -62,42 +59,17 @@ class VisualPrompt(nn.Module):
         return None, None
 
 
-def check_layers(where, layers, **towers):
-    """`layers` as a sorted tuple, if every tower has them all.
-
-    Args:
-        where: name of the argument, for messages.
-        layers: indices from 0 on.
-        towers: number of layers of each tower, by its name ("text", "visual").
-    Raises:
-        ValueError: a layer that is no index of a tower, or stands there twice.
-    """
-    layers = list(layers)
-    for layer in layers:
-        if isinstance(layer, bool) or not isinstance(layer, int):
-            raise ValueError(f"{where}: layer {layer!r} is no whole number")
-        for name, count in towers.items():
-            if not 0 <= layer < count:
-                raise ValueError(f"{where}: the {name} tower has no layer {layer}; it has layers 0 to {count - 1}")
-    if len(set(layers)) < len(layers):
-        raise ValueError(f"{where}: a layer stands twice in {layers}")
-    return tuple(sorted(layers))
-
-
-# M videos, T frames, L tokens of a frame, D width of the visual tower
-
-DEPTHS = ("shallow", "throughout", "deep")
-
-
 @VISUAL_PROMPTS.register_module()
 class VisualContext(VisualPrompt):
-    """Vectors behind the patches of every frame, without positions; with a learned text context: Dual-CoOp.
+    """Vectors behind the patches of every frame, without positions (VPT, Jia et al., ECCV 2022).
+
+    With a learned text context this is Dual-CoOp.
 
     Args:
         width: D.
         layers: of the visual tower.
         n_ctx: number of vectors; with 0 the tower is left as it is.
-        depth: "shallow": they stand in the first layer alone; "throughout": what becomes of them goes on through all
+        depth: "shallow": they stand in the first layer alone; "throughout": what becomes of them passes through all
             layers; "deep": every layer has vectors of its own.
         init_std: they start from N(0, init_std).
     Raises:
@@ -106,40 +78,37 @@ class VisualContext(VisualPrompt):
 
     whole_clips = False
 
-    def __init__(self, width, layers, *, n_ctx=8, depth="shallow", init_std=0.02):
+    def __init__(
+        self, width: int, layers: int, *, n_ctx: int = 8, depth: str = "shallow", init_std: float = 0.02
+    ) -> None:
         super().__init__()
-        if depth not in DEPTHS:
-            raise ValueError(f"depth {depth!r} of a visual context is unknown; {nearest(depth, DEPTHS, every=True)}")
-        if not isinstance(n_ctx, int) or n_ctx < 0:
-            raise ValueError(f"n_ctx {n_ctx!r} of a visual context must be a whole number, at least 0")
-        self.depth = depth
+        self.depth = check_choice("VisualContext: depth", depth, DEPTHS)
+        check_count("VisualContext: n_ctx", n_ctx, lowest=0)
         shape = (layers, n_ctx, width) if depth == "deep" else (n_ctx, width)
         self.ctx = nn.Parameter(torch.empty(shape).normal_(std=init_std)) if n_ctx else None
 
-    def enter(self, x):
+    def enter(self, x: Tensor) -> Tensor:
         """(M, T, L, D) -> (M, T, L + n_ctx, D) where they stay, else the same"""
         if self.ctx is None or self.depth != "throughout":
             return x
         return torch.cat([x, self.ctx.to(x.dtype).expand(*x.shape[:2], -1, -1)], dim=2)
 
-    def shallow(self):
+    def shallow(self) -> Tensor | None:
         """The vectors of the first layer: (n_ctx, D) or None"""
         if self.ctx is None or self.depth == "throughout":
             return None
         return self.ctx[0] if self.depth == "deep" else self.ctx
 
-    def beside(self, layer, x):
+    def beside(self, layer: int, x: Tensor) -> tuple[Tensor | None, None]:
         """The vectors of a later layer: (n_ctx, D) or None, and no summary"""
         return (self.ctx[layer] if self.depth == "deep" and self.ctx is not None and layer else None), None
 
 
-# M views, T frames of a view, L tokens of a frame, G global prompts, P tokens beside them, D width of the tower
-
-
 @VISUAL_PROMPTS.register_module()
 class VideoSummary(VisualPrompt):
-    """Summary, local and global tokens of every layer, and an embedding of time.
+    """Summary, local and global tokens of every layer, and an embedding of time (Vita-CLIP, Wasim et al., CVPR 2023).
 
+    They let the frames of a video see each other.
     In each layer a linear map of the class tokens of all T frames gives c (T, D). The summary is c plus what attention
     over the frames gives; frame t gets token t of it. A local token is one learned per frame plus that frame's c; all T
     of them are given to every frame, as are the G global ones. Every layer has its own parameters. The embedding of
@@ -163,18 +132,18 @@ class VideoSummary(VisualPrompt):
 
     def __init__(
         self,
-        width,
-        layers,
-        frames,
-        patch,
+        width: int,
+        layers: int,
+        frames: int,
+        patch: int,
         *,
-        n_global=8,
-        heads=12,
-        summary=True,
-        local=True,
-        conditioning=True,
-        time=True,
-    ):
+        n_global: int = 8,
+        heads: int = 12,
+        summary: bool = True,
+        local: bool = True,
+        conditioning: bool = True,
+        time: bool = True,
+    ) -> None:
         super().__init__()
         check_count("n_global", n_global, lowest=0)
         if summary and width % check_count("heads", heads):
@@ -182,14 +151,14 @@ class VideoSummary(VisualPrompt):
         if not (n_global or summary or local or time):
             raise ValueError("VideoSummary has nothing to learn: n_global=0, and summary, local and time are off")
         self.frames = frames if local or time else None  # any number, if no parameter belongs to one of them
-        options = {"n_global": n_global, "heads": heads if summary else 0, "conditioning": local and conditioning}
         bound = (6 / (3 * patch**2 + width)) ** 0.5
+        kinds = {"n_global": n_global, "heads": heads if summary else 0, "local": frames if local else 0}
         self.layers = nn.ModuleList(
-            _Layer(width, bound, local=frames if local else 0, **options) for _ in range(layers)
+            _Layer(width, bound, conditioning=local and conditioning, **kinds) for _ in range(layers)
         )
         self.time = nn.Parameter(torch.zeros(frames, 1, width)) if time else None
 
-    def enter(self, x):
+    def enter(self, x: Tensor) -> Tensor:
         """Add the embedding of time: (M, T, L, D) -> (M, T, L, D)
 
         Raises:
@@ -202,7 +171,7 @@ class VideoSummary(VisualPrompt):
             )
         return x if self.time is None else x + self.time.to(x.dtype)
 
-    def beside(self, layer, x):
+    def beside(self, layer: int, x: Tensor) -> tuple[Tensor | None, Tensor | None]:
         """What is put beside the tokens of every frame in a layer.
 
         Args:
@@ -245,3 +214,24 @@ class _Layer(nn.Module):
 
 def _uniform(count, width, bound):
     return nn.Parameter(torch.empty(count, width).uniform_(-bound, bound))
+
+
+def check_layers(where: str, layers: Iterable[int], **towers: int) -> tuple[int, ...]:
+    """`layers` as a sorted tuple, if every tower has them all.
+
+    Args:
+        where: name of the argument, for messages.
+        layers: indices from 0 on.
+        towers: number of layers of each tower, by its name ("text", "visual").
+    Raises:
+        ValueError: a layer that a tower does not have, or one that is given twice.
+    """
+    layers = list(layers)
+    for layer in layers:
+        check_count(f"{where}: layer", layer, lowest=0)
+        for name, count in towers.items():
+            if layer >= count:
+                raise ValueError(f"{where}: the {name} tower has no layer {layer}; it has layers 0 to {count - 1}")
+    if len(set(layers)) < len(layers):
+        raise ValueError(f"{where}: a layer is given twice in {layers}")
+    return tuple(sorted(layers))

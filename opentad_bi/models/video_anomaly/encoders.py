@@ -15,8 +15,7 @@ How much memory a training step takes, from the shapes of the towers.
 """
 
 import torch
-from torch import nn
-from torch.func import functional_call
+from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint as recomputed
 
@@ -334,16 +333,10 @@ class CaptionEncoder(TextEncoder):
         features = self.encode_ids(self.tokenizer(list(places), context_length=self.long if long else self.short))
         return features[torch.tensor([places[text] for text in texts], device=features.device)]
 
-    def encode_ids(self, ids):
+    def encode_ids(self, ids: Tensor) -> Tensor:
         """Features of token ids (n, length), padded as the tokenizer does -> (n, E), not normalised"""
-        eot = (ids == self.eos_id).int().argmax(1) if self.pool_type == "eos" else ids.argmax(1)
-        stretched = ids.shape[1] > self.short
-        whole = not self.causal or self.pool_type == "last"  # else what follows the last end of text changes nothing
-        used = ids.shape[1] if whole else int(eot.max()) + 1
-        device = self.positional_embedding.device
-        embeddings = self.token_embedding(ids[:, :used].to(device))
-        table = {"positional_embedding": self.long_positions} if stretched else {}
-        return functional_call(self, table, (embeddings, eot.to(device)), {"checkpoint": self.checkpoint})
+        positions = self.long_positions if ids.shape[1] > self.short else None
+        return self.encode_tokens(ids, checkpoint=self.checkpoint, positions=positions)
 
 
 # numbers kept for the gradient per token, width and layer, as autograd keeps them for open_clip's blocks: all, or with

@@ -14,8 +14,6 @@ from opentad_bi.registry import BACKBONES
 class ChannelEcho(nn.Module):
     """Gives its input back, one step per `stride` frames; remembers the shapes it saw."""
 
-    out_channels = 3
-
     def __init__(self, stride=1, pooled=False):
         super().__init__()
         self.stride, self.pooled, self.seen = stride, pooled, []

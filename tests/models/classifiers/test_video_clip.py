@@ -363,7 +363,7 @@ def test_data_that_do_not_fit_are_refused(build, tiny_clip):
 
 
 def test_options_that_do_not_fit_are_named(build, tiny_clip, monkeypatch):
-    with pytest.raises(ValueError, match="loss 'mse' is not one of 'cross_entropy', 'kl'"):
+    with pytest.raises(ValueError, match="loss 'mse' is not a choice; known: cross_entropy, kl"):
         build(loss="mse")
     with pytest.raises(ValueError, match="text_chunk 0 must be a whole number"):
         build(text_chunk=0)

@@ -125,7 +125,7 @@ def test_weights_of_another_tower_are_refused_and_those_of_coop_taken(build, cap
     coop = {"ctx": torch.randn(4, 48), "token_prefix": torch.zeros(1), "token_suffix": torch.zeros(1)}
     with caplog.at_level("WARNING", logger="opentad_bi"):
         load_weights(model, coop, what="model.pth.tar-50")
-    assert torch.equal(model.prompt_learner.ctx, coop["ctx"]) and "do not tell the tower" in caplog.text
+    assert torch.equal(model.prompt_learner.ctx, coop["ctx"]) and "do not name the tower" in caplog.text
     other = build({"type": "PromptLearner", "n_ctx": 4}, classes=["cat", "dog"])
     load_weights(other, model.state_dict(), what="f.pth")  # a shared context serves other classes
     with pytest.raises(ValueError, match="contexts that belong to classes cannot be used for other classes"):

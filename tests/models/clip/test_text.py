@@ -90,7 +90,7 @@ def test_a_linear_projection_and_none(tiny_custom_clip):
 
 
 def test_towers_and_poolings_that_do_not_fit_are_named(tiny_clip, tiny_custom_clip):
-    with pytest.raises(ValueError, match="pooling 'max' is not one of 'eot', 'mean'"):
+    with pytest.raises(ValueError, match="text pooling 'max' is not a choice; known: eot, mean"):
         TextEncoder(tiny_clip.module, "max")
     module = copy.deepcopy(tiny_custom_clip.module)
     module.text.cls_emb = torch.nn.Parameter(torch.zeros(48))

@@ -194,9 +194,9 @@ def test_detectors_that_do_not_fit_are_refused_at_build_time(other):
 
 
 def test_unknown_choices_are_errors():
-    with pytest.raises(ValueError, match="alignment 'mirror' is not one of 'exact', 'flip'"):
+    with pytest.raises(ValueError, match="alignment 'mirror' is not a choice; known: exact, flip"):
         build(FUSED["joint TimeFC"], alignment="mirror")
-    with pytest.raises(ValueError, match="start 'mean' is not one of 'average', 'random'"):
+    with pytest.raises(ValueError, match="start 'mean' is not a choice; known: average, random"):
         build({"type": "JointFusion", "mix": {"type": "TimeFC", "start": "mean"}})
     with pytest.raises(ValueError, match="direction 'fussed' is unknown; did you mean 'fused'"):
         pair_of(small.config(), small.config(), directions=["fussed"])

@@ -105,11 +105,11 @@ def test_layers_that_a_tower_does_not_have_are_refused():
         build((0,), (4,))
     with pytest.raises(ValueError, match="text_to_visual: the visual tower has no layer 3; it has layers 0 to 2"):
         MappedPrompts(D_T, D_V, LAYERS, 3, text_to_visual=(3,), visual_to_text=())
-    with pytest.raises(ValueError, match="the text tower has no layer -1"):
+    with pytest.raises(ValueError, match="layer -1 must be a whole number"):
         build((-1,))
-    with pytest.raises(ValueError, match=r"text_to_visual: a layer stands twice in \[1, 1\]"):
+    with pytest.raises(ValueError, match=r"text_to_visual: a layer is given twice in \[1, 1\]"):
         build((1, 1))
-    with pytest.raises(ValueError, match="layer '1' is no whole number"):
+    with pytest.raises(ValueError, match="layer '1' must be a whole number"):
         build(("1",))
     with pytest.raises(ValueError, match="n_ctx 0 must be a whole number"):
         build(n_ctx=0)

@@ -216,9 +216,9 @@ def test_names_that_end_in_a_sign_keep_it(tiny_clip, parts, label):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"ctx_mode": "class"}, "ctx_mode 'class' is unknown; did you mean"),
-        ({"on_overflow": "cut"}, "on_overflow 'cut' is not one of 'error', 'truncate_ctx'"),
-        ({"class_token_position": "last"}, "class_token_position 'last' is not one of 'end', 'middle', 'front'"),
+        ({"ctx_mode": "class"}, "ctx_mode 'class' is not a choice; did you mean"),
+        ({"on_overflow": "cut"}, "on_overflow 'cut' is not a choice; known: error, truncate_ctx"),
+        ({"class_token_position": "last"}, "class_token_position 'last' is not a choice; known: end, front, middle"),
         ({"n_ctx": 0}, "n_ctx 0 must be a whole number"),
         ({"ctx_mode": "shared_init"}, "needs a sentence as ctx_init"),
         ({"ctx_mode": "class_init", "n_ctx": 4}, "n_ctx has no effect with ctx_mode 'class_init'; it is for random"),
@@ -246,11 +246,11 @@ def test_sentences_come_in_any_spelling_and_those_missing_are_made(tmp_path, cap
 
 
 def test_wrong_sentences_are_named(tmp_path):
-    with pytest.raises(KeyError, match="'Abused' is no class; did you mean 'Abuse'"):
+    with pytest.raises(KeyError, match="unknown class 'Abused'; did you mean 'Abuse'"):
         class_sentences({"Abused": "x"}, CLASSES)
     with pytest.raises(ValueError, match="class 'Abuse' needs a sentence, not ' '"):
         class_sentences({"Abuse": " "}, CLASSES)
-    with pytest.raises(ValueError, match="class 'Abuse' stands there twice, the second time as 'abuse'"):
+    with pytest.raises(ValueError, match="class 'Abuse' is given twice, the second time as 'abuse'"):
         class_sentences({"Abuse": "x", "abuse": "y"}, CLASSES)
     with pytest.raises(ValueError, match=r"must be \{class: sentence\}, not a list"):
         class_sentences(["x"], CLASSES)

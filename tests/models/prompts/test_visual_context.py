@@ -65,5 +65,5 @@ def test_what_does_not_fit_is_named():
     with pytest.raises(ValueError, match=r"depth 'deeep' .* did you mean 'deep'"):
         build(depth="deeep")
     for count in (-1, 2.5):
-        with pytest.raises(ValueError, match=f"n_ctx {count} of a visual context must be a whole number"):
+        with pytest.raises(ValueError, match=f"VisualContext: n_ctx {count} must be a whole number"):
             build(n_ctx=count)

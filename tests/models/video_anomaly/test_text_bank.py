@@ -38,5 +38,5 @@ def test_it_is_kept_until_the_tower_changes(encoder):
 
 
 def test_a_text_of_an_unknown_class_is_named():
-    with pytest.raises(KeyError, match="'Fires' is no class; did you mean 'Fire'"):
+    with pytest.raises(KeyError, match="unknown class 'Fires'; did you mean 'Fire'"):
         TextBank(["Normal", "Fire"], texts={"Fires": ["flames"]})
