@@ -14,7 +14,6 @@ import time
 
 import torch
 
-from opentad_bi.models.video_anomaly.encoders import training_bytes
 from opentad_bi.registry import MODELS
 
 MIB = 2**20
@@ -91,10 +90,10 @@ def measure(name, count, repeat):
         "recompute",
         "MiB/frame",
         "with regions",
-        "reckoned",
+        "estimated",
         "casts MiB",
         "MiB/caption",
-        "reckoned",
+        "estimated",
         "ms/frame",
         "+ backward",
     )
@@ -107,7 +106,7 @@ def measure(name, count, repeat):
         plain = frames_of(model, 1, count, regions=False)
         alone, _ = kept_bytes(model, lambda model=model, plain=plain: model.vision(*plain), half)
         said, _ = kept_bytes(model, lambda model=model, texts=texts: model.text.encode(texts), half)
-        reckoned = training_bytes(model, 1, count, half)
+        estimated = model.training_bytes(1, count, half)
 
         def forward(model=model, batch=batch, half=half):
             with torch.no_grad(), cast_to(half):
@@ -122,10 +121,10 @@ def measure(name, count, repeat):
         numbers = [
             alone / count,
             kept / count,
-            reckoned["frames"] / count,
+            estimated["frames"] / count,
             casts,
             said / len(texts),
-            reckoned["texts"] / 5,
+            estimated["texts"] / 5,
         ]
         cells = [f"{value / MIB:.2f}" for value in numbers] + [f"{value:.0f}" for value in times]
         print(f"| {precision} | {recompute} | {' | '.join(cells)} |", flush=True)
@@ -155,11 +154,11 @@ def step(name, device, videos, count, precision, recompute):
 
     taken = seconds(work, 3)
     peak = torch.cuda.max_memory_allocated() / 2**30 if device == "cuda" else float("nan")
-    reckoned = sum(training_bytes(model, videos, count, half).values()) / 2**30
+    estimated = sum(model.training_bytes(videos, count, half).values()) / 2**30
     where = torch.cuda.get_device_name() if device == "cuda" else f"{torch.get_num_threads()} threads"
     print(
         f"{name} on {where}: {videos} x {count} frames, {precision}, recompute {recompute}: {taken:.2f} s a step, "
-        f"peak {peak:.2f} GiB, reckoned {reckoned:.2f} GiB"
+        f"peak {peak:.2f} GiB, estimated {estimated:.2f} GiB"
     )
 
 

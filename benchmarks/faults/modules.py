@@ -19,13 +19,7 @@ from opentad_bi.registry import DATASETS, MODELS
 class LonelyFGCLIP(FGCLIP):
     """Takes batches of one video, which have no negatives."""
 
-    def check_negatives(self, videos):
-        """Let any number pass."""
-
-    @classmethod
-    def verdicts(cls, arguments, *, batch_size):
-        """Nothing is said against any number."""
-        return []
+    lone_videos = True
 
 
 @DATASETS.register_module()

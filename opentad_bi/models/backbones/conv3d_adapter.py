@@ -12,6 +12,8 @@ from torch import Tensor, nn
 from ...registry import BACKBONES
 from .adapters import Adapter
 
+Size = int | tuple[int, int, int]
+
 
 class ConvStage(nn.Module):
     """Convolution over time and space, batch norm, ReLU, then the adapters."""
@@ -21,17 +23,17 @@ class ConvStage(nn.Module):
         channels: int,
         width: int,
         *,
-        kernel: int | tuple[int, int, int],
-        stride: int | tuple[int, int, int],
-        padding: int | tuple[int, int, int],
+        kernel: Size,
+        stride: Size,
+        padding: Size,
         adapters: Sequence[str],
-        total_frames: int,
+        frames: int,
     ) -> None:
         super().__init__()
         self.conv = nn.Conv3d(channels, width, kernel, stride, padding, bias=False)
         self.norm = nn.BatchNorm3d(width)
         for name in adapters:
-            self.add_module(name, Adapter(width, temporal_size=total_frames))
+            self.add_module(name, Adapter(width, temporal_size=frames))
         self.adapters = tuple(adapters)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -80,7 +82,7 @@ class Conv3DAdapter(nn.Module):
             {"kernel": (3, left, left), "stride": 1, "padding": (1, 0, 0)},
         )
         stages = [
-            ConvStage(channels, width, adapters=names, total_frames=total_frames, **shape)
+            ConvStage(channels, width, adapters=names, frames=total_frames, **shape)
             for channels, width, shape in zip((3, *widths), widths, shapes, strict=False)
         ]
         self.blocks = nn.Sequential(*stages)

@@ -6,14 +6,12 @@ K clips, F frames of a clip, S frame size, C channels, t h w feature steps
 
 import re
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ...registry import BACKBONES
-from ...utils.weight_files import read_file
 
 # channels out of: branch 0 | branch 1 reduced, out | branch 2 reduced, out | branch 3
 _MIXED = {
@@ -48,8 +46,7 @@ _ENTRIES = (
 class I3D(nn.Module):
     """Feature map of 1024 channels, one step per 8 frames and 32 pixels; fully convolutional, any length and size.
 
-    Frames are RGB in [-1, 1] (mean and std 127.5 on the 0-255 scale); weights: see
-    `i3d_state_dict`; a branch also takes the array file as `pretrained`.
+    Frames are RGB in [-1, 1] (mean and std 127.5 on the 0-255 scale); weights may be those of the array file.
 
     Args:
         num_classes: size of the classifier behind `classify`; None: there is none.
@@ -80,7 +77,11 @@ class I3D(nn.Module):
         return x
 
     def adapt_state_dict(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Bring weights from the published array file to this network's keys; others pass as they are."""
+        """Bring weights from the published array file to this network's keys; others pass as they are.
+
+        Raises:
+            KeyError: an entry of another layout among those of the array file.
+        """
         return convert_arrays(state) if any(name.startswith("params/") for name in state) else state
 
     def classify(self, clips: Tensor) -> Tensor:
@@ -141,22 +142,8 @@ def pad_same(x: Tensor, kernel: Sequence[int], stride: Sequence[int], value: flo
     return F.pad(x, pads, value=value) if any(pads) else x
 
 
-def i3d_state_dict(path: str | Path, classifier: bool = False) -> dict[str, Tensor]:
-    """State dict of `I3D` from an .npz file with entries `params/<unit>/Conv_0/kernel` and the like.
-
-    Args:
-        path: the file.
-        classifier: whether the weights of the Kinetics-400 classifier are wanted (`num_classes=400`).
-    Raises:
-        FileNotFoundError, ValueError: no such file, or a damaged one.
-        KeyError: an entry of another layout.
-    """
-    state = convert_arrays(read_file(path)[0])
-    return {key: value for key, value in state.items() if classifier or not key.startswith("logits.")}
-
-
 def convert_arrays(arrays: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """{name in the array file: tensor} to a state dict of `I3D`, float32.
+    """{name in the array file, such as params/<unit>/Conv_0/kernel: tensor} to a state dict of `I3D`, float32.
 
     Kernels there are (t, h, w, in, out); the batch norms have no scale, which is a scale of 1.
     """

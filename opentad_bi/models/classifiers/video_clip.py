@@ -4,7 +4,6 @@ B batch, V views, T frames of a view, S side in pixels, M = B * V, K classes, R 
 D width of the text tower, E width of the joint space
 """
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -18,10 +17,9 @@ from ...registry import COUPLINGS, MODELS, VISUAL_PROMPTS
 from ...utils.validation import check_choice, check_count
 from ..clip.loading import load_clip
 from ..clip.preprocess import FramePreprocess
-from ..clip.towers import ImageEncoder
+from ..clip.towers import LARGEST_SCALE, ImageEncoder
 from .clip_classifier import CLIPClassifier, TextRegulariser
 
-LARGEST = math.log(100)  # of a logit scale that trains
 LOSSES = ("cross_entropy", "kl")
 
 
@@ -81,7 +79,7 @@ class VideoCLIP(CLIPClassifier):
         self.image_encoder = ImageEncoder(loaded.module).requires_grad_(False).eval()
         self.prepare = FramePreprocess(loaded.preprocess)
         self.visual_prompt, self.coupling = self._build_parts(visual, coupling, frames)
-        self.largest_scale = max(LARGEST, float(self.logit_scale.detach()))  # some weights have more than 100
+        self.largest_scale = max(LARGEST_SCALE, float(self.logit_scale.detach()))  # some weights have more than 100
         self.frames, self.normalise_frames, self.kl = frames, normalise_frames, loss == "kl"
         self.text_chunk, self.checkpoint = text_chunk, checkpoint
         self.regulariser = self._build_regulariser(regularisation)

@@ -7,8 +7,9 @@ N texts or images, M videos, T frames, S side in pixels, L tokens, P more tokens
 D width of the tower, E width of the joint space
 """
 
+import math
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 PARTS = ("token_embedding", "positional_embedding", "transformer", "ln_final")
 POOLINGS = ("eot", "mean")
 PROBE = "a photo"
+LARGEST_SCALE = math.log(100)  # the cap of CLIP for a factor of the cosines that trains, as its logarithm
 
 
 class TextEncoder(nn.Module):
@@ -264,33 +266,6 @@ def _attend(block, x, *more):
     return (x + block.ls_2(block.mlp(block.ln_2(x)))).unflatten(0, shape)
 
 
-@runtime_checkable
-class _Simple(Protocol):
-    """CLIP's own tokenizer."""
-
-    sot_token_id: int
-    eot_token_id: int
-    decoder: dict[int, str]
-
-    def encode(self, text: str) -> list[int]: ...
-
-    def decode(self, tokens: list[int]) -> str: ...
-
-
-@runtime_checkable
-class _Wrapper(Protocol):
-    """open_clip's wrappers around tokenizers of transformers."""
-
-    tokenizer: Any
-
-
-@runtime_checkable
-class _Cleans(Protocol):
-    """A wrapper that cleans texts first."""
-
-    def clean_fn(self, text: str) -> str: ...
-
-
 class Tokens:
     """What prompts are put together from: ids of a text, and the ids around them.
 
@@ -304,22 +279,26 @@ class Tokens:
     """
 
     def __init__(self, tokenizer: Any) -> None:
+        from open_clip import SimpleTokenizer
+
         self._tokenizer, self._wrapped = tokenizer, None
-        if isinstance(tokenizer, _Simple):
+        if isinstance(tokenizer, SimpleTokenizer):
             self.start, self.end, self.pad = [tokenizer.sot_token_id], [tokenizer.eot_token_id], 0
-        elif isinstance(tokenizer, _Wrapper):
+            return
+        try:
             self._wrapped = tokenizer.tokenizer
-            whole, bare = list(self._wrapped(PROBE)["input_ids"]), self._bare(PROBE)
-            at = next(i for i in range(len(whole)) if whole[i : i + len(bare)] == bare)
-            self.start, self.end, self.pad = whole[:at], whole[at + len(bare) :], self._wrapped.pad_token_id
-        else:
-            raise ValueError(f"a tokenizer of open_clip is expected, not a {type(tokenizer).__name__}")
+        except AttributeError as error:
+            raise ValueError(f"a tokenizer of open_clip is expected, not a {type(tokenizer).__name__}") from error
+        whole, bare = list(self._wrapped(PROBE)["input_ids"]), self._bare(PROBE)
+        at = next(i for i in range(len(whole)) if whole[i : i + len(bare)] == bare)
+        self.start, self.end, self.pad = whole[:at], whole[at + len(bare) :], self._wrapped.pad_token_id
 
     def encode(self, text: str) -> list[int]:
         """Ids of `text` alone, however many they are."""
         if self._wrapped is None:
             return list(self._tokenizer.encode(text))
-        return self._bare(self._tokenizer.clean_fn(text) if isinstance(self._tokenizer, _Cleans) else text)
+        clean = getattr(self._tokenizer, "clean_fn", str)  # some of open_clip's wrappers clean texts first
+        return self._bare(clean(text))
 
     def decode(self, token: int) -> str:
         """The piece of text that one id stands for; a special token by its name."""

@@ -38,25 +38,11 @@ _PARTS = {
 _JOINED = ("self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj")
 _IGNORED = re.compile(r"(vision_model|text_model)\.embeddings\.position_ids")
 # what a configuration that leaves them out means
-_VISION: dict[str, int | str] = {
-    "hidden_size": 768,
-    "intermediate_size": 3072,
-    "num_hidden_layers": 12,
-    "num_attention_heads": 12,
-    "image_size": 224,
-    "patch_size": 32,
-    "num_channels": 3,
-    "hidden_act": "quick_gelu",
-}
-_TEXT: dict[str, int | str] = {
-    "hidden_size": 512,
-    "intermediate_size": 2048,
-    "num_hidden_layers": 12,
-    "num_attention_heads": 8,
-    "max_position_embeddings": 77,
-    "vocab_size": 49408,
-    "hidden_act": "quick_gelu",
-}
+_VISION: dict[str, int | str] = {"hidden_size": 768, "intermediate_size": 3072, "num_hidden_layers": 12}
+_VISION |= {"num_attention_heads": 12, "image_size": 224, "num_channels": 3}
+_VISION |= {"patch_size": 32, "hidden_act": "quick_gelu"}
+_TEXT: dict[str, int | str] = {"hidden_size": 512, "intermediate_size": 2048, "num_hidden_layers": 12}
+_TEXT |= {"num_attention_heads": 8, "max_position_embeddings": 77, "vocab_size": 49408, "hidden_act": "quick_gelu"}
 _GELUS = {"quick_gelu": True, "gelu": False}
 _INTERPOLATION: dict[Any, str] = {2: "bilinear", 3: "bicubic"}
 

@@ -7,7 +7,7 @@ which a learned vector (`arrange`, `lay_out`).
 K classes, R texts or learned vectors of all classes, L positions, D width of the text tower
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -93,45 +93,62 @@ def class_sentences(source: Mapping[str, str] | str | Path | None, classes: Sequ
         FileNotFoundError, ValueError: no such file; no such form; an empty sentence; one sentence for all classes.
         KeyError: an unknown class.
     """
-    given = _read(source)
-    known = {class_key(name): name for name in classes}
-    found: dict[str, str] = {}
-    for name, sentence in given.items():
-        if class_key(name) not in known:
-            raise KeyError(
-                f"class_prompts: unknown class {name!r}; {nearest(name, classes, every=True)}. Give sentences of these "
-                "classes, or class_prompts=None to make them from the names"
-            )
-        if class_key(name) in found:
-            raise ValueError(
-                f"class_prompts: class {known[class_key(name)]!r} is given twice, the second time as {name!r}"
-            )
+    if isinstance(source, (str, Path)) and Path(source).suffix != ".json":
+        what = "not the name of one" if len(str(source)) < 300 else "a text of many words"
+        raise ValueError(f"class_prompts must be a .json file; {str(source)[:60]!r} is {what}. Or {_JOINED}")
+
+    def sentence_of(name: str, sentence: Any) -> str:
         if not isinstance(sentence, str) or not sentence.strip():
             raise ValueError(f"class_prompts: class {name!r} needs a sentence, not {sentence!r}")
-        found[class_key(name)] = " ".join(sentence.split())
+        return " ".join(sentence.split())
+
+    found = read_by_class("class_prompts", source, classes, sentence_of, form="{class: sentence}")
     _refuse_joined(found, classes)
-    missing = [name for name in classes if class_key(name) not in found]
+    missing = [name for name in classes if name not in found]
     if missing and source is not None:
         LOGGER.warning(
             "class_prompts: none for %s; such as %r is taken", ", ".join(missing), default_sentence(missing[0])
         )
-    return [found.get(class_key(name)) or default_sentence(name) for name in classes]
+    return [found.get(name) or default_sentence(name) for name in classes]
 
 
-def _read(source):
-    """The dict in `source`."""
-    if source is None:
-        return {}
-    if isinstance(source, (str, Path)):
-        if Path(source).suffix != ".json":
-            what = "not the name of one" if len(str(source)) < 300 else "a text of many words"
-            raise ValueError(f"class_prompts must be a .json file; {str(source)[:60]!r} is {what}. Or {_JOINED}")
-        source = read_json(source, "class prompts")
-    if not isinstance(source, dict):
+def read_by_class(
+    where: str,
+    source: Mapping[str, Any] | str | Path | None,
+    classes: Sequence[str],
+    value_of: Callable[[str, Any], Any],
+    *,
+    form: str,
+) -> dict[str, Any]:
+    """{class: `value_of(name, value)`} of a dict or a JSON file by the names of classes, {} for None.
+
+    Names match whatever their case, '_', '-' and spaces.
+
+    Args:
+        where: name of the argument, for messages.
+        source: the dict, the path of the file, or None.
+        classes: names by label, as the result has them.
+        value_of: checks and cleans what is given for a class.
+        form: of the source, for messages.
+    Raises:
+        FileNotFoundError, ValueError: no such file; no such form; a class that is given twice.
+        KeyError: an unknown class.
+    """
+    given: Any = read_json(source, where) if isinstance(source, (str, Path)) else {} if source is None else source
+    if not isinstance(given, dict):
         raise ValueError(
-            f"class_prompts must be {{class: sentence}}, not a {type(source).__name__}: {str(source)[:60]}"
+            f"{where} must be {form} or the path of a JSON file of that form, not a {type(given).__name__}: "
+            f"{str(given)[:60]}"
         )
-    return source
+    known, found = {class_key(name): name for name in classes}, {}
+    for name, value in given.items():
+        if class_key(name) not in known:
+            raise KeyError(f"{where}: unknown class {name!r}; {nearest(name, classes, every=True)}")
+        own = known[class_key(name)]
+        if own in found:
+            raise ValueError(f"{where}: class {own!r} is given twice, the second time as {name!r}")
+        found[own] = value_of(name, value)
+    return found
 
 
 def _refuse_joined(found, classes):

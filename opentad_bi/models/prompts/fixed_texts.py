@@ -5,17 +5,17 @@ K classes, R texts of all classes, L positions, D width of the text tower
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from ...ops.names import class_key, shown_class
-from ...registry import PROMPTS, nearest
-from ...utils.files import read_json
+from ...ops.names import shown_class
+from ...registry import PROMPTS
 from ...utils.logging import LOGGER
 from ...utils.validation import check_choice, check_number
 from ..clip.towers import TextEncoder, Tokens
-from .class_prompts import TextPrompt, lay_out
+from .class_prompts import TextPrompt, lay_out, read_by_class
 
 POOLS = ("logsumexp", "max")
 
@@ -107,35 +107,18 @@ def class_texts(
     """A list of texts for every class, in the order of `classes`; arguments and errors as `FixedTexts` has them."""
     if not isinstance(template, str) or template.count("{}") != 1:
         raise ValueError(f"template {template!r} needs one {{}} where the name of a class goes")
-    found: dict[str, list[str]] = {}
-    for name, sentences in _read(descriptors).items():
-        key = class_key(name)
-        if key not in map(class_key, classes):
-            raise KeyError(f"descriptors: unknown class {name!r}; {nearest(name, classes, every=True)}")
-        if key in found:
-            raise ValueError(f"descriptors: class {name!r} is given twice, in two spellings")
+
+    def sentences_of(name: str, sentences: Any) -> list[str]:
         fine = isinstance(sentences, (list, tuple)) and all(isinstance(s, str) and s.strip() for s in sentences)
         if not fine or not sentences:
             raise ValueError(f"descriptors: class {name!r} needs a list of sentences, not {str(sentences)[:60]!r}")
-        found[key] = list(dict.fromkeys(" ".join(sentence.split()) for sentence in sentences))
-    missing = [name for name in classes if class_key(name) not in found]
+        return list(dict.fromkeys(" ".join(sentence.split()) for sentence in sentences))
+
+    found = read_by_class("descriptors", descriptors, classes, sentences_of, form="{class: [sentence, ...]}")
+    missing = [name for name in classes if name not in found]
     if missing and descriptors is not None:
         LOGGER.warning("descriptors: none for %s; the template %r is taken", ", ".join(missing), template)
-    return [found.get(class_key(name)) or [template.replace("{}", shown_class(name))] for name in classes]
-
-
-def _read(source):
-    """The dict in `source`."""
-    if source is None:
-        return {}
-    if isinstance(source, (str, Path)):
-        source = read_json(source, "descriptors")
-    if not isinstance(source, dict):
-        raise ValueError(
-            f"descriptors must be {{class: [sentence, ...]}} or the path of a JSON file of that form, not a "
-            f"{type(source).__name__}: {str(source)[:60]}"
-        )
-    return source
+    return [found.get(name) or [template.replace("{}", shown_class(name))] for name in classes]
 
 
 def _within(length, text, tokens, name):

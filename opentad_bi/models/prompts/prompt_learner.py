@@ -108,9 +108,29 @@ class PromptLearner(TextPrompt):
         vectors = self.ctx[source.clamp(min=0)]
         return torch.where((source >= 0).unsqueeze(2), vectors, embedding(ids).to(vectors.dtype)), self.eot_index
 
-    def describe(self, embedding: nn.Embedding, tokens: Tokens, count: int = 1) -> dict:
-        """The prompts as plain data, see `describe_prompts`."""
-        return describe_prompts(self, embedding.weight, tokens, count)
+    @torch.no_grad()
+    def describe(self, embedding: nn.Embedding, tokens: Tokens, count: int = 1) -> dict[str, dict]:
+        """The prompts as plain data for readers: every vector, and the tokens it lies closest to.
+
+        Returns:
+            {class: {"prompt" (text that learning started from, X for a random vector), "context_shape" [n, D],
+            "nearest_tokens" [[{"token", "distance"}, ...] per vector], "context_vector" [n lists of D numbers]}}
+        """
+        ids, distances = (found.tolist() for found in nearest_tokens(self.ctx, embedding.weight, count))
+        near = [
+            [{"token": tokens.decode(token), "distance": round(far, 6)} for token, far in zip(*row, strict=True)]
+            for row in zip(ids, distances, strict=True)
+        ]
+        vectors = self.ctx.detach().float().cpu()
+        return {
+            name: {
+                "prompt": text,
+                "context_shape": [len(rows), vectors.shape[1]],
+                "nearest_tokens": [near[row] for row in rows],
+                "context_vector": [vectors[row].tolist() for row in rows],
+            }
+            for name, text, rows in zip(self.classes, self.texts, self.rows, strict=True)
+        }
 
     def adapt_state_dict(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
         """Bring the contexts of CoOp to the form used here: (K, n_ctx, D) to (R, D); its token buffers are dropped.
@@ -255,33 +275,3 @@ def nearest_tokens(vectors: Tensor, table: Tensor, count: int = 1) -> tuple[Tens
         found.append(distances.min(dim=1))
         distances.scatter_(1, found[-1].indices[:, None], torch.inf)
     return torch.stack([near.indices for near in found], dim=1), torch.stack([near.values for near in found], dim=1)
-
-
-@torch.no_grad()
-def describe_prompts(learner: PromptLearner, table: Tensor, tokens: Tokens, count: int = 1) -> dict[str, dict]:
-    """The prompts of a `PromptLearner` as plain data for readers: every vector, and the tokens it lies closest to.
-
-    Args:
-        learner: the `PromptLearner`.
-        table: (V, D) token embedding of its tower.
-        tokens: the `Tokens` of its tower.
-        count: nearest tokens to name for every vector.
-    Returns:
-        {class: {"prompt" (text that learning started from, X for a random vector), "context_shape" [n, D],
-        "nearest_tokens" [[{"token", "distance"}, ...] per vector], "context_vector" [n lists of D numbers]}}
-    """
-    ids, distances = (found.tolist() for found in nearest_tokens(learner.ctx, table, count))
-    near = [
-        [{"token": tokens.decode(token), "distance": round(far, 6)} for token, far in zip(*row, strict=True)]
-        for row in zip(ids, distances, strict=True)
-    ]
-    vectors = learner.ctx.detach().float().cpu()
-    return {
-        name: {
-            "prompt": text,
-            "context_shape": [len(rows), vectors.shape[1]],
-            "nearest_tokens": [near[row] for row in rows],
-            "context_vector": [vectors[row].tolist() for row in rows],
-        }
-        for name, text, rows in zip(learner.classes, learner.texts, learner.rows, strict=True)
-    }

@@ -104,7 +104,11 @@ def test_saying_the_same_more_often_is_no_advantage_and_the_gradient_is_that_of_
         ({"descriptors": {"Archery": "a bow"}}, ValueError, "class 'Archery' needs a list of sentences, not 'a bow'"),
         ({"descriptors": {"Archery": []}}, ValueError, "needs a list of sentences"),
         ({"descriptors": {"Archery": ["a bow", " "]}}, ValueError, "needs a list of sentences"),
-        ({"descriptors": {"Archery": ["a"], "archery": ["b"]}}, ValueError, "'archery' is given twice"),
+        (
+            {"descriptors": {"Archery": ["a"], "archery": ["b"]}},
+            ValueError,
+            "'Archery' is given twice, the second time as 'archery'",
+        ),
         ({"descriptors": [["a bow"]]}, ValueError, "descriptors must be .* not a list"),
         ({"descriptors": "none.json"}, FileNotFoundError, "descriptors none.json does not exist"),
         ({"template": "word " * 76 + "{}"}, ValueError, r"class 'Apply Eye Makeup' is too long: 79 tokens and 2"),

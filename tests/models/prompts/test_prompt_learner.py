@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from opentad_bi.models.clip.towers import TextEncoder, Tokens
 from opentad_bi.models.prompts.class_prompts import class_sentences
-from opentad_bi.models.prompts.prompt_learner import PromptLearner, describe_prompts, nearest_tokens
+from opentad_bi.models.prompts.prompt_learner import PromptLearner, nearest_tokens
 
 CLASSES = ["Normal", "Abuse", "RoadAccidents", "Shoplifting"]
 SENTENCES = {
@@ -254,7 +254,7 @@ def test_wrong_sentences_are_named(tmp_path):
         class_sentences({"Abuse": "x", "abuse": "y"}, CLASSES)
     with pytest.raises(ValueError, match=r"must be \{class: sentence\}, not a list"):
         class_sentences(["x"], CLASSES)
-    with pytest.raises(FileNotFoundError, match=r"class prompts none\.json does not exist"):
+    with pytest.raises(FileNotFoundError, match=r"class_prompts none\.json does not exist"):
         class_sentences("none.json", CLASSES)
     (tmp_path / "bad.json").write_text("{")
     with pytest.raises(ValueError, match="is not valid JSON"):
@@ -265,7 +265,7 @@ def test_wrong_sentences_are_named(tmp_path):
 def test_the_nearest_tokens_of_a_start_are_the_sentence(parts):
     tower, tokens = parts
     learner = PromptLearner(CLASSES, tower, tokens, **MODES["class_init"])
-    told = describe_prompts(learner, tower.token_embedding.weight, tokens, count=2)
+    told = learner.describe(tower.token_embedding, tokens, count=2)
     assert list(told) == CLASSES
     words = [near[0]["token"] for near in told["RoadAccidents"]["nearest_tokens"]]
     assert words == ["cars", "that", "crash"] and told["RoadAccidents"]["prompt"] == "cars that crash"

@@ -196,7 +196,7 @@ def test_the_number_of_frames_reaches_a_pooling_that_needs_it(tiny_json):
     ({"queue": 12}, "ln 16 = 2.773"),
     ({"bank": True}, "(ln 6 + ln 4) / 2 = 1.589"),
 ])  # fmt: skip
-def test_the_loss_of_guessing_is_told_with_all_columns(options, told):
+def test_the_loss_at_chance_level_counts_all_columns(options, told):
     cls = MODELS.find("FGCLIP")
     (verdict,) = cls.verdicts({"classes": CLASSES, **options}, batch_size=4)
     assert verdict.level == "ok" and verdict.found.endswith(told)
@@ -337,7 +337,7 @@ def test_a_heat_map_is_the_cosine_of_each_patch(tiny_json):
     cells = model.vision.frames(frames, cells=True)[1]
     wanted = F.cosine_similarity(cells, model.texts(model.text)[2], dim=2)
     close(found, wanted.unflatten(1, (2, 2)), ulps=1024)
-    with pytest.raises(KeyError, match="no class is called 'Fires'; did you mean 'Fire'"):
+    with pytest.raises(KeyError, match="unknown class 'Fires'; did you mean 'Fire'"):
         model.heat_map(frames, "Fires")
 
 

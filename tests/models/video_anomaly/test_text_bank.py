@@ -8,7 +8,7 @@ from close import close
 from torch.nn import functional as F
 
 from opentad_bi.models.video_anomaly.encoders import CaptionEncoder
-from opentad_bi.models.video_anomaly.fg_clip import TextBank
+from opentad_bi.models.video_anomaly.scoring import TextBank
 
 TEXTS = {"Normal": ["an empty street", "people walk", "a quiet shop"], "Fire": ["flames"]}
 
