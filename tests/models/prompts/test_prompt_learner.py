@@ -252,7 +252,7 @@ def test_wrong_sentences_are_named(tmp_path):
         class_sentences({"Abuse": " "}, CLASSES)
     with pytest.raises(ValueError, match="class 'Abuse' is given twice, the second time as 'abuse'"):
         class_sentences({"Abuse": "x", "abuse": "y"}, CLASSES)
-    with pytest.raises(ValueError, match=r"must be \{class: sentence\}, not a list"):
+    with pytest.raises(ValueError, match=r"must be \{class: sentence\} or .*, not a list"):
         class_sentences(["x"], CLASSES)
     with pytest.raises(FileNotFoundError, match=r"class_prompts none\.json does not exist"):
         class_sentences("none.json", CLASSES)
