@@ -9,6 +9,7 @@ from typing import Any
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ...contracts import Network
 from ...registry import BACKBONES
 from .adapters import Adapter
 
@@ -47,7 +48,7 @@ class ConvStage(nn.Module):
 
 
 @BACKBONES.register_module()
-class Conv3DAdapter(nn.Module):
+class Conv3DAdapter(Network, nn.Module):
     """Three stages: 5 x 5 pixels at stride 4, then 3 frames of 3 x 3 at stride 2, then 3 frames of all that is left.
 
     The last stage sees where things are, not only that they are. After every stage stands a TIA `adapter` and, if

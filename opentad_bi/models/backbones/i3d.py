@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ...contracts import Network
 from ...registry import BACKBONES
 
 # channels out of: branch 0 | branch 1 reduced, out | branch 2 reduced, out | branch 3
@@ -43,7 +44,7 @@ _ENTRIES = (
 
 
 @BACKBONES.register_module()
-class I3D(nn.Module):
+class I3D(Network, nn.Module):
     """Feature map of 1024 channels, one step per 8 frames and 32 pixels; fully convolutional, any length and size.
 
     Frames are RGB in [-1, 1] (mean and std 127.5 on the 0-255 scale); weights may be those of the array file.

@@ -9,11 +9,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ...contracts import Network
 from ...registry import BACKBONES
 
 
 @BACKBONES.register_module()
-class VideoBackbone(nn.Module):
+class VideoBackbone(Network, nn.Module):
     """Normalise frames, run a clip network, average over space, join the clips and fit the sequence to the grid.
 
     Args:
@@ -86,6 +87,5 @@ class VideoBackbone(nn.Module):
         """
         inner = self.model["backbone"]
         own = inner.state_dict()
-        if hasattr(inner, "adapt_state_dict"):
-            state = inner.adapt_state_dict(state)
+        state = Network.of(inner).adapt_state_dict(state)
         return {f"model.backbone.{key}" if key in own else key: value for key, value in state.items()}

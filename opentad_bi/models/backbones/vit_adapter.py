@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from ...contracts import Network
 from ...registry import BACKBONES
 from ...utils.validation import check_choice
 from .adapters import Adapter, Linear, PlainAdapter, linear
@@ -31,7 +32,7 @@ _RENAMED = (
 
 
 @BACKBONES.register_module()
-class VisionTransformerAdapter(nn.Module):
+class VisionTransformerAdapter(Network, nn.Module):
     """VideoMAE transformer that gives a feature map per clip; the final pooling norm `fc_norm` is kept, not used.
 
     Args:

@@ -15,6 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ...contracts import Dataset, Model
 from ...ops.records import ClassScores
 from ...registry import POOLINGS, PROMPTS
 from ...utils.files import write_json
@@ -32,7 +33,7 @@ NEAR = 1e-4  # from ln C
 FLAT = 1e-4  # norm of a gradient that is rounding
 
 
-class CLIPClassifier(nn.Module):
+class CLIPClassifier(Model, nn.Module):
     """The frozen text tower, the prompts in it and the pooling of features; state, checks and exports.
 
     The towers are not in the state dict, which holds what is learned and a digest of the weights it belongs to.
@@ -47,6 +48,7 @@ class CLIPClassifier(nn.Module):
         scale: factor of the cosines, see `logit_scale`.
     """
 
+    classes: list[str]
     tower_digest: Tensor
 
     def __init__(
@@ -68,6 +70,7 @@ class CLIPClassifier(nn.Module):
         self.prompt_learner: TextPrompt = PROMPTS.build(
             prompt, classes=self.classes, tower=self.text_encoder, tokens=self.tokens
         )
+        self.open_vocabulary = not self.prompt_learner.class_specific
         sizes = {"width": clip.embed_dim} | ({} if frames is None else {"frames": frames})
         self.pooling = POOLINGS.build(temporal or {"type": "MeanPooling"}, **sizes)
         self.logit_scale = logit_scale(scale, clip.module)
@@ -89,24 +92,20 @@ class CLIPClassifier(nn.Module):
         """What steps with its own optimizer."""
         return {"model": self}
 
-    @property
-    def open_vocabulary(self):
-        """May the weights be used for other classes?  A context that all classes share may."""
-        return not self.prompt_learner.class_specific
-
     def check_dataset(self, dataset: Any) -> None:
         """Raise a ValueError if the rows of `dataset` are not features of the image tower of this model.
 
         Args:
-            dataset: has `feature_dim`, and may have `source`, the record of whoever made the features.
+            dataset: its `feature_dim`, and `source`, the record of whoever made the features.
         """
-        width, own = getattr(dataset, "feature_dim", None), self.text_encoder.embed_dim
+        dataset, own = Dataset.of(dataset), self.text_encoder.embed_dim
+        width = dataset.feature_dim
         if width is not None and width != own:
             raise ValueError(
                 f"the features have {width} numbers a row, but {self.clip_name} compares {own}; take the model that "
                 "made them (clip.model), or make them anew with tools/extract_clip_features.py"
             )
-        source = getattr(dataset, "source", None) or {}
+        source = dataset.source or {}
         made, digest = source.get("weights_sha256"), bytes(self.tower_digest.tolist()).hex()
         if made is None:
             LOGGER.info("features: their model is unknown; it has to be %s", self.clip_name)

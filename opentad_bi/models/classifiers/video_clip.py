@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint as recomputed
 
+from ...contracts import Dataset
 from ...ops.records import ClassScores
 from ...registry import COUPLINGS, MODELS, VISUAL_PROMPTS
 from ...utils.validation import check_choice, check_count
@@ -83,7 +84,7 @@ class VideoCLIP(CLIPClassifier):
         self.frames, self.normalise_frames, self.kl = frames, normalise_frames, loss == "kl"
         self.text_chunk, self.checkpoint = text_chunk, checkpoint
         self.regulariser = self._build_regulariser(regularisation)
-        self.watched = {}
+        self.watched: dict[str, Tensor] = {}
 
     def forward(self, batch: dict) -> dict[str, Any]:
         """Losses of a batch: {"cls_loss": 0-d} and, with a regularisation, "text_loss".
@@ -149,11 +150,12 @@ class VideoCLIP(CLIPClassifier):
         """Raise a ValueError if the model cannot take the videos of `dataset`; warn of another resizing.
 
         Args:
-            dataset: may have `frames` and `image_size`, T and S of its views, and `resizing`; with features of frames
+            dataset: its `frames` and `image_size`, T and S of its views, and `resizing`; with features of frames
                 `feature_dim` and `source`.
         """
-        size = getattr(dataset, "image_size", None)
-        if getattr(dataset, "feature_dim", None) is not None:
+        dataset = Dataset.of(dataset)
+        size = dataset.image_size
+        if dataset.feature_dim is not None:
             self._refuse_features()
             super().check_dataset(dataset)
         elif size is not None and (size, size) != self.prepare.size:
@@ -161,8 +163,8 @@ class VideoCLIP(CLIPClassifier):
                 f"the frames of the dataset have {size} x {size} pixels, but {self.clip_name} takes "
                 f"{' x '.join(map(str, self.prepare.size))}; give image_size={self.prepare.size[0]}"
             )
-        self.prepare.check_resizing(getattr(dataset, "resizing", None), self.clip_name)
-        frames = getattr(dataset, "frames", None)
+        self.prepare.check_resizing(dataset.resizing, self.clip_name)
+        frames = dataset.frames
         if frames is not None and frames != self.frames and self._whole_clips:
             raise ValueError(
                 f"the views of the dataset have {frames} frames, but the visual prompts are built for {self.frames}"

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ...contracts import Dataset, Model, innermost
 from ...ops.names import FORWARD, FUSED, FUSED_PAIR, PAIR, SINGLE
 from ...ops.records import Detections, Result
 from ...ops.reverse import mirror_segments, reverse_batch
@@ -18,7 +19,7 @@ from ...utils.weight_files import weights_digest
 
 
 @MODELS.register_module()
-class BiDirectional(nn.Module):
+class BiDirectional(Model, nn.Module):
     """Two detectors of any kind; their losses are summed, their detections are in forward time.
 
     With a fusion, the raw maps of both are mixed on the basis of either direction, and the losses are those of the two
@@ -39,6 +40,8 @@ class BiDirectional(nn.Module):
     `raw`, a list of {"for": (K + 2, P), "back": (K + 2, P)} maps as `CachedPredictions` gives it, spares the
     detectors their work.
     """
+
+    fusion: Any
 
     def __init__(
         self,
@@ -115,7 +118,7 @@ class BiDirectional(nn.Module):
 
     def check_weights(self, dataset: Any) -> None:
         """ValueError if `dataset` holds maps that detectors with other weights made, as its `networks` say."""
-        made = getattr(getattr(dataset, "dataset", dataset), "networks", None)
+        made = Dataset.of(innermost(dataset)).networks
         if not made:
             return
         own = self.network_digests()
@@ -178,7 +181,7 @@ class BiDirectional(nn.Module):
         with torch.set_grad_enabled(torch.is_grad_enabled() and trains):
             return network.raw(side)
 
-    def _network(self, direction):
+    def _network(self, direction: str) -> Any:
         return self.for_model if direction == FORWARD else self.back_model
 
     def _side(self, batch, direction):

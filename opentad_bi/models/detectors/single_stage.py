@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ...contracts import Detector
 from ...ops.names import SINGLE
 from ...ops.records import Detections, Grid, Prediction, Result
 from ...ops.segments import decode_segments, select_candidates
@@ -17,7 +18,7 @@ from ...utils.validation import check_finite, input_parts
 
 
 @MODELS.register_module()
-class ActionFormer(nn.Module):
+class ActionFormer(Detector, nn.Module):
     """Anchor-free single-stage detector: backbone, projection to a pyramid, neck, head.
 
     Args:

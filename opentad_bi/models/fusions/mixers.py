@@ -36,7 +36,7 @@ class TimeFC(nn.Module):
         joined: one layer 2 sum(T_l) -> sum(T_l) over all levels at once, as experiment 3-1 is written, instead of one
             per level. It mixes distances in strides of different lengths.
         start: "average" of both directions, or "random" as the layer comes, which destroys what trained detectors
-            say (kept to measure that).
+            found (kept to measure that).
     """
 
     def __init__(self, lengths: Sequence[int], window: int, *, joined: bool = False, start: str = "average") -> None:

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ...contracts import Model
 from ...ops.names import label_of, normal_label
 from ...ops.records import CaptionFeatures, RowScores
 from ...registry import MODELS, nearest
@@ -32,7 +33,7 @@ TEXTS, WRONG = 5, 40  # of a video at most: its caption, those of four regions; 
 
 
 @MODELS.register_module()
-class FGCLIP(nn.Module):
+class FGCLIP(Model, nn.Module):
     """Contrast of videos with captions and of regions with theirs; both towers train.
 
     Frames are scored by their cosines with texts of the classes.
@@ -64,6 +65,7 @@ class FGCLIP(nn.Module):
         region_score: weight of that in the score of the frame, from 0 to 1.
     """
 
+    classes: list[str]
     open_vocabulary = True
     lone_videos = False  # let batches of one video pass, although nothing is learned from them
 
