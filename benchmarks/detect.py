@@ -26,7 +26,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks.reverse import write_source
 from opentad_bi.apis import detect_all, init_detector
-from opentad_bi.apis.detection import batches, predict
+from opentad_bi.apis.common import batches
 from opentad_bi.config import load_config
 from opentad_bi.datasets.detection.stream import VideoWindows
 from opentad_bi.prepare.h264 import H264Writer
@@ -101,7 +101,7 @@ def compute(folder, video, repeats, most=8):
     """{network: least CPU seconds of `predict` on the same decoded batches}."""
     models = {name: detector(name, folder) for name in NETWORKS}
     pair = models["pair"]
-    with VideoWindows(pair.windows, video, pair.classes) as windows:
+    with VideoWindows(pair.data, video, pair.classes) as windows:
         loaded = [
             batch for batch, _ in zip(batches(windows, pair.cfg.solver.test.batch_size), range(most), strict=False)
         ]
@@ -110,7 +110,7 @@ def compute(folder, video, repeats, most=8):
         for name, model in models.items():
             start = time.process_time()
             for batch in loaded:
-                predict(model, batch)
+                model.predict(batch)
             times[name].append(time.process_time() - start)
     return {name: min(spent[1:]) for name, spent in times.items()}
 

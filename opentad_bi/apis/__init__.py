@@ -1,6 +1,6 @@
 """Detection on any video, from Python: no data set, no annotation file, no process group."""
 
-from .anomaly import AnomalyDetector, VideoAnomalies, detect_anomaly, heat_frames, init_anomaly_detector, localise
+from .anomaly import AnomalyDetector, VideoAnomalies, detect_anomaly, heat_frames, init_anomaly_detector, localize
 from .detection import Detector, VideoDetections, detect, detect_all, init_detector
 
 __all__ = [
@@ -14,5 +14,5 @@ __all__ = [
     "heat_frames",
     "init_anomaly_detector",
     "init_detector",
-    "localise",
+    "localize",
 ]

@@ -1,32 +1,21 @@
-"""Anomaly detection on any video, and where in its frames a text is.
+"""Anomaly detection on any video: how anomalous it is, when, and where in its frames.
 
-How anomalous a video is, when and where.
-
-R rows (frames seen) of a video, C classes, H x W pixels of a frame
-
-How well the heat-maps of a video find what was annotated in it.
-
-N pairs of a frame and a box in it, h x w grid of patches
+R rows (frames seen) of a video, C classes, N frames, h x w grid of patches, H x W pixels of a frame
 """
 
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import torch
 from mmengine.config import Config
-from torch import nn
-from tqdm import tqdm
 
-from ..config import load_config
+from ..contracts import HeatMaps, Model
 from ..datasets.readers.base import open_video
-from ..datasets.video_anomaly.regions import Lifespan
+from ..datasets.video_anomaly.regions import Lifespan, Region
 from ..datasets.video_anomaly.stream import VideoRows, read_squares, stream_settings
-from ..engine.data import to_device
-from ..engine.runner import autocast, precision
 from ..engine.warm_start import asks_for_classes
 from ..evaluation.anomaly.localization import (
     enlarge,
@@ -40,31 +29,26 @@ from ..evaluation.anomaly.localization import (
 )
 from ..evaluation.anomaly.scores import anomaly_scores, smooth
 from ..registry import MODELS
-from ..utils.prefetch import ahead
 from ..utils.validation import check_classes, check_count, check_finite, check_number
-from .detection import choose_device, load, windows_config
+from .common import LoadedModel, choose_device, load, loading, read_config, ready, windows_config
+
+AT_ONCE = 64  # frames whose heat-maps are made together
+
+
+@runtime_checkable
+class ScoresFrames(Protocol):
+    """A model that scores frames: names of classes by label, the label without anomalies, and `RowScores` of frames."""
+
+    classes: list[str]
+    normal: int
+
+    def predict(self, batch: dict) -> list:
+        """One `ops.records.RowScores` per run of frames."""
 
 
 @dataclass(frozen=True)
-class AnomalyDetector:
-    """What `detect_anomaly` needs of a model.
-
-    Args:
-        model: in evaluation mode, on `device`; has `classes`, `normal` and `predict`, which gives RowScores.
-        cfg: its config.
-        device: where the model is.
-        autocast: a function that returns the context of its precision.
-    """
-
-    model: nn.Module
-    cfg: Config
-    device: torch.device
-    autocast: Callable
-
-    @property
-    def frames(self):
-        """Config of how videos are seen: `dataset.test`, as a plain dict."""
-        return windows_config(self.cfg)
+class AnomalyDetector(LoadedModel):
+    """What `detect_anomaly` needs of a model: a `LoadedModel` that `ScoresFrames` and whose data are frames."""
 
 
 @dataclass(frozen=True)
@@ -96,18 +80,18 @@ class VideoAnomalies:
     intervals: list[dict]
 
     @property
-    def duration(self):
+    def duration(self) -> float:
         """Seconds."""
         return float(self.edges_sec[-1])
 
     @property
-    def class_probabilities(self):
+    def class_probabilities(self) -> dict[str, float]:
         """{class: mean probability over the sixteenth of the rows that scores highest}."""
         means = video_probabilities(self.scores, self.probabilities)
         return dict(zip(self.classes, map(float, means), strict=True))
 
     @property
-    def label(self):
+    def label(self) -> str:
         """The anomaly that is the most probable of all, whether there is one or not."""
         return self.classes[likeliest(list(self.class_probabilities.values()), self.normal)]
 
@@ -135,7 +119,13 @@ class HeatFrame:
     box: np.ndarray | None
 
 
-def init_anomaly_detector(config, checkpoint=None, device=None, *, options=None):
+def init_anomaly_detector(
+    config: str | Path | Config,
+    checkpoint: str | Path | None = None,
+    device: str | torch.device | None = None,
+    *,
+    options: dict[str, Any] | None = None,
+) -> AnomalyDetector:
     """A detector that `detect_anomaly` takes.
 
     Args:
@@ -149,37 +139,37 @@ def init_anomaly_detector(config, checkpoint=None, device=None, *, options=None)
     Raises:
         FileNotFoundError, KeyError, ValueError: what is wrong with the config or the weights.
     """
-    if isinstance(config, Config):
-        if options:
-            raise ValueError("options take effect while a config is read; give the path of the config, or no options")
-        cfg = config
-    else:
-        cfg = load_config(config, options)
+    cfg = read_config(config, options)
     frames = windows_config(cfg)
     size = stream_settings(frames)["size"]
-    device, dtype = choose_device(device), precision(cfg.solver.get("amp"))
+    chosen = choose_device(device)
     named = {"classes": check_classes(frames.get("classes"))} if asks_for_classes(MODELS, cfg.model) else {}
-    model = MODELS.build(cfg.model, **named)
-    lacking = [name for name in ("classes", "normal", "predict") if not hasattr(model, name)]
-    if lacking:
-        raise ValueError(f"the model {cfg.model.type} has no {lacking[0]!r}, so it tells no anomaly of frames")
-    if hasattr(model, "check_dataset"):
-        model.check_dataset(_Size(size))
-    if checkpoint is not None or not getattr(model, "comes_trained", False):
+    model: Any = MODELS.build(cfg.model, **named)
+    if not isinstance(model, ScoresFrames):
+        raise ValueError(f"the model {cfg.model.type} does not score frames: it needs classes, normal and predict")
+    Model.of(model).check_dataset(_Size(size))
+    if checkpoint is not None or not Model.of(model).comes_trained:
         load(model, cfg, checkpoint, {})
-    # half precision is of no use on a CPU
-    use = None if device.type == "cpu" and dtype is torch.float16 else dtype
-    return AnomalyDetector(model.eval().to(device), cfg, device, autocast(device, use))
+    return AnomalyDetector(*ready(model, cfg, chosen))
 
 
 @dataclass(frozen=True)
 class _Size:
-    """What `check_dataset` of a model looks at."""
+    """What `check_dataset` of a model reads."""
 
     size: int
 
 
-def detect_anomaly(model, video, *, stride=None, threshold=0.5, sigma=0.0, batch_size=None, progress=False):
+def detect_anomaly(
+    model: AnomalyDetector,
+    video: str | Path,
+    *,
+    stride: int | None = None,
+    threshold: float = 0.5,
+    sigma: float = 0.0,
+    batch_size: int | None = None,
+    progress: bool | str = False,
+) -> VideoAnomalies:
     """Score every `stride`-th frame of a video, and find the intervals that score high.
 
     The scores are those of `tools/test.py` for the same video. It is decoded once, a few frames at a time, in a thread
@@ -202,22 +192,20 @@ def detect_anomaly(model, video, *, stride=None, threshold=0.5, sigma=0.0, batch
     if check_number("threshold", threshold) > 1:
         raise ValueError(f"threshold {threshold!r} must be a number from 0 to 1, as scores are")
     check_number("sigma", sigma)
-    look = {"desc": progress if isinstance(progress, str) else "detect", "unit": "frame", "leave": False}
     found = []
-    with (
-        VideoRows(model.frames, video, stride=stride) as rows,
-        tqdm(total=len(rows.numbers), disable=not progress, **look) as bar,
-        closing(ahead(_batches(rows, size))) as loaded,
-    ):
+    rows = VideoRows(model.data, video, stride=stride)
+    with rows, loading(rows, size, len(rows.numbers), "frame", progress) as (loaded, bar):
         for batch in loaded:
-            for result in _predict(model, batch):
+            for result in model.predict(batch):
                 found.append(result.probabilities)
                 bar.update(len(result.probabilities))
             del batch  # two at a time are enough: the next one waits already
     return _summary(model, rows, np.concatenate(found), threshold, sigma)
 
 
-def heat_frames(model, found, count, name=None):
+def heat_frames(
+    model: AnomalyDetector, found: VideoAnomalies, count: int, name: str | None = None
+) -> Iterator[HeatFrame]:
     """The frames that score highest, each with where in it a class is, in order of time.
 
     The frames are some way apart where there are many. They are read again, one at a time at their full size.
@@ -232,39 +220,17 @@ def heat_frames(model, found, count, name=None):
     Raises:
         ValueError: the model has no heat-maps.
     """
-    if not hasattr(model.model, "heat_map"):
+    if not isinstance(model.model, HeatMaps):
         raise ValueError(f"the model {model.cfg.model.type} has no heat-maps")
     rows = highest_rows(found.scores, check_count("count", count))
     numbers = np.array(rows) * found.stride
-    squares = read_squares(model.frames, found.video, numbers).to(model.device)
-    with torch.no_grad(), model.autocast():
-        maps = model.model.heat_map(squares, name or found.label).float()
-        check_finite([("heat-maps", maps, None)], [found.video] * len(maps), model.model)
-        maps = unit_range(maps.cpu().numpy())
-    with open_video(found.video, stream_settings(model.frames)["reader"]) as reader:
+    maps = unit_range(_maps(model, found, numbers, name or found.label))
+    with open_video(found.video, stream_settings(model.data)["reader"]) as reader:
         for row, number, small in zip(rows, numbers.tolist(), maps, strict=True):
             image = reader.frames([number])[0]
             heat = enlarge(small[None], *image.shape[:2])[0]
             sec, score = float(found.edges_sec[row]), float(found.scores[row])
             yield HeatFrame(row, number, sec, score, image, heat, heat_box(heat))
-
-
-def _batches(rows, size):
-    """Batches of at most `size` runs."""
-    samples = iter(rows)
-
-    def batch():
-        group = list(islice(samples, size))
-        return rows.collate(group) if group else None
-
-    return iter(batch, None)
-
-
-@torch.no_grad()
-def _predict(model, batch):
-    """One `ops.records.RowScores` per run of a batch on the CPU."""
-    with model.autocast():
-        return model.model.predict(to_device(batch, model.device))
 
 
 def _summary(model, rows, probabilities, threshold, sigma):
@@ -286,11 +252,16 @@ def _summary(model, rows, probabilities, threshold, sigma):
     )
 
 
-AT_ONCE = 64  # frames
-
-
-def localise(model, found, regions, *, name=None, enabled_mode="label_studio", open_end="video"):
-    """Compare the heat-maps of the frames that were looked at with the boxes that are in them.
+def localize(
+    model: AnomalyDetector,
+    found: VideoAnomalies,
+    regions: Iterable[Region],
+    *,
+    name: str | None = None,
+    enabled_mode: str = "label_studio",
+    open_end: str = "video",
+) -> dict[str, float]:
+    """Compare the heat-maps of the frames that were scored with the boxes that are in them.
 
     Args:
         model: what `init_anomaly_detector` gives.
@@ -303,7 +274,8 @@ def localise(model, found, regions, *, name=None, enabled_mode="label_studio", o
         heat-map are the lowest and the highest value in them.
     """
     numbers = np.arange(len(found.scores)) * found.stride
-    frames, boxes = [], []
+    frames: list[int] = []
+    boxes: list[np.ndarray] = []
     for region in regions:
         if not region.keyframes:
             continue
@@ -314,7 +286,7 @@ def localise(model, found, regions, *, name=None, enabled_mode="label_studio", o
         return localization([], [])
     unique, place = np.unique(frames, return_inverse=True)
     maps = unit_range(_maps(model, found, unique, name or found.label))
-    size = stream_settings(model.frames)["size"]
+    size = stream_settings(model.data)["size"]
     return localization((enlarge(maps[i : i + 1], size, size)[0] for i in place), boxes)
 
 
@@ -323,7 +295,7 @@ def _maps(model, found, frames, name):
     """Heat-maps of rising frame numbers: float32 (N, h, w)"""
     maps = []
     for start in range(0, len(frames), AT_ONCE):
-        squares = read_squares(model.frames, found.video, frames[start : start + AT_ONCE]).to(model.device)
+        squares = read_squares(model.data, found.video, frames[start : start + AT_ONCE]).to(model.device)
         with model.autocast():
             part = model.model.heat_map(squares, name).float()
             check_finite([("heat-maps", part, None)], [found.video] * len(part), model.model)

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from ..apis import detect_anomaly, heat_frames, init_anomaly_detector, localise
+from ..apis import detect_anomaly, heat_frames, init_anomaly_detector, localize
 from ..config import parse_overrides
 from ..datasets.video_anomaly.captions import read_captions
 from ..datasets.video_anomaly.frame_counts import fit_to_files
@@ -110,7 +110,7 @@ def check_heat_class(args, model):
 
 
 def read_boxes(path, model, videos=()):
-    """{video: arguments of `localise`} of the caption file `path`, read as the config reads those of the training.
+    """{video: arguments of `localize`} of the caption file `path`, read as the config reads those of the training.
 
     The class is that of the video where the model has it. Frames of those of `videos` (paths) that the file counts at
     another rate are mapped by time; other frames than a video has are a ValueError.
@@ -152,7 +152,7 @@ def show(model, found, args, boxes=None, measured=None):
     """Write scores, picture, heat-maps and page of one video; returns what went wrong: {what: error}.
 
     Args:
-        boxes: arguments of `localise`; its numbers are added to `measured`, {video: numbers}.
+        boxes: arguments of `localize`; its numbers are added to `measured`, {video: numbers}.
     """
     problems, heats = {}, []
 
@@ -197,7 +197,7 @@ def as_json(found, heats):
 def measure(model, found, args, boxes, measured):
     """Add the numbers of one video to `measured` and write all of them."""
     boxes = {**boxes, "name": args.heat_class or boxes["name"]}
-    measured[found.video.stem] = localise(model, found, **boxes)
+    measured[found.video.stem] = localize(model, found, **boxes)
     LOGGER.info("%s: heat-maps and boxes: %s", found.video, measured[found.video.stem])
     write_json(args.out / "localisation.json", {"all": over_videos(list(measured.values())), "videos": measured})
 

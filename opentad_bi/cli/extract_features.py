@@ -4,7 +4,7 @@ import contextlib
 import json
 from pathlib import Path
 
-from ..apis.detection import windows_config
+from ..apis.common import windows_config
 from ..config import load_config, parse_overrides
 from ..datasets.common.feature_files import replaced_sources
 from ..datasets.readers.base import find_video

@@ -10,7 +10,7 @@ from close import close
 from detect_files import write_config, write_video
 from places import SHARED
 
-from opentad_bi.apis import detect_anomaly, heat_frames, init_anomaly_detector, localise
+from opentad_bi.apis import detect_anomaly, heat_frames, init_anomaly_detector, localize
 from opentad_bi.apis.anomaly import AnomalyDetector
 from opentad_bi.cli import test as test_command
 from opentad_bi.config import load_config
@@ -119,14 +119,14 @@ def test_heat_maps_against_the_boxes_that_are_there(model, files, monkeypatch):
 
     found = detect_anomaly(model, files["long"])
     monkeypatch.setattr(model.model, "heat_map", heat_map)
-    numbers = localise(model, found, regions, name="Fire")
+    numbers = localize(model, found, regions, name="Fire")
     assert numbers == {"boxes": 4, "pointing": 1.0, "iou": 1.0, "iou50": 1.0}  # frames 8, 40, 48, 56
     assert asked == [(4, "Fire")]
-    assert localise(model, found, regions[1:]) == {"boxes": 0}
+    assert localize(model, found, regions[1:]) == {"boxes": 0}
     opened = [Region("a", None, None, keyframes[:2])]
-    last = localise(model, found, opened, open_end="keyframe")["boxes"]
-    assert last == 2 < localise(model, found, opened)["boxes"]  # frames 8, 40; up to the end
-    ignored = localise(model, found, regions, enabled_mode="ignore")
+    last = localize(model, found, opened, open_end="keyframe")["boxes"]
+    assert last == 2 < localize(model, found, opened)["boxes"]  # frames 8, 40; up to the end
+    ignored = localize(model, found, regions, enabled_mode="ignore")
     assert ignored["boxes"] == 7 and asked[-1] == (7, found.label)
 
 
@@ -173,7 +173,7 @@ def test_what_is_no_detector_of_anomalies_is_refused(trained, tmp_path):
         init_anomaly_detector(load_config(trained[0]), trained[1], "cpu", options={"dataset.test.stride": 4})
     cfg = load_config(trained[0])
     cfg.model = {"type": "Blind"}
-    with pytest.raises(ValueError, match="the model Blind has no 'classes', so it tells no anomaly of frames"):
+    with pytest.raises(ValueError, match="the model Blind does not score frames: it needs classes, normal and predict"):
         init_anomaly_detector(cfg, trained[1], "cpu")
 
 

@@ -6,7 +6,8 @@ from anomaly_files import write_anomaly_config, write_anomaly_weights
 from detect_files import CLASSES, PAIR, write_config, write_weights
 
 from opentad_bi.apis import detect, init_detector
-from opentad_bi.apis.detection import check_classes, choose_device
+from opentad_bi.apis.common import choose_device
+from opentad_bi.apis.detection import check_classes
 from opentad_bi.config import load_config
 from opentad_bi.engine.runner import precision
 from opentad_bi.registry import MODELS
@@ -40,7 +41,7 @@ def test_the_device_is_cuda_where_there_is_one(monkeypatch):
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
     with pytest.raises(ValueError, match="device cuda: 0 CUDA devices are available here; choose cpu"):
         choose_device("cuda")
-    with pytest.raises(ValueError, match="'gpu' is no device; choose cpu or cuda"):
+    with pytest.raises(ValueError, match="invalid device 'gpu'; choose cpu or cuda"):
         choose_device("gpu")
 
 
@@ -60,7 +61,7 @@ def test_names_come_from_the_argument_the_checkpoint_or_the_config(config, tmp_p
         init_detector(config, without, "cpu")
     with pytest.raises(FileNotFoundError, match=r"list of classes .*gone\.txt does not exist"):
         init_detector(config, without, "cpu", classes=tmp_path / "gone.txt")
-    with pytest.raises(ValueError, match=r"there are 3 names .* a, b, c, but model tells 2 apart"):
+    with pytest.raises(ValueError, match=r"there are 3 names .* a, b, c, but model has 2 classes"):
         init_detector(config, without, "cpu", classes=["a", "b", "c"])
 
 
@@ -136,7 +137,7 @@ def test_a_dataset_without_windows_is_refused(config, tmp_path, videos):
 def test_options_are_strict_and_go_with_a_path(config, tmp_path):
     path = write_weights(config, tmp_path / "a.pth")
     detector = init_detector(config, path, "cpu", options={"window_size": 48})
-    assert detector.windows["window_size"] == 48
+    assert detector.data["window_size"] == 48
     with pytest.raises(KeyError, match="did you mean 'window_size'"):
         init_detector(config, path, "cpu", options={"window_sise": 48})
     with pytest.raises(ValueError, match="options take effect while a config is read"):

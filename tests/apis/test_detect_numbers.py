@@ -8,7 +8,7 @@ import torch
 from detect_files import CLASSES, FPS, PAIR, WRAP, write_config, write_weights
 
 from opentad_bi.apis import detect, detect_all, init_detector
-from opentad_bi.apis.detection import batches
+from opentad_bi.apis.common import batches
 from opentad_bi.cli import test as test_command
 from opentad_bi.datasets.detection.stream import VideoWindows
 from opentad_bi.datasets.readers.base import open_video
@@ -75,8 +75,8 @@ def test_results_equal_those_of_the_test_command(case, videos, tmp_path):
 def test_samples_are_those_of_the_dataset(name, videos, pair, tmp_path):
     (tmp_path / "ann.json").write_text(json.dumps({"database": {name: annotation(videos[name])}}))
     files = {"ann_file": tmp_path / "ann.json", "class_map": CLASSES, "data_path": videos[name].parent}
-    dataset = DATASETS.build({**pair.windows, **files})
-    with VideoWindows(pair.windows, videos[name], CLASSES) as windows:
+    dataset = DATASETS.build({**pair.data, **files})
+    with VideoWindows(pair.data, videos[name], CLASSES) as windows:
         assert len(windows) == len(dataset) and windows.fps == pytest.approx(FPS)
         samples = list(windows)
     for i, sample in enumerate(samples):
@@ -96,7 +96,7 @@ def test_batch_size_does_not_matter(videos, pair):
 
 
 def test_batches_hold_every_window_once(videos, pair):
-    with VideoWindows(pair.windows, videos["long"], CLASSES) as windows:
+    with VideoWindows(pair.data, videos["long"], CLASSES) as windows:
         sizes = [len(batch["meta"]) for batch in batches(windows, 2)]
     assert sizes == [2, 1]
 

@@ -43,7 +43,7 @@ def test_only_small_frames_of_the_windows_at_hand_are_kept(long_video, pair, mon
         return gather(chunks, positions)
 
     monkeypatch.setattr("opentad_bi.datasets.detection.stream.gather", watch)
-    with VideoWindows(pair.windows, long_video, CLASSES) as windows:
+    with VideoWindows(pair.data, long_video, CLASSES) as windows:
         assert sum(1 for _ in windows) == len(windows) == 13 == len(held)
     assert max(held) <= 32 + 2 * FRAMES_AT_ONCE
     assert not sizes  # no crop that keeps the whole frame
@@ -161,7 +161,7 @@ def test_other_rates_give_other_seconds(videos, pair, set_rate):
 
 
 def test_frames_too_small_for_a_crop_name_the_video(long_video, pair):
-    cfg = pair.windows
+    cfg = pair.data
     cfg["pipeline"] = [step for step in cfg["pipeline"] if step["type"] != "Resize"]
     cfg["pipeline"][2]["crop_size"] = 99
     with VideoWindows(cfg, long_video, CLASSES) as windows, pytest.raises(VideoError, match=r"long\.mp4: CenterCrop"):
@@ -174,7 +174,7 @@ def test_steps_must_keep_every_frame(long_video, pair):
         def __call__(self, results):
             return results | {"imgs": results["imgs"][::2]}
 
-    cfg = pair.windows
+    cfg = pair.data
     cfg["pipeline"].insert(2, {"type": "EverySecond"})
     with VideoWindows(cfg, long_video, CLASSES) as windows, pytest.raises(ValueError, match="8 frames of 16"):
         next(iter(windows))

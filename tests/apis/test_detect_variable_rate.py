@@ -44,7 +44,7 @@ def test_segments_lie_where_a_player_shows_them(uneven, ticks, pair, monkeypatch
 def test_an_even_rate_changes_nothing(pair, tmp_path, rate, monkeypatch):
     for name in ("even.mp4", "even.mkv"):
         path = write_video(tmp_path / name, COUNT, rate=rate)
-        with VideoWindows(pair.windows, path, CLASSES) as windows:
+        with VideoWindows(pair.data, path, CLASSES) as windows:
             assert not windows.uneven and windows.player_sec(1.2345) == 1.2345
     monkeypatch.setattr("opentad_bi.apis.detection.at_player_times", None)
     assert detect_all(pair, path).chief
