@@ -2,11 +2,11 @@
 
     python -m benchmarks.anomaly_faults [--rows recipe batch_of_one ...] [--seeds 0 1 2] [--out DIR] [--at_once 2]
 
-Every seed has a generated set and a random tower of its own (`tools/make_demo_surveillance.py --seed S`). A row is
-`tools/train.py CONFIG --seed S`, then `tools/test.py CONFIG` and the same with the retrieval config, each of the last
-epoch. All rows are tested alike: frames of whole test videos, and regions with the boxes as annotated; "cropped" sees
-the middle of frames there too. Losses are means over the last epoch, beside those of guessing. What DIR holds already
-is not run again.
+Every seed has a generated set and a random tower of its own (`opentad-bi demo-data surveillance --seed S`). A row is
+`opentad-bi train CONFIG --seed S`, then `opentad-bi test CONFIG` and the same with the retrieval config, each of the
+last epoch. All rows are tested alike: frames of whole test videos, and regions with the boxes as annotated; "cropped"
+sees the middle of frames there too. Losses are means over the last epoch, beside those of guessing. What DIR holds
+already is not run again.
 """
 
 import argparse
@@ -40,13 +40,13 @@ def measure(seed, row, out):
         return json.loads(kept.read_text())
     train, retrieve = configs(row)
     options = ["--cfg-options", f"data_root={data}", f"frame_cache={data / 'frames'}", "workflow.tensorboard=False"]
-    tool("train.py", train, "--seed", seed, "--work_dir", folder, "--resume", "auto", *options, "workflow.keep_last=1")
+    tool("train", train, "--seed", seed, "--work-dir", folder, "--resume", "auto", *options, "workflow.keep_last=1")
     last = max((folder / "gpu1_id0" / "checkpoint").glob("epoch_*.pth"), key=lambda path: int(path.stem[6:]))
     found = last_losses(folder / "gpu1_id0" / "log.jsonl")
     for config in (train, retrieve):
         file = folder / f"{config.parent.name}_{config.stem}.json"
-        words = ["--checkpoint", last, "--out", file, "--work_dir", folder / "test", *options]
-        tool("test.py", config, *words)
+        words = ["--checkpoint", last, "--out", file, "--work-dir", folder / "test", *options]
+        tool("test", config, *words)
         found |= json.loads(file.read_text())["model"]
     kept.write_text(json.dumps(found))
     return found
@@ -95,7 +95,7 @@ def main():
     out = args.out.resolve()
     for seed in args.seeds:
         if not (out / f"set{seed}" / "tower.safetensors").is_file():
-            tool("make_demo_surveillance.py", "--out", out / f"set{seed}", "--seed", seed)
+            tool("demo-data", "surveillance", "--out", out / f"set{seed}", "--seed", seed)
     jobs = list(product(args.seeds, args.rows))
     with ThreadPoolExecutor(args.at_once) as pool:
         numbers = dict(zip(jobs, pool.map(lambda job: measure(*job, out), jobs), strict=True))

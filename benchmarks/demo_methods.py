@@ -1,9 +1,9 @@
 """Six methods of video prompts on the generated clips: accuracy, trained parameters, time per step, peak memory.
 
-    python benchmarks/demo_methods.py [--methods video_coop ...] [--out DIR]     # after tools/make_demo_clips.py
+    python benchmarks/demo_methods.py [--methods video_coop ...] [--out DIR]     # after opentad-bi demo-data clips
 
-Every row is a run of `tools/run_METHOD.py --dataset demo_clips --temporal-pooling POOLING` in a process of its own, its
-last epoch evaluated on the clips it learned from, neither mixed nor augmented, and on the test clips. One thread; a
+Every row is a run of `opentad-bi run_METHOD --dataset demo_clips --temporal-pooling POOLING` in a process of its own,
+its last epoch evaluated on the clips it learned from, neither mixed nor augmented, and on the test clips. One thread; a
 step is the median over the run, data loading included; peak is resident memory of the training process.
 """
 
@@ -25,7 +25,7 @@ PLAIN = ("dataset.train.mix=None", "dataset.train.pipeline.2.enabled=False")
 
 def tool(name, *words):
     """Run a command of the toolbox; returns its peak resident memory in MiB."""
-    line = [sys.executable, str(ROOT / "tools" / name), *map(str, words)]
+    line = [sys.executable, "-m", "opentad_bi", name, *map(str, words)]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     process = subprocess.Popen(line, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
     errors = process.stderr.read().decode(errors="replace")
@@ -48,8 +48,8 @@ def accuracy(folder, split):
     """Top-1 in percent of the last epoch."""
     last = max((folder / "checkpoint").glob("epoch_*.pth"), key=lambda path: int(path.stem[6:]))
     out = folder / f"{split}.json"
-    words = ["--checkpoint", last, "--split", split, "--out", out, "--work_dir", folder / split]
-    tool("test.py", folder / "resolved_config.py", *words, "--cfg-options", *PLAIN)
+    words = ["--checkpoint", last, "--split", split, "--out", out, "--work-dir", folder / split]
+    tool("test", folder / "resolved_config.py", *words, "--cfg-options", *PLAIN)
     return 100 * json.loads(out.read_text())["model"]["top1"]
 
 
@@ -65,11 +65,11 @@ def main():
             folder = args.out.resolve() / f"{method}_{pooling}"
             words = ["--dataset", "demo_clips", "--temporal-pooling", pooling]
             own = ["--output-dir", folder, "--cfg-options", f"artifacts={folder / 'models'}"]
-            peak = tool(f"run_{method}.py", *words, *own)
+            peak = tool(f"run_{method}", *words, *own)
             run = folder / "gpu1_id0"
             count = re.search(r"([\d,]+) of [\d,]+ parameters are trainable", (run / "log.txt").read_text())[1]
             shares = " | ".join(f"{accuracy(run, split):.1f}" for split in ("train", "test"))
-            command = f"`tools/run_{method}.py {' '.join(words)}`"
+            command = f"`opentad-bi run_{method} {' '.join(words)}`"
             print(f"| {command} | {count} | {shares} | {seconds_per_step(run):.3f} | {peak:.0f} |", flush=True)
 
 

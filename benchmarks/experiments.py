@@ -1,6 +1,6 @@
 """One training iteration of every experiment on the demonstration set, without data loading.
 
-    python benchmarks/experiments.py        # needs data/demo (tools/make_demo_dataset.py); networks start at random
+    python benchmarks/experiments.py        # needs data/demo (opentad-bi demo-data detection); networks start at random
 
 One thread; the shorter of two rounds over six batches of two windows.
 """

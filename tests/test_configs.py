@@ -7,7 +7,7 @@ import pytest
 import torch
 from places import ROOT
 
-from opentad_bi.cli.make_demo_features import write_tower
+from opentad_bi.cli.demo import write_tower
 from opentad_bi.config import load_config, raw_config
 from opentad_bi.datasets.detection.cached_predictions import write_cached, write_record
 from opentad_bi.engine import Runner

@@ -8,7 +8,7 @@ import torch
 from places import ROOT
 from test_configs import FPS, FRAMES, SMALL, tiny_set  # noqa: F401 - a fixture
 
-from opentad_bi.cli import check_dataset, dataset_stats, detect, extract_features, test, train
+from opentad_bi.cli.main import call
 from opentad_bi.config import raw_config
 from opentad_bi.utils.weight_files import load_checkpoint
 
@@ -41,31 +41,31 @@ def run(command, words, config, **more):
     helpers = raw_config(config).to_dict()
     small = {key: value for key, value in SMALL.items() if key in helpers}
     options = [f"{key}={value}" for key, value in {**small, **NARROW, **RUN, **WORKERS, **more}.items()]
-    return command.main([*words, "--cfg-options", *options])
+    return call(command, [*words, "--cfg-options", *options])
 
 
 def test_the_steps_of_the_page_in_their_order(folder, capsys):
     assert set(CONFIGS) == {"mine.py", "mine_pair.py", "mine_fusion.py", "mine_features.py"}
-    assert run(check_dataset, ["mine.py", "--write-class-map"], "mine.py") == 0
-    assert run(dataset_stats, ["mine.py", "--out", "numbers.json"], "mine.py") == 0
+    assert run("check", ["mine.py", "--write-class-map"], "mine.py") == 0
+    assert run("stats", ["mine.py", "--out", "numbers.json"], "mine.py") == 0
     assert json.loads((folder / "numbers.json").read_text())["subsets"]["train"]["counts"]["actions"] == 8
     cpu = ["--device", "cpu"]
-    assert run(train, ["mine_pair.py", *cpu], "mine_pair.py", end_epoch=1) == 0
+    assert run("train", ["mine_pair.py", *cpu], "mine_pair.py", end_epoch=1) == 0
     trained = "exps/mine/pair/gpu1_id0/checkpoint/epoch_0.pth"
     words = (
-        re.search(r"tools/extract_features\.py (mine_pair\.py \$BEST .*)", PAGE)[1].replace("$BEST", trained).split()
+        re.search(r"opentad-bi extract-features (mine_pair\.py \$BEST .*)", PAGE)[1].replace("$BEST", trained).split()
     )
-    assert run(extract_features, [*words, *cpu], "mine_pair.py") == 0
-    both = ["--for_resume", trained, "--back_resume", trained]
+    assert run("extract-features", [*words, *cpu], "mine_pair.py") == 0
+    both = ["--for-resume", trained, "--back-resume", trained]
     for config, more in (("mine_pair.py", ["--checkpoint", trained]), ("mine_features.py", both)):
         out = config.replace(".py", ".json")
-        assert run(test, [config, *more, *cpu, "--out", out], config) == 0
+        assert run("test", [config, *more, *cpu, "--out", out], config) == 0
     end_to_end, on_features = [json.loads((folder / f"mine_{kind}.json").read_text()) for kind in ("pair", "features")]
     assert on_features == end_to_end
-    assert run(train, ["mine_features.py", *both, *cpu], "mine_features.py", end_epoch=1) == 0
-    assert run(train, ["mine_fusion.py", *both, *cpu], "mine_fusion.py", end_epoch=1) == 0
-    words = ["mine_pair.py", trained, "data/mine/raw_data/v2.mp4", "--out", "found", "--no_page", "--min_score", "0"]
-    assert run(detect, [*words, *cpu], "mine_pair.py") == 0
+    assert run("train", ["mine_features.py", *both, *cpu], "mine_features.py", end_epoch=1) == 0
+    assert run("train", ["mine_fusion.py", *both, *cpu], "mine_fusion.py", end_epoch=1) == 0
+    words = ["mine_pair.py", trained, "data/mine/raw_data/v2.mp4", "--out", "found", "--no-page", "--min-score", "0"]
+    assert run("detect", [*words, *cpu], "mine_pair.py") == 0
     assert set(json.loads((folder / "found" / "detections.json").read_text())["results"]) == {"v2"}
     state = load_checkpoint(folder / "exps/mine/features/gpu1_id0/checkpoint/epoch_0.pth")["state_dict"]
     assert not [name for name in state if "backbone" in name]

@@ -8,7 +8,7 @@ import torch
 from places import ROOT
 from test_configs import tiny_overrides, tiny_set  # noqa: F401 - a fixture
 
-from opentad_bi.cli import train
+from opentad_bi.cli.main import call
 from opentad_bi.utils.weight_files import load_checkpoint
 
 PAGE = (ROOT / "docs" / "plugins.md").read_text()
@@ -37,10 +37,10 @@ def words(folder, config, tiny):
 
 def test_the_documented_mixer_starts_as_the_average_and_trains(folder, tiny_set):  # noqa: F811
     base = words(folder, "configs/demo/pair_exp1.py", tiny_set)
-    assert train.main(["configs/demo/pair_exp1.py", "--id", "1", "--cfg-options", *base]) == 0
+    assert call("train", ["configs/demo/pair_exp1.py", "--id", "1", "--cfg-options", *base]) == 0
     pair = "exps/gpu1_id1/checkpoint/epoch_0.pth"
-    command = ["my_fusion.py", "--for_resume", pair, "--back_resume", pair, "--cfg-options"]
-    assert train.main([*command, *words(folder, "my_fusion.py", tiny_set)]) == 0
+    command = ["my_fusion.py", "--for-resume", pair, "--back-resume", pair, "--cfg-options"]
+    assert call("train", [*command, *words(folder, "my_fusion.py", tiny_set)]) == 0
     state = load_checkpoint(folder / "exps" / "gpu1_id0" / "checkpoint" / "epoch_0.pth")["state_dict"]
     gates = {name: tensor for name, tensor in state.items() if name.endswith(".cls.gate")}
     assert {tuple(gate.shape) for gate in gates.values()} == {(4, 1)} and len(gates) == 2
@@ -48,8 +48,8 @@ def test_the_documented_mixer_starts_as_the_average_and_trains(folder, tiny_set)
 
 
 def test_the_documented_plugin_trains(folder, tiny_set):  # noqa: F811
-    command = re.search(r"tools/train\.py (.*?) +# smoke", PAGE)[1].split()
-    assert train.main([*command, *words(folder, "my_config.py", tiny_set)]) == 0
+    command = re.search(r"opentad-bi train (.*?) +# smoke", PAGE)[1].split()
+    assert call("train", [*command, *words(folder, "my_config.py", tiny_set)]) == 0
     state = load_checkpoint(folder / "exps" / "gpu1_id0" / "checkpoint" / "epoch_0.pth")
     name = next(name for name in state["state_dict"] if name.endswith("neck.convs.0.weight"))
     assert state["state_dict"][name].shape[-1] == 5
@@ -57,7 +57,7 @@ def test_the_documented_plugin_trains(folder, tiny_set):  # noqa: F811
 
 
 def test_the_documented_visual_prompt_trains(folder, tiny_set):  # noqa: F811
-    assert train.main(["my_method.py", "--cfg-options", *words(folder, "my_method.py", tiny_set)]) == 0
+    assert call("train", ["my_method.py", "--cfg-options", *words(folder, "my_method.py", tiny_set)]) == 0
     state = load_checkpoint(folder / "exps" / "gpu1_id0" / "checkpoint" / "epoch_0.pth")["state_dict"]
     assert state["visual_prompt.vectors"].shape == (2, 8, 64)
     assert (state["visual_prompt.share"] != 0).any()

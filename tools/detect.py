@@ -1,10 +1,10 @@
-"""Find the actions of any videos; see --help."""
+"""The same as `opentad-bi detect`; see --help."""
 
 import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from opentad_bi.cli.detect import main
+from opentad_bi.cli.main import call
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(call("detect"))

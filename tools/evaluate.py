@@ -1,10 +1,10 @@
-"""Mean average precision of a saved result file; see --help."""
+"""The same as `opentad-bi evaluate`; see --help."""
 
 import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from opentad_bi.cli.evaluate import main
+from opentad_bi.cli.main import call
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(call("evaluate"))

@@ -1,10 +1,10 @@
-"""The same as reverse_annotations.py, under the name it had before; see --help."""
+"""The same as `opentad-bi reverse-annotations`, under its original name; see --help."""
 
 import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from opentad_bi.cli.reverse_annotations import main
+from opentad_bi.cli.main import call
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(call("reverse-annotations"))

@@ -1,5 +1,5 @@
 # The detector of AdaTAD with VideoMAE-S alone, on window features of a network that was trained end to end:
-#   tools/extract_features.py configs/adatad/thumos/e2e_thumos_videomae_s_768x1_160_adapter.py CHECKPOINT --windows
+#   opentad-bi extract-features configs/adatad/thumos/e2e_thumos_videomae_s_768x1_160_adapter.py CHECKPOINT --windows
 #     --out data/for_thumos-14/features/adatad_s
 # load_from takes the detector of that checkpoint.
 _base_ = [

@@ -1,5 +1,5 @@
 # Experiment 3-3: a pair of small networks on the demonstration set, both frozen, from what
-# tools/cache_predictions.py kept of them: only the fusion trains, and no network runs until the evaluation.
+# opentad-bi cache-predictions kept of them: only the fusion trains, and no network runs until the evaluation.
 _base_ = ["pair_exp1_1.py", "../_base_/fusions/exp3_3.py"]
 
 short_names = dict(cache_path="dataset.train.folder")

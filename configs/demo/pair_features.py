@@ -1,6 +1,6 @@
 # Experiment 1 on features: the pair of pair_exp1.py without its backbones, on window features of the demonstration set
 # that it made, of both directions:
-#   tools/extract_features.py configs/demo/pair_exp1.py CHECKPOINT --windows --out data/demo/features/pair_exp1
+#   opentad-bi extract-features configs/demo/pair_exp1.py CHECKPOINT --windows --out data/demo/features/pair_exp1
 # --for_resume CHECKPOINT --back_resume CHECKPOINT take the detectors of that checkpoint.
 _base_ = ["pair_exp1.py"]
 

@@ -1,5 +1,4 @@
-# One small network on the demonstration set played in reverse (tools/reverse_videos.py and tools/reverse_annotations.py
-# make it).
+# One small network on the demonstration set played in reverse (reverse-videos, reverse-annotations).
 _base_ = ["single_for.py"]
 
 data_root = "data/back_demo"

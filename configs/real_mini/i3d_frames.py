@@ -1,5 +1,5 @@
 # I3D, pretrained on Kinetics-400 and frozen, over the frames of data/real-mini: every frame, one position in 8.
-# tools/extract_features.py makes the features of pair_i3d.py with it; it can also be trained as it is.
+# opentad-bi extract-features makes the features of pair_i3d.py with it; it can also be trained as it is.
 _base_ = [
     "../_base_/datasets/thumos14_e2e.py",
     "../_base_/models/small.py",

@@ -172,8 +172,8 @@ def detect_anomaly(
 ) -> VideoAnomalies:
     """Score every `stride`-th frame of a video, and find the intervals that score high.
 
-    The scores are those of `tools/test.py` for the same video. It is decoded once, a few frames at a time, in a thread
-    beside the model, and its length does not matter for the memory.
+    The scores are those of `opentad-bi test` for the same video. It is decoded once, a few frames at a time, in a
+    thread beside the model, and its length does not matter for the memory.
 
     Args:
         model: what `init_anomaly_detector` gives.

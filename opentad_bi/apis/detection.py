@@ -40,7 +40,7 @@ def init_detector(
 ) -> Detector:
     """A detector that `detect` takes.
 
-    A network that was trained on reversed video is to be shown reversed video (`tools/reverse_videos.py`); a pair
+    A network that was trained on reversed video is to be shown reversed video (`opentad-bi reverse-videos`); a pair
     reverses what it sees by itself.
 
     Args:
@@ -72,14 +72,14 @@ def refuse_features(cfg: Config, where: str | Path) -> None:
     if "pipeline" not in windows:
         raise ValueError(
             f"{where}: its dataset.test is a {windows.get('type')}, which has no sliding windows; a network that "
-            "scores frames is run by tools/detect_anomaly.py"
+            "scores frames is run by opentad-bi detect-anomaly"
         )
     try:
         split_pipeline(windows["pipeline"])
     except ValueError as error:
         raise ValueError(
             f"{where}: {error}. Take the config and checkpoint of a network that is run on frames (its model has a "
-            "backbone); on features, use tools/extract_features.py and tools/test.py"
+            "backbone); on features, use opentad-bi extract-features and opentad-bi test"
         ) from error
 
 
@@ -148,7 +148,7 @@ def detect(
 ) -> list[dict]:
     """Find the actions of a video: [{"segment": [start_sec, end_sec], "label", "score"}, ...] by falling score.
 
-    The numbers are those of `tools/test.py` for the same video; but where frames come at a variable rate, seconds are
+    The numbers are those of `opentad-bi test` for the same video; but where frames come at a variable rate, seconds are
     those of a player (`VideoWindows.player_sec` of `datasets.detection.stream`). The video is decoded once, a few
     frames at a time, in a thread beside the network, and its length does not matter for the memory. The steps of the
     test pipeline after decoding must treat frames one by one (`datasets.detection.stream`).

@@ -6,51 +6,8 @@ from pathlib import Path
 from ..config import config_origins, config_text, load_config, parse_overrides
 from ..utils.config_files import config_root, find_config, shipped_configs
 from ..utils.files import write_text
-from .common import Parser, command
 
 TYPED = "--options"
-NAME = "name of a shipped config, such as demo/pair_exp1, or path of a file"
-
-
-class _Command(Parser):
-    """The parser of one of the commands."""
-
-    def __init__(self, prog, description, **_):
-        super().__init__(description)
-        self.prog = prog
-
-
-def parser():
-    """The arguments of the command."""
-    cli = Parser(__doc__)
-    commands = cli.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=_Command)
-
-    def add(name, what):
-        return commands.add_parser(name, help=what, description=f"{what[0].upper()}{what[1:]}.")
-
-    one = add("list", "list the shipped configs, by their folders, with what they say of themselves")
-    one.add_argument("word", nargs="?", metavar="WORD", help="only those with this in their name or in what they say")
-    one = add("show", "print a config with all that it takes from others, as a config that can be saved and trained")
-    one.add_argument("config", help=NAME)
-    one.add_argument("--origin", action="store_true", help=f"say behind every value which file, or {TYPED}, it is from")
-    one.add_argument(
-        "--cfg-options", TYPED, nargs="+", default=[], metavar="a.b=v", help="overrides of existing keys of the config"
-    )
-    one = add("copy", "write an own config that is an edit of another")
-    one.add_argument("config", help=NAME)
-    one.add_argument("folder", type=Path, metavar="DIR", help="folder to write it to; nothing there is replaced")
-    one.add_argument("--flat", action="store_true", help="write out all that it says, based on no other file")
-    return cli
-
-
-def run(args):
-    """List, show or copy; returns 0."""
-    return {"list": list_configs, "show": show, "copy": copy}[args.command](args)
-
-
-def main(argv=None):
-    """Run the command; returns its exit code."""
-    return command(parser(), run, argv)
 
 
 def list_configs(args):

@@ -1,8 +1,4 @@
-"""Can prompts be learned on these features?  Data, prompts, text features and gradients, one line each.
-
-Give a CONFIG, or the options of custom_prompt_training.py. The exit code is 1 if a line is an error. --out gets a heat
-map of the cosines between the classes' text features, and the table as JSON.
-"""
+"""Can prompts be learned on these features?  Data, prompts, text features and gradients, one line each."""
 
 import math
 from dataclasses import asdict
@@ -24,24 +20,12 @@ from ..utils.checks import ERROR, OK, WARNING, CheckResult, has_errors, judge, r
 from ..utils.distributed import setup_distributed
 from ..utils.files import write_json
 from ..utils.logging import LOGGER, quietly, setup_logging
-from .aliases.core import add_flags, typed_flags
+from .aliases.core import typed_flags
 from .aliases.custom_prompts import DATA_FLAGS, RECIPE, recipe
-from .common import Parser, add_device_arguments, command, make_writable
+from .common import make_writable
 
 RATIO = 10  # of the samples of two classes, above which training should balance them
 CLOSE = 0.995  # cosine of text features that are hard to tell apart
-
-
-def parser():
-    """The arguments of the command."""
-    cli = Parser(__doc__)
-    cli.add_argument("config", nargs="?", help="Python config file (default: that of custom_prompt_training.py)")
-    add_flags(cli, DATA_FLAGS, required=False)
-    cli.add_argument("--steps", type=int, default=20, metavar="N", help="optimizer steps to look at")
-    cli.add_argument("--out", metavar="DIR", default="exps/debug_prompts", help="folder of heat map and table")
-    cli.add_argument("--cfg-options", nargs="+", default=[], metavar="a.b=v", help="further keys of the config")
-    add_device_arguments(cli)
-    return cli
 
 
 def run(args):
@@ -66,11 +50,6 @@ def run(args):
     LOGGER.info("\n%s", result_table(results))
     write_json(out / "debug_prompts.json", [asdict(result) for result in results])
     return int(has_errors(results))
-
-
-def main(argv=None):
-    """Run the command; returns its exit code."""
-    return command(parser(), run, argv)
 
 
 def config_of(args):

@@ -15,40 +15,9 @@ from ..ops.names import FUSED_PAIR, VIDEO_SUFFIXES
 from ..prepare.playable import playable
 from ..utils.files import atomic, list_folder, read_json, write_json
 from ..utils.logging import LOGGER, setup_logging
-from .common import Parser, add_config_arguments, command, make_writable
+from .common import make_writable
 
-EPILOG = """
-Written are DIR/detections.json ({"results": {NAME: [{"segment": [start, end], "label", "score"}]}}, as
-result_detection.json of tools/test.py), DIR/detections.csv (video,start_sec,end_sec,label,score) and, for every video,
-the timeline DIR/NAME.png and the page DIR/NAME.html with a player. Tables hold the direction that stands for the whole
-(fused, else merged, else that of the single network); pictures and pages show all of them (of a fusion, both bases as
-one). NAME is the name of the file without extension. No data set, annotation or class map is needed: checkpoints carry
-the names of the classes. A video that cannot be read, or whose picture or page cannot be written, is reported, the
-others are done, and the exit code is 1.
-
-Tables are written after every video. Those that are in DIR already are added to: entries of the videos that are found
-again are replaced, those of other videos stay, whatever network and options they were made with.
-"""
 COLUMNS = ("video", "start_sec", "end_sec", "label", "score")
-
-
-def parser():
-    """The arguments of the command."""
-    cli = Parser(__doc__, EPILOG)
-    add_config_arguments(cli)
-    cli.add_argument("checkpoint", help="PATH (averaged weights preferred) or PATH:KEY")
-    cli.add_argument("videos", nargs="+", metavar="VIDEO", help="video files, or folders of them")
-    cli.add_argument("--out", required=True, type=Path, metavar="DIR", help="folder of what is written")
-    cli.add_argument("--device", help="cpu or cuda (default: cuda where there is one)")
-    cli.add_argument(
-        "--direction", metavar="D", help="write only: for, back, merged, fused, fused_for, fused_back, model"
-    )
-    cli.add_argument("--min_score", type=float, default=0.05, help="what scores less is left out")
-    cli.add_argument("--batch_size", type=int, metavar="N", help="windows at once (default: solver.test.batch_size)")
-    cli.add_argument("--classes", metavar="FILE", help="names by label, one per line (default: the checkpoint's)")
-    cli.add_argument("--ground_truth", metavar="JSON", help="annotation file, to be drawn beside")
-    cli.add_argument("--no_page", action="store_true", help="write no pages")
-    return cli
 
 
 def run(args):
@@ -72,11 +41,6 @@ def run(args):
         return show(found, truth.get(video.stem), args)
 
     return one_by_one(videos, found_in, told)
-
-
-def main(argv=None):
-    """Run the command; returns its exit code."""
-    return command(parser(), run, argv)
 
 
 def one_by_one(videos, found_in, told):

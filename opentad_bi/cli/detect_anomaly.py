@@ -16,44 +16,10 @@ from ..prepare.playable import playable
 from ..registry import nearest
 from ..utils.files import write_json
 from ..utils.logging import LOGGER, setup_logging
-from .common import Parser, add_config_arguments, command, make_writable
+from .common import make_writable
 from .detect import find_videos, former_results, one_by_one, write_tables
 
-EPILOG = """
-The score of a frame is 1 - p(normal). An interval is a run of frames that score at least --threshold; its class is the
-anomaly that is most probable on the average over it, its score that of its highest frame. Written are
-
-  DIR/detections.json, DIR/detections.csv   intervals of all videos, in the form of tools/detect.py
-  DIR/NAME.scores.json                      every frame that was looked at: second, score and probabilities; the class
-  DIR/NAME.png                              the score along time
-  DIR/NAME.html                             a page with a player, the score, the intervals and the heat-maps
-  DIR/heat_maps/NAME/frame_NUMBER.png       with --heat_maps: where in the frame the class of the video is
-  DIR/localisation.json                     with --boxes: how well heat-maps find the annotated boxes
-
-NAME is the name of the file without extension. No data set and no annotation is needed. A video that cannot be read, or
-that cannot be shown, is reported, the others are done, and the exit code is 1. Tables are written after every video.
-Those that are in DIR already are added to, as tools/detect.py does.
-"""
 CURVE = "anomaly score"
-
-
-def parser():
-    """The arguments of the command."""
-    cli = Parser(__doc__, EPILOG)
-    add_config_arguments(cli)
-    cli.add_argument("checkpoint", help="PATH (averaged weights preferred) or PATH:KEY")
-    cli.add_argument("videos", nargs="+", metavar="VIDEO", help="video files, or folders of them")
-    cli.add_argument("--out", required=True, type=Path, metavar="DIR", help="folder of what is written")
-    cli.add_argument("--device", help="cpu or cuda (default: cuda where there is one)")
-    cli.add_argument("--stride", type=int, metavar="N", help="look at every N-th frame (default: dataset.test.stride)")
-    cli.add_argument("--threshold", type=float, default=0.5, help="score from which on a frame is in an interval")
-    cli.add_argument("--smooth", type=float, default=0.0, metavar="SIGMA", help="Gaussian over frames looked at")
-    cli.add_argument("--heat_maps", type=int, default=0, metavar="N", help="heat-maps of the N frames that score most")
-    cli.add_argument("--heat_class", metavar="NAME", help="class of the heat-maps (default: the most probable anomaly)")
-    cli.add_argument("--boxes", metavar="JSON", help="caption file with regions, to measure the heat-maps by")
-    cli.add_argument("--batch_size", type=int, metavar="N", help="runs at once (default: solver.test.batch_size)")
-    cli.add_argument("--no_page", action="store_true", help="write no pages")
-    return cli
 
 
 def run(args):
@@ -82,11 +48,6 @@ def run(args):
     return one_by_one(videos, found_in, told)
 
 
-def main(argv=None):
-    """Run the command; returns its exit code."""
-    return command(parser(), run, argv)
-
-
 def check_numbers(args):
     """ValueError, naming the option, for a number that makes no sense."""
     lowest = {"stride": 1, "batch_size": 1, "heat_maps": 0, "smooth": 0, "threshold": 0}
@@ -101,11 +62,11 @@ def check_numbers(args):
 def check_heat_class(args, model):
     """KeyError for a class of heat-maps that the model does not have, ValueError for a model without heat-maps."""
     if (args.heat_maps or args.boxes) and not hasattr(model.model, "heat_map"):
-        raise ValueError(f"--heat_maps, --boxes: the model {model.cfg.model.type} has no heat-maps")
+        raise ValueError(f"--heat-maps, --boxes: the model {model.cfg.model.type} has no heat-maps")
     classes = model.model.classes
     if args.heat_class is not None and label_of(args.heat_class, classes) is None:
         raise KeyError(
-            f"--heat_class {args.heat_class!r}: no such class; {nearest(args.heat_class, classes, every=True)}"
+            f"--heat-class {args.heat_class!r}: no such class; {nearest(args.heat_class, classes, every=True)}"
         )
 
 

@@ -1,8 +1,4 @@
-"""Mix several trained models: the weighted mean of the probabilities that they give the classes of every video.
-
-A member is a folder models/METHOD/DATASET/RUN (config.json and checkpoint.pth), the folder of a run (resolved_config.py
-and checkpoint/best.pth), or CONFIG=CHECKPOINT. All must see the same videos and classes.
-"""
+"""Mix several trained models: the weighted mean of the probabilities that they give the classes of every video."""
 
 import math
 from collections import namedtuple
@@ -21,27 +17,12 @@ from ..registry import METRICS
 from ..utils.distributed import close_distributed, is_main, setup_distributed
 from ..utils.files import write_json
 from ..utils.logging import LOGGER, setup_logging
-from . import test, train
-from .common import Parser, add_device_arguments, command, make_writable
+from .common import make_writable
+from .test import find_checkpoint
+from .train import RESOLVED
 
 MIXTURE = "mixture"
 Member = namedtuple("Member", "name config checkpoint")
-
-
-def parser():
-    """The arguments of the command."""
-    cli = Parser(__doc__)
-    cli.add_argument("--member", nargs="+", required=True, metavar="RUN", help="folders, or CONFIG=CHECKPOINT")
-    cli.add_argument("--weights", nargs="+", type=float, metavar="W", help="one each, in any unit (default: all equal)")
-    cli.add_argument("--split", default="test", metavar="S", help="which videos")
-    cli.add_argument(
-        "--out", default="exps/mixture", metavar="DIR", help="folder of mixture.json and the metric's files"
-    )
-    cli.add_argument(
-        "--cfg-options", nargs="+", default=[], metavar="a.b=v", help="overrides of existing keys of all configs"
-    )
-    add_device_arguments(cli)
-    return cli
 
 
 def run(args):
@@ -62,11 +43,6 @@ def run(args):
         return 0
     finally:
         close_distributed()
-
-
-def main(argv=None):
-    """Run the command; returns its exit code."""
-    return command(parser(), run, argv)
 
 
 class Heard:
@@ -116,12 +92,12 @@ def read_member(word):
     folder = Path(word)
     if (folder / FILE).is_file() and (folder / CONFIG).is_file():
         return Member(word, folder / CONFIG, folder / FILE)
-    if (folder / train.RESOLVED).is_file():
-        return Member(word, folder / train.RESOLVED, test.find_checkpoint(folder))
+    if (folder / RESOLVED).is_file():
+        return Member(word, folder / RESOLVED, find_checkpoint(folder))
     config, sep, checkpoint = word.rpartition("=")
     if not sep:
         raise FileNotFoundError(
-            f"--member {word}: no folder with {FILE} and {CONFIG}, nor one with {train.RESOLVED}; a config goes "
+            f"--member {word}: no folder with {FILE} and {CONFIG}, nor one with {RESOLVED}; a config goes "
             "with its checkpoint, CONFIG=CHECKPOINT"
         )
     return Member(config, Path(config), Path(checkpoint))

@@ -15,49 +15,17 @@ from ..registry import METRICS
 from ..utils.distributed import close_distributed, is_main, setup_distributed, world_size
 from ..utils.files import write_json
 from ..utils.logging import LOGGER, setup_logging
-from ._data_check import check_data
 from ._made_of import made_of, record_of
-from .common import (
-    Parser,
-    add_run_arguments,
-    add_strict_argument,
-    command,
-    config_of,
-    make_writable,
-    run_folder,
-    sibling_runs,
-)
+from .arguments import ALL
+from .check import check_data
+from .common import config_of, make_writable, run_folder, sibling_runs
 
-ALL = "all"
 BRANCHES = {
     FORWARD: ["for_model"],
     BACKWARD: ["back_model"],
     MERGED: ["for_model", "back_model"],
     FUSED: ["for_model", "back_model", "fusion"],
 }  # what a direction needs
-
-
-def parser():
-    """The arguments of the command."""
-    cli = Parser(__doc__)
-    add_run_arguments(cli)
-    cli.add_argument("--checkpoint", metavar="P", help="PATH or PATH:KEY (default: the run's best.pth, else its last)")
-    choices = (*BRANCHES, ALL)
-    cli.add_argument("--direction", choices=choices, default=ALL, help="which results of a pair of networks")
-    cli.add_argument("--split", default="test", help="the part of the config's `dataset` to evaluate")
-    cli.add_argument("--per_class", action="store_true", help="also print the numbers of every class")
-    cli.add_argument("--out", metavar="JSON", help="write the numbers to this file")
-    cli.add_argument("--save_dir", metavar="DIR", help="folder of the metric's files (default: the run's work folder)")
-    cli.add_argument(
-        "--allow_overlap", action="store_true", help="test all the same on videos that the weights were learned from"
-    )
-    cli.add_argument("--not_eval", action="store_true", help="write the results only; needs no labels")
-    cli.add_argument(
-        "--predictions", metavar="JSON", help="evaluate these saved results, where the metric reads such files"
-    )
-    cli.add_argument("--skip_check", action="store_true", help="do not check the dataset first")
-    add_strict_argument(cli)
-    return cli
 
 
 def run(args):
@@ -80,7 +48,7 @@ def run(args):
     device = setup_distributed(args.device)
     try:
         folder = run_folder(cfg, world_size(), args.id)
-        make_writable(folder, "--work_dir")
+        make_writable(folder, "--work-dir")
         setup_logging(folder / "test_log.txt")
         if is_main() and not args.skip_check:
             check_data(cfg, [args.split])
@@ -104,11 +72,6 @@ def run(args):
         close_distributed()
 
 
-def main(argv=None):
-    """Run the command; returns its exit code."""
-    return command(parser(), run, argv)
-
-
 class Unscored:
     """A metric that takes in and saves results but computes no numbers, so it needs no ground truth."""
 
@@ -125,11 +88,11 @@ class Unscored:
 def refuse_contradictions(args):
     """ValueError for options that exclude each other."""
     refused = {
-        "--checkpoint and --for_resume or --back_resume": args.checkpoint and (args.for_resume or args.back_resume),
+        "--checkpoint and --for-resume or --back-resume": args.checkpoint and (args.for_resume or args.back_resume),
         "--predictions and --direction": args.predictions and args.direction != ALL,
         "--predictions and --split": args.predictions and args.split != "test",
-        "--predictions and --not_eval": args.predictions and args.not_eval,
-        "--out, which holds numbers, and --not_eval": args.out and args.not_eval,
+        "--predictions and --not-eval": args.predictions and args.not_eval,
+        "--out, which holds numbers, and --not-eval": args.out and args.not_eval,
     }
     for what, given in refused.items():
         if given:
@@ -153,7 +116,7 @@ def check_outputs(args):
     if args.out and Path(args.out).is_dir():
         raise ValueError(f"--out {args.out} is a folder; a file is expected")
     if args.save_dir:
-        make_writable(args.save_dir, "--save_dir")
+        make_writable(args.save_dir, "--save-dir")
 
 
 def find_checkpoint(folder):
@@ -177,7 +140,7 @@ def _best_or_newest(kept):
 
 
 def load_model(runner, args, folder, classes=None):
-    """Fill the model from --checkpoint, or each network that is needed from --for_resume / --back_resume.
+    """Fill the model from --checkpoint, or each network that is needed from --for-resume / --back-resume.
 
     Args:
         classes: names by label that the weights must be of, where they tell theirs.
@@ -209,7 +172,7 @@ def needed_branches(runner, direction):
     if networks:
         raise ValueError(
             f"there are no weights for {' and '.join(networks)}, so the results would be those of a random network; "
-            "give both --for_resume and --back_resume, or --checkpoint of the whole model"
+            "give both --for-resume and --back-resume, or --checkpoint of the whole model"
         )
     if bare:
         LOGGER.info("fusion: no weights are given, so it is as it starts, the exact average of both networks")

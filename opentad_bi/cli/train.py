@@ -14,32 +14,11 @@ from ..errors import some
 from ..utils.distributed import barrier, close_distributed, gather_objects, is_main, setup_distributed, world_size
 from ..utils.files import write_json, write_text
 from ..utils.logging import LOGGER, setup_logging, warn
-from ._data_check import check_data
 from ._made_of import RECORD, changes_since, made_of
-from .common import (
-    Parser,
-    add_run_arguments,
-    add_strict_argument,
-    command,
-    config_of,
-    make_writable,
-    run_folder,
-    sibling_runs,
-)
+from .check import check_data
+from .common import config_of, make_writable, run_folder, sibling_runs
 
 RESOLVED = "resolved_config.py"
-
-
-def parser():
-    """The arguments of the command."""
-    cli = Parser(__doc__)
-    add_run_arguments(cli)
-    cli.add_argument("--resume", metavar="PATH|auto", help="go on with a run; auto: its newest whole checkpoint")
-    cli.add_argument("--not_eval", action="store_true", help="do not evaluate during training")
-    cli.add_argument("--disable_deterministic", action="store_true", help="allow faster kernels that vary")
-    cli.add_argument("--skip_check", action="store_true", help="do not check the dataset first")
-    add_strict_argument(cli)
-    return cli
 
 
 def run(args):
@@ -73,11 +52,6 @@ def run(args):
         close_distributed()
 
 
-def main(argv=None):
-    """Run the command; returns its exit code."""
-    return command(parser(), run, argv)
-
-
 def set_deterministic(wanted):
     """Ask PyTorch for kernels that repeat themselves to the bit, or for the fastest; before CUDA starts."""
     torch.use_deterministic_algorithms(wanted, warn_only=True)
@@ -88,7 +62,7 @@ def set_deterministic(wanted):
 
 def prepare_folder(folder, resume):
     """Create the work folder; refuse to start a new run over the checkpoints of a former one."""
-    make_writable(folder, "--work_dir")
+    make_writable(folder, "--work-dir")
     (folder / "checkpoint").mkdir(exist_ok=True)
     kept = checkpoint_files(folder / "checkpoint")
     if resume == "auto" and not kept:
@@ -96,7 +70,7 @@ def prepare_folder(folder, resume):
     if not resume and (kept or (folder / "checkpoint" / "best.pth").is_file()):
         raise ValueError(
             f"{folder} holds checkpoints of a former run; go on with it (--resume auto), choose another --id or "
-            "--work_dir, or move it away"
+            "--work-dir, or move it away"
         )
 
 
@@ -123,7 +97,7 @@ def find_resume(resume, folder):
     if damaged := checkpoint_files(folder / "checkpoint"):
         raise ValueError(
             f"--resume auto: no checkpoint in {folder / 'checkpoint'} can be read, of {len(damaged)}; to begin anew, "
-            "which would replace its best.pth, choose another --id or --work_dir, or move the folder away"
+            "which would replace its best.pth, choose another --id or --work-dir, or move the folder away"
         )
     others = [path for path in sibling_runs(folder) if checkpoint_files(path / "checkpoint")]
     if others:

@@ -124,7 +124,7 @@ class Branch:
         if self.cfg.get("load_required") and not self.cfg.get("load_from"):
             raise ValueError(
                 f"{self.name}: this experiment goes on from trained networks (load_required), but there are no weights "
-                f"to start with; give --for_resume and --back_resume, or branches.{self.name}.load_from"
+                f"to start with; give --for-resume and --back-resume, or branches.{self.name}.load_from"
             )
         if frozen and not source and not getattr(self.module, "comes_trained", False):
             LOGGER.warning("%s: no initial weights, so %s frozen parameters stay random", self.name, f"{frozen:,}")

@@ -64,7 +64,7 @@ _PARTS = {  # of a checkpoint that a run resumes from
 }
 _NO_RUN = (
     "no run to go on with: that is an epoch_*.pth or interrupt.pth of this toolbox or, for a single network, of "
-    "OpenTAD; weights alone are given by --for_resume and --back_resume, or by load_from"
+    "OpenTAD; weights alone are given by --for-resume and --back-resume, or by load_from"
 )
 FORMAT = 1  # of our checkpoints; files without it come from OpenTAD
 

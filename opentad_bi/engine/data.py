@@ -287,7 +287,7 @@ def check_overlap(content, spec, dataset, *, split, allow=False):
         LOGGER.warning("%s, dataset.%s: %s", spec, split, found[0])
         return
     raise ValueError(
-        f"{spec}, dataset.{split}: {found[0]}; a test needs videos that nothing was learned from. --allow_overlap, or "
+        f"{spec}, dataset.{split}: {found[0]}; a test needs videos that nothing was learned from. --allow-overlap, or "
         "allow_overlap=True for the config, tests all the same"
     )
 

@@ -118,7 +118,7 @@ def _entry(task, video_key, counts, *, skip):
             counts.update(own)
         except ValueError as error:
             if not skip:
-                raise ValueError(f"region {number}: {error}; --on_bad_region skip leaves it out") from error
+                raise ValueError(f"region {number}: {error}; --on-bad-region skip leaves it out") from error
             log.warning("task %r: region %d is left out: %s", task.get("id"), number, error)
             counts["skipped regions"] += 1
     frames, fps = _length(boxes.values())
@@ -250,7 +250,7 @@ def import_timeline_file(src: Path | str, dst: Path | str, *, overwrite: bool = 
         annotation, counts = import_timeline(tasks, **options)
     if unknown := [name for name, entry in annotation["database"].items() if "frame" not in entry]:
         log.warning(
-            "%d videos have no frame and duration, which training reads from the files then: %s; --video_root DIR "
+            "%d videos have no frame and duration, which training reads from the files then: %s; --video-root DIR "
             "reads them now",
             len(unknown),
             some(unknown),
@@ -319,7 +319,7 @@ def _actions(result, rate, first_frame):
     if rate is None:
         raise ValueError(
             f"{where} is in frames of unknown rate; give --fps N, the frameRate of the Video tag in Label Studio (24 "
-            "where it has none), or the videos by --video_root DIR"
+            "where it has none), or the videos by --video-root DIR"
         )
     found = []
     for item in ranges:

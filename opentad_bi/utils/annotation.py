@@ -19,7 +19,7 @@ from .files import NameList, read_json, read_names
 from .logging import warn
 
 AMBIGUOUS = "Ambiguous"  # spans that THUMOS14 leaves open: never trained on, evaluated, drawn or counted
-TIMELINE_HINT = "python tools/prepare/label_studio.py EXPORT.json OUT.json makes an annotation of actions of it"
+TIMELINE_HINT = "opentad-bi label-studio EXPORT.json OUT.json makes an annotation of actions of it"
 _NUMBER = re.compile(r"\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*", re.ASCII)
 _ENTRY_KEYS = {"annotations", "duration_second", "duration_frame"}  # what shows that an object is an entry
 MOST = 1e9  # frames, seconds or frames per second: three years of video at 10 frames per second

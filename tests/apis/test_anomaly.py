@@ -12,7 +12,7 @@ from places import SHARED
 
 from opentad_bi.apis import detect_anomaly, heat_frames, init_anomaly_detector, localize
 from opentad_bi.apis.anomaly import AnomalyDetector
-from opentad_bi.cli import test as test_command
+from opentad_bi.cli.main import call
 from opentad_bi.config import load_config
 from opentad_bi.datasets.readers.base import VideoError, open_video
 from opentad_bi.datasets.video_anomaly.regions import Keyframe, Region
@@ -44,9 +44,9 @@ def model(trained):
 
 
 def test_scores_are_those_of_the_test_command(trained, model, files, tmp_path):
-    words = [trained[0], "--checkpoint", trained[1], "--not_eval", "--save_dir", tmp_path, "--device", "cpu"]
+    words = [trained[0], "--checkpoint", trained[1], "--not-eval", "--save-dir", tmp_path, "--device", "cpu"]
     options = [f"dataset.test.videos={files['long'].parent}", f"work_dir={tmp_path / 'work'}"]
-    assert test_command.main([*map(str, words), "--cfg-options", *options]) == 0
+    assert call("test", [*map(str, words), "--cfg-options", *options]) == 0
     saved = json.loads((tmp_path / "frame_scores.json").read_text())["videos"]
     assert set(saved) == set(files)
     spread = 0.0

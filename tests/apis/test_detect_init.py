@@ -114,7 +114,7 @@ def test_a_pair_from_two_single_runs(tmp_path, videos):
 def test_features_and_other_pipelines_are_refused_with_the_cure(config, tmp_path):
     cfg = load_config(config)
     cfg.dataset.test.pipeline = [{"type": "LoadFeats", "feat_format": "npy"}, {"type": "Collect", "inputs": "feats"}]
-    with pytest.raises(ValueError, match=r"takes features \(LoadFeats\).*tools/extract_features\.py"):
+    with pytest.raises(ValueError, match=r"takes features \(LoadFeats\).*opentad-bi extract-features"):
         init_detector(cfg, "none.pth")
     cfg.dataset.test.pipeline = cfg.dataset.train.pipeline
     with pytest.raises(ValueError, match=r"LoadFrames\(method='sliding_window'\).*RandomResizedCrop"):
@@ -172,5 +172,5 @@ def test_on_a_gpu_in_fp16(tmp_path, videos):
 
 def test_a_network_that_scores_frames_is_told_where_it_belongs(tiny_json, tmp_path):
     path = write_anomaly_config(tmp_path, tiny_json)
-    with pytest.raises(ValueError, match=r"dataset\.test is a FrameStreamDataset.*tools/detect_anomaly\.py"):
+    with pytest.raises(ValueError, match=r"dataset\.test is a FrameStreamDataset.*opentad-bi detect-anomaly"):
         init_detector(path, write_anomaly_weights(path, tmp_path / "a.pth"), "cpu")

@@ -9,7 +9,7 @@ from detect_files import CLASSES, FPS, PAIR, WRAP, write_config, write_weights
 
 from opentad_bi.apis import detect, detect_all, init_detector
 from opentad_bi.apis.common import batches
-from opentad_bi.cli import test as test_command
+from opentad_bi.cli.main import call
 from opentad_bi.datasets.detection.stream import VideoWindows
 from opentad_bi.datasets.readers.base import open_video
 from opentad_bi.registry import DATASETS
@@ -39,13 +39,13 @@ def annotation(path):
 
 
 def dataset_results(config, weights, video, folder):
-    """{direction: entries by falling score} of tools/test.py for one video."""
+    """{direction: entries by falling score} of opentad-bi test for one video."""
     (folder / "classes.txt").write_text("\n".join(CLASSES))
     (folder / "ann.json").write_text(json.dumps({"database": {video.stem: annotation(video)}}))
     files = {"annotation_path": folder / "ann.json", "class_map": folder / "classes.txt", "data_path": video.parent}
     options = [f"{key}={value}" for key, value in files.items()]
-    words = [config, "--checkpoint", weights, "--not_eval", "--save_dir", folder / "out", "--device", "cpu"]
-    assert test_command.main([*words, "--work_dir", folder / "run", "--cfg-options", *options]) == 0
+    words = [config, "--checkpoint", weights, "--not-eval", "--save-dir", folder / "out", "--device", "cpu"]
+    assert call("test", [*words, "--work-dir", folder / "run", "--cfg-options", *options]) == 0
     found = {}
     for path in (folder / "out").glob("result_detection*.json"):
         direction = path.stem.removeprefix("result_detection").removeprefix("_") or "chief"

@@ -3,7 +3,7 @@
 import torch
 from places import ROOT
 
-from opentad_bi.cli.make_demo_features import write_tower
+from opentad_bi.cli.demo import write_tower
 from opentad_bi.prepare.demo.clips import make_demo_clips
 
 CONFIGS = ROOT / "configs" / "prompt" / "demo_clips"

@@ -3,7 +3,7 @@
 import pytest
 from region_set import make_region_set
 
-from opentad_bi.cli import make_demo_features
+from opentad_bi.cli.main import call
 from opentad_bi.evaluation.classification import accuracy
 
 
@@ -11,8 +11,8 @@ from opentad_bi.evaluation.classification import accuracy
 def prompt_set(tmp_path_factory):
     """Folder of the set: 14 classes, three videos each to learn from and two to test on."""
     folder = tmp_path_factory.mktemp("prompts") / "set"
-    words = ["--out", folder, "--train_videos", "3", "--test_videos", "2"]
-    assert make_demo_features.main(words) == 0
+    words = ["--out", folder, "--train-videos", "3", "--test-videos", "2"]
+    assert call("demo-data features", words) == 0
     return folder
 
 

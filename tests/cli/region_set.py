@@ -3,7 +3,7 @@
 import pytest
 from places import ROOT
 
-from opentad_bi.cli.make_demo_features import write_tower
+from opentad_bi.cli.demo import write_tower
 from opentad_bi.prepare.demo import surveillance
 from opentad_bi.prepare.demo.surveillance import make_demo_surveillance
 

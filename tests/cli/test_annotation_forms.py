@@ -1,18 +1,21 @@
 """Every command takes a form of annotation alike: all accept it, or all refuse it by file, video and value."""
 
 import json
+from functools import partial
 
 import pytest
 from places import SHARED
 
-from opentad_bi.cli.check_dataset import main as check
-from opentad_bi.cli.dataset_stats import main as count
-from opentad_bi.cli.evaluate import main as evaluate
-from opentad_bi.cli.reverse_annotations import main as reverse
+from opentad_bi.cli.main import call
 from opentad_bi.datasets.detection.statistics import read_subset
 from opentad_bi.evaluation.detection.io import load_ground_truth, segments_by_video
 from opentad_bi.prepare.reverse.annotations import reverse_annotation_file
 from opentad_bi.registry import DATASETS
+
+check = partial(call, "check")
+count = partial(call, "stats")
+evaluate = partial(call, "evaluate")
+reverse = partial(call, "reverse-annotations")
 
 CASES = SHARED / "cases"
 FOUND = {"a": [{"segment": [1, 3], "label": "x", "score": 0.9}, {"segment": [5, 8], "label": "y", "score": 0.8}],

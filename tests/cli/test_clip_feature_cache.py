@@ -1,4 +1,4 @@
-"""`tools/extract_clip_features.py --config`: features of frames that give the same losses as the frames."""
+"""`opentad-bi extract-clip-features --config`: features of frames that give the same losses as the frames."""
 
 import json
 import shutil
@@ -9,8 +9,9 @@ import torch
 from close import close
 from places import ROOT
 
-from opentad_bi.cli import _feature_files, make_demo_clips
+from opentad_bi.cli import _feature_files
 from opentad_bi.cli import extract_clip_features as command
+from opentad_bi.cli.main import call
 from opentad_bi.config import load_config
 from opentad_bi.engine.data import build_dataset
 from opentad_bi.registry import MODELS
@@ -23,7 +24,7 @@ SIZES = {"K_train": 2, "K_val": 1, "num_frames": 4, "temporal_views": 2, "spatia
 def data_root(tmp_path_factory):
     """A generated set of four classes with three videos to learn from, one to test on, and its tower."""
     folder = tmp_path_factory.mktemp("clips") / "set"
-    assert make_demo_clips.main(["--out", folder, "--train_videos", 3, "--test_videos", 1]) == 0
+    assert call("demo-data clips", ["--out", folder, "--train-videos", 3, "--test-videos", 1]) == 0
     return folder
 
 

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from opentad_bi.cli import config
+from opentad_bi.cli.main import call
 from opentad_bi.config import load_config, parse_overrides
 from opentad_bi.utils.config_files import shipped_configs
 
@@ -21,7 +21,7 @@ def empty(tmp_path, monkeypatch):
 
 def shown(capsys, *words):
     """What `config show` prints, and the values that this is as Python."""
-    assert config.main(["show", *words]) == 0
+    assert call("config show", words) == 0
     text = capsys.readouterr().out
     values = {}
     exec(text, values)
@@ -29,14 +29,14 @@ def shown(capsys, *words):
 
 
 def test_all_configs_are_listed_by_folder_with_what_they_are(capsys):
-    assert config.main(["list"]) == 0
+    assert call("config list", []) == 0
     out = capsys.readouterr().out
     assert all(f"  {path.with_suffix('').as_posix()} " in out for path in shipped_configs())
     assert "\ndemo/\n" in out and "Experiment 3-1: a pair of small networks on the demonstration set" in out
-    assert config.main(["list", "hmdb"]) == 0
+    assert call("config list", ["hmdb"]) == 0
     lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("  ")]
     assert len(lines) == 6 and all("prompt/hmdb51/" in line for line in lines)
-    assert config.main(["list", "xyzzy"]) == 1
+    assert call("config list", ["xyzzy"]) == 1
     assert "no shipped config has 'xyzzy'" in capsys.readouterr().err
 
 
@@ -74,30 +74,29 @@ def test_overrides_are_shown_as_such(capsys):
     assert "'trunc_len': 64,  # _base_/datasets/demo.py, --options" in text
     assert "'joined': True,  # --options" in text and "'num_workers': 1,  # --options" in text
     assert text.startswith("# demo/pair_exp3_1.py with window_size=64 ")
-    assert config.main(["show", "pair_exp3_1", "--options", "window_sise=1"]) == 1
+    assert call("config show", ["pair_exp3_1", "--options", "window_sise=1"]) == 1
     assert "did you mean 'window_size'" in capsys.readouterr().err
 
 
 def test_a_copy_is_an_edit_or_all_of_it_and_replaces_nothing(empty, capsys):
-    assert config.main(["copy", "vidop", "mine"]) == 1
+    assert call("config copy", ["vidop", "mine"]) == 1
     assert "may be any of" in capsys.readouterr().err
-    assert config.main(["copy", "configs/demo/pair_exp2.py", "mine"]) == 0
+    assert call("config copy", ["configs/demo/pair_exp2.py", "mine"]) == 0
     copy = empty / "mine" / "pair_exp2.py"
     assert '_base_ = ["demo/pair_exp2"]' in copy.read_text().replace("'", '"') and copy.read_text().startswith("# ")
     assert load_config(copy).to_dict() == load_config("demo/pair_exp2").to_dict()
     copy.write_text(copy.read_text() + "window_size = 96\n")
     assert load_config("mine/pair_exp2.py").model.back_model.projection.max_seq_len == 96
-    assert config.main(["copy", "demo/pair_exp2", "mine"]) == 1
+    assert call("config copy", ["demo/pair_exp2", "mine"]) == 1
     assert "pair_exp2.py exists" in capsys.readouterr().err and "window_size" in copy.read_text()
-    assert config.main(["copy", "mine/pair_exp2.py", "flat", "--flat"]) == 0
+    assert call("config copy", ["mine/pair_exp2.py", "flat", "--flat"]) == 0
     assert load_config("flat/pair_exp2.py").to_dict() == load_config(copy).to_dict()
     assert "_base_" not in (empty / "flat" / "pair_exp2.py").read_text().replace("_base_/", "")
-    assert config.main(["copy", "mine/pair_exp2.py", "other"]) == 0
+    assert call("config copy", ["mine/pair_exp2.py", "other"]) == 0
     assert load_config("other/pair_exp2.py").to_dict() == load_config(copy).to_dict()
 
 
 def test_it_starts_without_torch():
-    program = (
-        "import sys; from opentad_bi.cli.config import main; main(['list', 'demo']); assert 'torch' not in sys.modules"
-    )
+    program = "import sys; from opentad_bi.cli.main import main; main(['config', 'list', 'demo']); "
+    program += "assert 'torch' not in sys.modules"
     assert subprocess.run([sys.executable, "-c", program], capture_output=True).returncode == 0

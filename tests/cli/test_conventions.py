@@ -1,6 +1,5 @@
-"""All commands are made alike: parser, run, main; one shell each; options in both spellings; outputs that fail."""
+"""All commands are made alike: a line of the table, a help that is quick, options in both spellings, errors."""
 
-import importlib
 import json
 import re
 import subprocess
@@ -9,35 +8,75 @@ import sys
 import pytest
 from places import ROOT
 
-from opentad_bi.cli.common import Parser, command, run_command
+from opentad_bi.cli.arguments import Parser
+from opentad_bi.cli.main import COMMANDS, GROUPS, execute, load, main, parser_of, run_command
 from opentad_bi.config import parse_overrides
 from opentad_bi.utils.logging import setup_logging
 
-COMMANDS = sorted(p.stem for p in (ROOT / "opentad_bi" / "cli").glob("[a-z]*.py") if p.stem != "common")
-SHELLS = sorted([*(ROOT / "tools").glob("*.py"), *(ROOT / "tools" / "prepare").glob("*.py")])
+SHELLS = sorted((ROOT / "tools").rglob("*.py"))
+PARSE = """
+import sys
+from opentad_bi.cli.main import COMMANDS, parser_of
+for name in [name for name in COMMANDS if not name.startswith(("extract", "cache"))]:
+    parser_of(name).format_help()
+print([name for name in ("torch", "mmengine", "pandas", "numpy") if name in sys.modules])
+"""
+
+
+def test_no_word_is_parsed_by_a_slow_import():
+    done = subprocess.run([sys.executable, "-c", PARSE], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.stdout == "[]\n", done.stderr
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_every_command_has_parser_run_main_and_a_shell(name, capsys):
-    module = importlib.import_module(f"opentad_bi.cli.{name}")
-    assert {"parser", "run", "main"} <= vars(module).keys()
-    assert name in {path.stem for path in SHELLS}
-    text = module.parser().format_help()
+def test_every_command_has_a_help_and_work_and_no_abbreviations(name, capsys):
+    command = COMMANDS[name]
+    assert callable(load(command.work)) and command.help[0].islower() and not command.help.endswith(".")
+    text = parser_of(name).format_help()
     assert "SUPPRESS" not in text and "None" not in text and "(default)" not in text
     with pytest.raises(SystemExit) as end:
-        module.main(["--helpp"])
-    assert end.value.code == 2
+        main([*name.split(), "--helpp"])
+    assert end.value.code == 2 and f"usage: opentad-bi {name}" in capsys.readouterr().err
+
+
+def test_the_command_names_what_there_is(capsys):
+    assert main([]) == 2 and "usage: opentad-bi COMMAND" in capsys.readouterr().err
+    assert main(["--help"]) == 0
+    text = capsys.readouterr().out
+    assert all(f"  {name} " in text for name in COMMANDS) and all(f"{group}:" in text for group in GROUPS)
+    assert max(map(len, text.splitlines())) <= 100
+    for word, hint in (("trian", "did you mean 'train'?"), ("detect_anomaly", "did you mean 'detect-anomaly'?")):
+        assert main([word]) == 2
+        assert capsys.readouterr().err == f"error: unknown command {word!r}; {hint}\n"
+    assert main(["demo-data"]) == 2 and "choose demo-data detection, " in capsys.readouterr().err
+
+
+def test_a_module_that_is_no_command_says_what_to_type():
+    for words, code, said in (
+        (["opentad_bi.cli.train", "config.py"], 1, "the commands are those of `opentad-bi`"),
+        (["opentad_bi"], 2, "usage: opentad-bi COMMAND"),
+        (["opentad_bi", "evaluate", "--subset", "x"], 2, "usage: opentad-bi evaluate"),
+    ):
+        done = subprocess.run([sys.executable, "-m", *words], cwd=ROOT, capture_output=True, text=True, check=False)
+        assert done.returncode == code and said in done.stderr
 
 
 def test_all_shells_are_the_same():
-    bodies = set()
+    bodies, names = set(), set()
     for path in SHELLS:
         body = path.read_text().partition("\n")[2]
-        module = re.search(r"opentad_bi\.cli\.(\w+) import main", body)
-        assert module and module[1] in COMMANDS
+        name = re.search(r'call\("([\w -]+)"', body)[1]
+        names.add(name)
         depth = len(path.relative_to(ROOT).parts) - 1
-        bodies.add(body.replace(module[1], "NAME").replace(f".parents[{depth}]", ".parents[DEPTH]"))
-    assert len(SHELLS) > 10 and len(bodies) == 1
+        bodies.add(body.replace(f'"{name}"', "NAME").replace(f".parents[{depth}]", ".parents[DEPTH]"))
+    assert len(SHELLS) > 10 and len(bodies) == 1 and names <= set(COMMANDS)
+
+
+def test_a_former_option_is_taken_with_a_hint(capsys):
+    parser = Parser("A test.")
+    parser.add_argument("--c-d")
+    parser.accept("--e-f", "--c-d")
+    assert parser.parse_args(["--e_f=1"]).c_d == "1" and capsys.readouterr().err == "hint: --e_f is called --c-d now\n"
 
 
 @pytest.mark.parametrize("words", [["--a_b", "1", "--c_d=x_y"], ["--a-b", "1", "--c-d=x_y"]])
@@ -59,7 +98,7 @@ def test_errors_become_one_message_where_they_are_a_mistake(tmp_path, capsys):
     assert "none.txt" in capsys.readouterr().err
     with pytest.raises(ValueError, match="not ours"):
         run_command(lambda: (_ for _ in ()).throw(ValueError("not ours")))
-    assert command(Parser("A test."), lambda args: 7, []) == 7
+    assert execute(Parser("A test."), lambda args: 7, []) == 7
 
 
 def test_the_tool_of_the_former_name_runs_from_any_folder(tmp_path):

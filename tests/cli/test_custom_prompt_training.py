@@ -11,16 +11,16 @@ from close import close
 from places import ROOT
 
 from opentad_bi.cli import aliases
-from opentad_bi.cli import test as test_command
 from opentad_bi.cli.aliases import core
 from opentad_bi.cli.aliases import custom_prompts as command
+from opentad_bi.cli.main import call
 from opentad_bi.config import load_config
 from opentad_bi.engine.hooks import Hook
 from opentad_bi.engine.warm_start import fill
 from opentad_bi.registry import HOOKS, MODELS
 from opentad_bi.utils.weight_files import load_checkpoint
 
-main = partial(aliases.main, "custom_prompt_training")
+main = partial(call, "custom_prompt_training")
 pytestmark = pytest.mark.usefixtures("no_pictures")
 
 
@@ -95,7 +95,7 @@ def test_events_give_frame_level_numbers_and_the_test_command_the_same(prompt_se
     assert kept["classes"][1] == "Abuse" and torch.equal(model.pooling.query, state["pooling.query"])
     resolved = out / "gpu1_id0" / "resolved_config.py"
     found = tmp_path / "numbers.json"
-    assert test_command.main([resolved, "--work_dir", out, "--out", found, "--device", "cpu", "--per_class"]) == 0
+    assert call("test", [resolved, "--work_dir", out, "--out", found, "--device", "cpu", "--per_class"]) == 0
     told = json.loads(found.read_text())["model"]
     assert told["auc"] == pytest.approx(numbers["auc"], abs=1e-3) and {"top1", "video_top1"} <= set(told)
 

@@ -10,8 +10,8 @@ import pytest
 import torch
 from places import SHARED
 
-from opentad_bi.cli import aliases
-from opentad_bi.cli.make_demo_features import write_tower
+from opentad_bi.cli.demo import write_tower
+from opentad_bi.cli.main import call
 
 FOLDER = SHARED / "data" / "features" / "ucf_crime_clip"
 
@@ -51,14 +51,14 @@ def test_seconds_of_real_videos_are_told_apart(real_set, capfd):
         name: text for name, text in json.loads(sentences.read_text()).items() if name in ("Abuse", "Arrest", "Arson")
     }
     (real_set / "prompts.json").write_text(json.dumps(three))
-    assert aliases.main("custom_prompt_training", [*words, "--initial-prompts-file", real_set / "prompts.json"]) == 0
+    assert call("custom_prompt_training", [*words, "--initial-prompts-file", real_set / "prompts.json"]) == 0
     told = json.loads((out / "gpu1_id0" / "classification.json").read_text())
     assert told["classes"] == ["Abuse", "Arrest", "Arson"] and told["unit"]["samples"] == 270
     assert told["unit"]["top1"] > 0.95 and told["video"]["top1"] == 1
     assert "265 samples" in capfd.readouterr().err
     # the whole file of sentences names classes that are not there
     assert (
-        aliases.main(
+        call(
             "custom_prompt_training", [*words, "--initial-prompts-file", sentences, "--output-dir", real_set / "other"]
         )
         == 1

@@ -1,15 +1,18 @@
-"""`tools/dataset_stats.py`: its numbers as a file, its proposal as a config that works, its errors."""
+"""`opentad-bi stats`: its numbers as a file, its proposal as a config that works, its errors."""
 
 import json
+from functools import partial
 
 import numpy as np
 import pytest
 import torch
 from places import ROOT
 
-from opentad_bi.cli.dataset_stats import main
+from opentad_bi.cli.main import call
 from opentad_bi.config import config_text, load_config
 from opentad_bi.registry import MODELS
+
+main = partial(call, "stats")
 
 BASES = ROOT / "configs" / "_base_"
 FPS = 25

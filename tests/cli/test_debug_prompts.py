@@ -5,7 +5,7 @@ import json
 import pytest
 import torch
 
-from opentad_bi.cli import debug_prompts
+from opentad_bi.cli.main import call
 from opentad_bi.models.prompts.prompt_learner import PromptLearner
 
 CONFIG = "configs/prompt/demo/custom_prompts.py"
@@ -21,7 +21,7 @@ def lines(out):
 
 def test_a_set_that_can_be_learned_passes(prompt_set, tmp_path, capfd):
     words = [CONFIG, "--steps", "5", "--out", tmp_path, "--device", "cpu", *options(prompt_set)]
-    assert debug_prompts.main(words) == 0
+    assert call("debug-prompts", words) == 0
     found = lines(tmp_path)
     assert {line["level"] for line in found.values()} <= {"ok", "warning"}
     assert "Abuse" in found["samples per class"]["found"] and "of 77" in found["prompt tokens"]["found"]
@@ -34,7 +34,7 @@ def test_a_set_that_can_be_learned_passes(prompt_set, tmp_path, capfd):
 def test_the_options_of_the_training_command_do_as_well(prompt_set, tmp_path):
     words = ["--feature-dir", prompt_set / "train", "--initial-prompts-file", prompt_set / "prompts.json"]
     more = ["--cfg-options", "solver.train.num_workers=0"]
-    assert debug_prompts.main([*words, "--steps", "2", "--out", tmp_path, "--device", "cpu", *more]) == 0
+    assert call("debug-prompts", [*words, "--steps", "2", "--out", tmp_path, "--device", "cpu", *more]) == 0
     assert lines(tmp_path)["features made by"]["level"] == "ok"
 
 
@@ -45,7 +45,7 @@ def test_several_fixed_texts_of_a_class_are_not_compared_with_each_other(prompt_
         "branches.model.trainable=['logit_scale']",
     ]
     words = [CONFIG, "--steps", "1", "--out", tmp_path, "--device", "cpu", *options(prompt_set, *more)]
-    assert debug_prompts.main(words) == 0
+    assert call("debug-prompts", words) == 0
     found = lines(tmp_path)
     assert found["prompts that differ"]["found"] == "17 of 17"
     first, second = found["cosine of text features"]["found"].partition("(")[2].partition(")")[0].split(" and ")
@@ -61,7 +61,7 @@ def test_prompts_that_are_all_alike_fail(prompt_set, tmp_path, monkeypatch):
 
     monkeypatch.setattr(PromptLearner, "forward", alike)
     words = [CONFIG, "--steps", "2", "--out", tmp_path, "--device", "cpu", *options(prompt_set)]
-    assert debug_prompts.main(words) == 1
+    assert call("debug-prompts", words) == 1
     found = lines(tmp_path)
     failed = {what for what, line in found.items() if line["level"] == "error"}
     assert {"prompts that differ", "cosine of text features", "gradient of prompt_learner.ctx"} <= failed
@@ -79,7 +79,7 @@ def test_what_is_wrong_is_one_message(prompt_set, tmp_path, capfd):
         ),
         ([CONFIG, "--steps", "0"], "--steps 0 must be at least 1"),
     ):
-        assert debug_prompts.main([*words, "--out", tmp_path / "out"]) == 1
+        assert call("debug-prompts", [*words, "--out", tmp_path / "out"]) == 1
         assert message in capfd.readouterr().err
 
 

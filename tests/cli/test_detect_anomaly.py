@@ -1,4 +1,4 @@
-"""tools/detect_anomaly.py: what it writes, what it refuses before any work, and one bad video among many."""
+"""opentad-bi detect-anomaly: what it writes, what it refuses before any work, and one bad video among many."""
 
 import json
 import re
@@ -17,6 +17,7 @@ from detect_files import write_video
 
 from opentad_bi.apis import detect_anomaly, init_anomaly_detector
 from opentad_bi.cli import detect_anomaly as command
+from opentad_bi.cli.main import call
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +42,7 @@ def run(trained, tmp_path, capsys):
     """Run the command on the CPU; returns the exit code and what stderr got."""
 
     def run(*words):
-        code = command.main([*trained, "--out", tmp_path / "out", "--device", "cpu", *words])
+        code = call("detect-anomaly", [*trained, "--out", tmp_path / "out", "--device", "cpu", *words])
         return code, capsys.readouterr().err
 
     return run
@@ -56,7 +57,7 @@ def page_data(path):
 
 
 def test_a_folder_of_videos(run, trained, folder, tmp_path):
-    code, errors = run(folder, "--threshold", "0.3", "--smooth", "1", "--heat_maps", "2", "--heat-class", "fire")
+    code, errors = run(folder, "--threshold", "0.3", "--smooth", "1", "--heat-maps", "2", "--heat-class", "fire")
     assert code == 0, errors
     out, model = tmp_path / "out", init_anomaly_detector(*trained, "cpu")
     tables = json.loads((out / "detections.json").read_text())["results"]
@@ -86,7 +87,7 @@ def test_a_folder_of_videos(run, trained, folder, tmp_path):
 
 
 def test_options_reach_the_model(run, folder, tmp_path):
-    words = ["--stride", "30", "--threshold", "1", "--no_page", "--batch_size", "1"]
+    words = ["--stride", "30", "--threshold", "1", "--no-page", "--batch-size", "1"]
     assert run(folder / "a.mp4", *words, "--cfg-options", "model.classes=['normal','x']")[0] == 0
     saved = json.loads((tmp_path / "out" / "a.scores.json").read_text())
     assert saved["rows"]["start_sec"] == [0.0, 1.2, 2.4] and saved["class"] == "x"
@@ -116,13 +117,13 @@ def test_heat_maps_are_measured_by_annotated_boxes(run, folder, tmp_path):
         {"f_path": "Fire/other.mp4", "category": "Fire", "global_caption": "a fire", "bbox_info": regions},
     ]
     (tmp_path / "boxes.json").write_text(json.dumps(entries))
-    code, errors = run(folder, "--boxes", tmp_path / "boxes.json", "--no_page")
+    code, errors = run(folder, "--boxes", tmp_path / "boxes.json", "--no-page")
     assert code == 0, errors
     found = json.loads((tmp_path / "out" / "localisation.json").read_text())
     assert set(found["videos"]) == {"a"} and found["all"] == pytest.approx(found["videos"]["a"])
     assert found["all"]["boxes"] == 6 and 0 <= found["all"]["iou"] <= 1  # frames 0, 8, ... 40
     (tmp_path / "boxes.json").write_text(json.dumps(entries[1:]))
-    code, errors = run(folder, "--boxes", tmp_path / "boxes.json", "--no_page")
+    code, errors = run(folder, "--boxes", tmp_path / "boxes.json", "--no-page")
     assert code == 1 and "has none of the videos (a" in errors and "but other" in errors
     code, errors = run(folder, "--boxes", tmp_path / "gone.json")
     assert code == 1 and "gone.json does not exist" in errors
@@ -131,7 +132,7 @@ def test_heat_maps_are_measured_by_annotated_boxes(run, folder, tmp_path):
 def test_an_unreadable_video_among_many(run, folder, tmp_path):
     (tmp_path / "cut.mp4").write_bytes((folder / "a.mp4").read_bytes()[:-300])
     (tmp_path / "empty.avi").touch()
-    code, errors = run(tmp_path / "cut.mp4", tmp_path / "empty.avi", folder / "b.mkv", "--no_page")
+    code, errors = run(tmp_path / "cut.mp4", tmp_path / "empty.avi", folder / "b.mkv", "--no-page")
     assert code == 1 and "Traceback" not in errors
     lines = [line for line in errors.splitlines() if "ERROR" in line]
     assert "cut.mp4 is cut short" in lines[0] and "empty.avi is empty (0 bytes)" in lines[1]
@@ -149,7 +150,7 @@ def test_what_cannot_be_shown_is_found_all_the_same(run, folder, tmp_path, monke
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(command, step, fail)
-    code, errors = run(folder / "b.mkv", "--heat_maps", "1")
+    code, errors = run(folder / "b.mkv", "--heat-maps", "1")
     assert code == 1 and "Traceback" not in errors and f"b.mkv: no {what}: [Errno 28] No space left" in errors
     kinds = {"heat-maps": "heat_maps", "picture": "b.png", "page": "b.html"}
     left = {file.split("/")[0] for file in files(tmp_path / "out")}
@@ -164,8 +165,8 @@ def test_mistakes_are_told_before_any_work(run, folder, tmp_path, monkeypatch):
         ([folder, "--smooth", "-1"], "--smooth -1.0 must be a number of at least 0"),
         ([folder, "--smooth", "nan"], "--smooth nan must be a number of at least 0"),
         ([folder, "--stride", "0"], "--stride 0 must be a number of at least 1"),
-        ([folder, "--heat_maps", "-1"], "--heat_maps -1 must be a number of at least 0"),
-        ([folder, "--batch_size", "0"], "--batch_size 0 must be"),
+        ([folder, "--heat-maps", "-1"], "--heat-maps -1 must be a number of at least 0"),
+        ([folder, "--batch-size", "0"], "--batch-size 0 must be"),
     ):
         code, errors = run(*words)
         assert code == 1 and message in errors and len(errors.strip().splitlines()) == 1
@@ -173,6 +174,6 @@ def test_mistakes_are_told_before_any_work(run, folder, tmp_path, monkeypatch):
 
 
 def test_an_unknown_class_of_heat_maps_is_told_before_any_video(run, folder, tmp_path):
-    code, errors = run(folder, "--heat_maps", "1", "--heat_class", "Fires")
-    assert code == 1 and "--heat_class 'Fires': no such class; did you mean 'Fire'" in errors
+    code, errors = run(folder, "--heat-maps", "1", "--heat-class", "Fires")
+    assert code == 1 and "--heat-class 'Fires': no such class; did you mean 'Fire'" in errors
     assert files(tmp_path / "out") == []

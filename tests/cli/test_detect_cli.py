@@ -1,4 +1,4 @@
-"""tools/detect.py: what it writes, what it refuses before any work, and one bad video among many."""
+"""opentad-bi detect: what it writes, what it refuses before any work, and one bad video among many."""
 
 import json
 import sys
@@ -12,6 +12,7 @@ from detect_files import CLASSES, PAIR, write_config, write_video, write_weights
 
 from opentad_bi.apis import detect_all, init_detector
 from opentad_bi.cli import detect as command
+from opentad_bi.cli.main import call
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +38,7 @@ def run(trained, tmp_path, capsys):
     """Run the command on the CPU; returns the exit code and what stderr got."""
 
     def run(*words):
-        code = command.main([*trained, "--out", tmp_path / "out", "--device", "cpu", *words])
+        code = call("detect", [*trained, "--out", tmp_path / "out", "--device", "cpu", *words])
         return code, capsys.readouterr().err
 
     return run
@@ -83,7 +84,7 @@ def test_a_folder_of_videos(run, trained, folder, tmp_path):
 
 def test_options_reach_the_detector(run, folder, pages, tmp_path):
     (tmp_path / "names.txt").write_text("Run\nSwim")
-    words = ["--classes", tmp_path / "names.txt", "--direction", "back", "--min_score", "0", "--batch_size", "1"]
+    words = ["--classes", tmp_path / "names.txt", "--direction", "back", "--min-score", "0", "--batch-size", "1"]
     assert run(folder / "a.mp4", *words)[0] == 0
     ((page, video, found), options) = pages[0]
     assert (page, video) == (tmp_path / "out" / "a.html", folder / "a.mp4")
@@ -106,7 +107,7 @@ def test_ground_truth_is_drawn_beside(run, folder, pages, tmp_path, monkeypatch)
     monkeypatch.setattr(command, "draw_timeline", lambda *args, **options: drawn.append((args, options)))
     entry = {"subset": "any", "duration": 3, "annotations": [{"segment": [1, 2], "label": "Dive"}]}
     (tmp_path / "truth.json").write_text(json.dumps({"database": {"a": entry}}))
-    assert run(folder, "--ground_truth", tmp_path / "truth.json")[0] == 0
+    assert run(folder, "--ground-truth", tmp_path / "truth.json")[0] == 0
     truth = [{"segment": [1.0, 2.0], "label": "Dive"}]
     assert [options["truth"] for _, options in pages] == [truth, None]
     assert [args[2] for args, _ in drawn] == [{"a": truth}, None]
@@ -115,12 +116,12 @@ def test_ground_truth_is_drawn_beside(run, folder, pages, tmp_path, monkeypatch)
 
 
 def test_no_page(run, folder, pages, tmp_path):
-    assert run(folder / "a.mp4", "--no_page")[0] == 0
+    assert run(folder / "a.mp4", "--no-page")[0] == 0
     assert not pages and names(tmp_path / "out") == ["a.png", "detections.csv", "detections.json"]
 
 
 def test_nothing_found_is_a_result(run, folder, pages, tmp_path):
-    assert run(folder / "a.mp4", "--min_score", "1")[0] == 0
+    assert run(folder / "a.mp4", "--min-score", "1")[0] == 0
     assert json.loads((tmp_path / "out" / "detections.json").read_text()) == {"results": {"a": []}}
     assert (tmp_path / "out" / "detections.csv").read_text() == "video,start_sec,end_sec,label,score\n"
 
@@ -163,18 +164,18 @@ def test_tables_are_there_after_every_video(run, folder, tmp_path, monkeypatch):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(command, "show", interrupted)
-    assert run(folder, "--min_score", "0")[0] == 130
+    assert run(folder, "--min-score", "0")[0] == 130
     results, videos = saved(tmp_path)
     assert list(results) == videos == ["a"] and results["a"]
 
 
 def test_another_run_adds_to_the_tables(run, folder, tmp_path):
-    assert run(folder / "b.mkv", "--no_page", "--min_score", "0")[0] == 0
+    assert run(folder / "b.mkv", "--no-page", "--min-score", "0")[0] == 0
     former = saved(tmp_path)[0]
-    assert run(folder / "a.mp4", "--no_page", "--min_score", "0")[0] == 0
+    assert run(folder / "a.mp4", "--no-page", "--min-score", "0")[0] == 0
     results, videos = saved(tmp_path)
     assert list(results) == videos == ["b", "a"] and results["b"] == former["b"]
-    assert run(folder / "b.mkv", "--no_page", "--min_score", "1")[0] == 0
+    assert run(folder / "b.mkv", "--no-page", "--min-score", "1")[0] == 0
     assert saved(tmp_path) == ({"b": [], "a": results["a"]}, ["a"])
 
 
@@ -227,7 +228,7 @@ def test_mistakes_are_told_before_any_work(run, folder, tmp_path):
         ([folder, tmp_path / "gone.mp4"], "gone.mp4 does not exist"),
         ([tmp_path / "nothing"], f"folder {tmp_path / 'nothing'} has no videos in it (.mp4, .avi, .mkv"),
         ([folder, tmp_path / "other"], f"{folder / 'a.mp4'} and {tmp_path / 'other' / 'a.avi'} have the same name"),
-        ([folder, "--ground_truth", tmp_path / "gone.json"], "gone.json does not exist"),
+        ([folder, "--ground-truth", tmp_path / "gone.json"], "gone.json does not exist"),
     ):
         code, errors = run(*words)
         assert code == 1 and f"{message}" in errors and len(errors.strip().splitlines()) == 1
@@ -252,8 +253,8 @@ def test_wrong_names_end_the_run_with_one_message(run, folder, trained, tmp_path
 
 def test_names_of_classes_are_asked_for_where_they_are_not_known(trained, folder, tmp_path, capsys):
     weights = write_weights(trained[0], tmp_path / "old.pth", classes=None)
-    words = [trained[0], weights, folder, "--out", tmp_path / "out", "--device", "cpu", "--no_page"]
-    assert command.main(words) == 1
+    words = [trained[0], weights, folder, "--out", tmp_path / "out", "--device", "cpu", "--no-page"]
+    assert call("detect", words) == 1
     assert "the names of the classes are not known" in capsys.readouterr().err
     (tmp_path / "classes.json").write_text(json.dumps(CLASSES))
-    assert command.main([*words, "--classes", tmp_path / "classes.json"]) == 0
+    assert call("detect", [*words, "--classes", tmp_path / "classes.json"]) == 0

@@ -4,11 +4,14 @@ import json
 import os
 import subprocess
 import sys
+from functools import partial
 
 import pytest
 from places import ROOT
 
-from opentad_bi.cli.evaluate import main
+from opentad_bi.cli.main import call
+
+main = partial(call, "evaluate")
 
 TOOL = ROOT / "tools" / "evaluate.py"
 

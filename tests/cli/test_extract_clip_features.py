@@ -1,4 +1,4 @@
-"""`tools/extract_clip_features.py`: the rows, going on after interruptions, and what it refuses."""
+"""`opentad-bi extract-clip-features`: the rows, going on after interruptions, and what it refuses."""
 
 import json
 import os
@@ -271,7 +271,7 @@ def test_numbers_are_checked(wrong, words, capsys):
 def test_two_processes_share_the_videos(words, tmp_path):
     assert command.main(words(out=tmp_path / "alone")) == 0
     launcher = [sys.executable, "-m", "torch.distributed.run", "--nnodes=1", "--nproc_per_node=2"]
-    launcher += ["--rdzv_backend=c10d", "--rdzv_endpoint=localhost:0", "tools/extract_clip_features.py"]
+    launcher += ["--rdzv_backend=c10d", "--rdzv_endpoint=localhost:0", "-m", "opentad_bi", "extract-clip-features"]
     line = [*launcher, *map(str, words(out=tmp_path / "two"))]
     env = {**os.environ, "OMP_NUM_THREADS": "1"}
     done = subprocess.run(line, cwd=ROOT, env=env, capture_output=True, text=True, timeout=120, check=False)

@@ -1,4 +1,4 @@
-"""`tools/extract_features.py`: rows, both directions on one lattice, resuming, and a paired dataset on the files."""
+"""`opentad-bi extract-features`: rows, both directions on one lattice, resuming, and a paired dataset on the files."""
 
 import json
 import re

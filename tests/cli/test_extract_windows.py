@@ -1,4 +1,4 @@
-"""`tools/extract_features.py --windows`: a detector on the files gives what it gives end to end, window by window."""
+"""`opentad-bi extract-features --windows`: a detector on the files gives what it gives end to end, window by window."""
 
 import json
 import re
@@ -10,8 +10,8 @@ from close import close
 from noise_video import write_noise
 from places import ROOT
 
-from opentad_bi.cli import check_dataset
 from opentad_bi.cli.extract_features import main
+from opentad_bi.cli.main import call
 from opentad_bi.config import load_config
 from opentad_bi.datasets.detection.features import open_windows
 from opentad_bi.engine import Runner
@@ -238,19 +238,19 @@ def test_one_form_is_not_mixed_with_the_other(case, capsys):
 def test_files_of_windows_are_checked_before_training(case, capsys):
     folder = case[0]
     config = str(folder / "features.py")
-    assert check_dataset.main([config, "--fast"]) == 1
+    assert call("check", [config, "--fast"]) == 1
     assert capsys.readouterr().out.count("do not exist") == 6
     assert extract(folder) == 0
-    assert check_dataset.main([config]) == 0
+    assert call("check", [config]) == 0
     assert "0 errors, 0 warnings" in capsys.readouterr().out
-    assert check_dataset.main([config, "--cfg-options", "window_size=64"]) == 1
+    assert call("check", [config, "--cfg-options", "window_size=64"]) == 1
     assert "of windows of 32 positions" in capsys.readouterr().out
     lost = folder / "out" / "back" / "short.npy"
     table = np.load(lost)
     np.save(lost, np.where(np.arange(WIDTH) == 3, np.nan, table))
     (folder / "out" / "for" / "long.json").write_text('{"starts": [0], "valid": [32]}')
     (folder / "out" / "for" / "other.npy").write_bytes((folder / "out" / "for" / "other.npy").read_bytes()[:300])
-    assert check_dataset.main([config]) == 1
+    assert call("check", [config]) == 1
     text = capsys.readouterr().out
     assert "short.npy, window at 0, hold 32 NaN or infinite numbers, first in row 0" in text
     assert "long.npy have shape (3, 32, 16)" in text and "the 1 windows of long.json" in text

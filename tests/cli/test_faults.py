@@ -10,8 +10,7 @@ import pytest
 import torch
 from places import ROOT
 
-from opentad_bi.cli import train
-from opentad_bi.cli.common import run_command
+from opentad_bi.cli.main import call, run_command
 
 FPS, FRAMES, SIZE = 25, 40, 32
 LABELS = ("Dive", "Jump", "Throw")
@@ -53,7 +52,7 @@ def data(tmp_path, video):
 
 @pytest.fixture
 def command(data, tmp_path, monkeypatch, capsys):
-    """Run tools/train.py in this process on the data as it is then; returns the exit code and what stderr got."""
+    """Run opentad-bi train in this process on the data as it is then; returns the exit code and what stderr got."""
     monkeypatch.syspath_prepend(str(ROOT / "tests" / "engine"))
     import tiny_detector as tiny
 
@@ -78,7 +77,7 @@ def command(data, tmp_path, monkeypatch, capsys):
         cfg.work_dir = str(tmp_path / "exps")
         text = "\n".join(f"{key} = {value!r}" for key, value in cfg.to_dict().items())
         (tmp_path / "config.py").write_text(text)
-        code = train.main([tmp_path / "config.py", *words])
+        code = call("train", [tmp_path / "config.py", *words])
         return code, capsys.readouterr().err
 
     yield run
@@ -96,7 +95,7 @@ def test_sound_data_trains(command, tmp_path):
 
 def test_a_video_cut_short_during_training_is_named(command, tmp_path, video):
     (tmp_path / "v2.mp4").write_bytes(video[: len(video) // 2])
-    code, errors = command("--skip_check")
+    code, errors = command("--skip-check")
     assert code == 1
     assert last_line(errors).startswith(f"error: video {tmp_path / 'v2.mp4'} is cut short: its last ")
     assert "Traceback" not in errors
@@ -107,7 +106,7 @@ def test_a_video_cut_short_during_training_is_named(command, tmp_path, video):
 
 def test_a_video_missing_during_training_is_named(command, tmp_path):
     (tmp_path / "v1.mp4").unlink()
-    code, errors = command("--skip_check")
+    code, errors = command("--skip-check")
     assert code == 1
     assert (
         last_line(errors)
@@ -120,7 +119,7 @@ def test_an_error_of_a_worker_keeps_its_traceback_on_request(command, tmp_path, 
     monkeypatch.setenv("OPENTAD_BI_TRACEBACK", "1")
     (tmp_path / "v1.mp4").unlink()
     with pytest.raises(FileNotFoundError, match=r"Original Traceback"):
-        command("--skip_check")
+        command("--skip-check")
 
 
 FAULTS = {
@@ -187,7 +186,7 @@ def test_ctrl_c_outside_the_loop_is_no_traceback(capsys):
 
 def test_missing_packages_are_named_with_the_cure(command, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
-    code, errors = command("--skip_check", "--cfg-options", "workflow.tensorboard=True")
+    code, errors = command("--skip-check", "--cfg-options", "workflow.tensorboard=True")
     assert code == 1
     assert last_line(errors) == "error: torch.utils.tensorboard is needed here: pip install tensorboard"
 

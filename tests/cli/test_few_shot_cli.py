@@ -11,9 +11,9 @@ from clip_set import CONFIGS, make_clip_set, tiny, undo_kernels
 from hypothesis import given
 from hypothesis import strategies as st
 
-from opentad_bi.cli import _trained_runs, few_shot, train
-from opentad_bi.cli import test as test_command
-from opentad_bi.cli.make_demo_features import write_tower
+from opentad_bi.cli import arguments, study
+from opentad_bi.cli.demo import write_tower
+from opentad_bi.cli.main import call
 from opentad_bi.config import raw_config
 from opentad_bi.utils.weight_files import load_checkpoint
 
@@ -34,9 +34,9 @@ def kernels():
 def runs(tmp_path_factory):
     """(folder of the set, words) of a finished command: one shot, two draws."""
     data = make_clip_set(tmp_path_factory.mktemp("few") / "set")
-    words = [CONFIG, "--seeds", "0", "5", "--work_dir", data.parent / "out", "--device", "cpu"]
+    words = [CONFIG, "--seeds", "0", "5", "--work-dir", data.parent / "out", "--device", "cpu"]
     words = [str(word) for word in words]
-    assert few_shot.main([*words, "--shots", "1", "--cfg-options", *tiny(data)]) == 0
+    assert call("few-shot", [*words, "--shots", "1", "--cfg-options", *tiny(data)]) == 0
     return data, words
 
 
@@ -73,7 +73,7 @@ def test_what_is_finished_is_left_alone_and_what_is_not_goes_on(runs, capfd):
     numbers = missing.read_text()
     missing.unlink()
     capfd.readouterr()
-    assert few_shot.main([*words, "--shots", "1", "--cfg-options", *tiny(data, num_workers=1)]) == 0
+    assert call("few-shot", [*words, "--shots", "1", "--cfg-options", *tiny(data, num_workers=1)]) == 0
     text = capfd.readouterr().err
     assert "K=1, seed 0: finished" in text and "epoch_0.pth: epoch 1, iteration 0" in text
     assert [path.stat().st_mtime_ns for path in kept] == former and missing.read_text() == numbers
@@ -99,23 +99,23 @@ def test_what_is_finished_is_left_alone_and_what_is_not_goes_on(runs, capfd):
 def test_what_is_wrong_shows_before_any_training(runs, tmp_path, capsys, change, message):
     data, words = runs
     out = tmp_path / "out"
-    change = [*words, "--work_dir", str(out), *change, "--cfg-options", *tiny(data, artifacts=str(tmp_path / "models"))]
-    assert few_shot.main(change) == 1
+    change = [*words, "--work-dir", str(out), *change, "--cfg-options", *tiny(data, artifacts=str(tmp_path / "models"))]
+    assert call("few-shot", change) == 1
     assert message in capsys.readouterr().err.splitlines()[-1]
     assert not (tmp_path / "models").exists() and not list(out.rglob("*.pth"))
 
 
 def test_runs_of_another_config_are_not_mixed_in(runs, capsys):
     data, words = runs
-    assert few_shot.main([*words, "--shots", "1", "--cfg-options", *tiny(data, lr=0.5)]) == 1
+    assert call("few-shot", [*words, "--shots", "1", "--cfg-options", *tiny(data, lr=0.5)]) == 1
     text = capsys.readouterr().err
     assert "holds a run of another config: branches.model.optimizer.lr was 0.01, and is 0.5 now" in text
 
 
 def planned(words, data, folder, shots, seed, **more):
     """The run of one pair."""
-    args = few_shot.parser().parse_args([*words, "--cfg-options", *tiny(data, **more)])
-    return few_shot.make_run(args, raw_config(CONFIG), folder, shots, seed)
+    args = arguments.few_shot().parse_args([*words, "--cfg-options", *tiny(data, **more)])
+    return study.make_run(args, raw_config(CONFIG), folder, shots, seed)
 
 
 def test_where_it_is_started_and_how_paths_are_spelt_make_no_other_run(runs, tmp_path, monkeypatch, capfd):
@@ -123,8 +123,8 @@ def test_where_it_is_started_and_how_paths_are_spelt_make_no_other_run(runs, tmp
     monkeypatch.chdir(tmp_path)
     near = {"data_root": os.path.relpath(data), "artifacts": os.path.relpath(tmp_path / "other")}
     near |= {"workflow.logging_interval": 7, "wandb": {"project": "p"}}
-    words = [*words, "--work_dir", os.path.relpath(data.parent / "out"), "--shots", "1"]
-    assert few_shot.main([*words, "--cfg-options", *tiny(data, **near)]) == 0
+    words = [*words, "--work-dir", os.path.relpath(data.parent / "out"), "--shots", "1"]
+    assert call("few-shot", [*words, "--cfg-options", *tiny(data, **near)]) == 0
     text = capfd.readouterr().err
     assert "K=1, seed 0: finished" in text and "K=1, seed 5: finished" in text
     assert not (tmp_path / "other").exists()
@@ -132,8 +132,8 @@ def test_where_it_is_started_and_how_paths_are_spelt_make_no_other_run(runs, tmp
 
 def test_artifacts_of_another_study_show_before_any_training(runs, tmp_path, capsys):
     data, words = runs
-    words = [*words, "--work_dir", str(tmp_path), "--shots", "1", "--seeds", "7", "0", "--cfg-options"]
-    assert few_shot.main([*words, *tiny(data)]) == 1
+    words = [*words, "--work-dir", str(tmp_path), "--shots", "1", "--seeds", "7", "0", "--cfg-options"]
+    assert call("few-shot", [*words, *tiny(data)]) == 1
     text = capsys.readouterr().err
     assert "K1_seed0 holds the artifacts of another run (out/few_shot/K1_seed0/gpu1_id0)" in text
     assert "--cfg-options run_id=NAME" in text and not list(tmp_path.rglob("*.pth"))
@@ -152,7 +152,7 @@ def test_the_artifacts_of_a_run_that_goes_on_are_its_own(runs, monkeypatch):
     run = planned(words, data, data.parent / "out" / "few_shot", 1, 0)
     monkeypatch.setattr(run, "numbers", run.folder / "not_yet.json")
     run.refuse_another()
-    monkeypatch.setattr(_trained_runs, "checkpoint_files", lambda folder: [])
+    monkeypatch.setattr(study, "checkpoint_files", lambda folder: [])
     with pytest.raises(ValueError, match="holds the artifacts of another run"):
         run.refuse_another()
 
@@ -182,17 +182,16 @@ def test_all_seeds_have_the_same_random_classes_and_other_videos(runs, tmp_path)
 @pytest.mark.parametrize("device", ["cuda:1", None])
 def test_every_command_of_a_run_gets_its_device_and_overrides(tmp_path, monkeypatch, device):
     said = []
-    monkeypatch.setattr(train, "main", lambda words: said.append(words) or 0)
-    monkeypatch.setattr(test_command, "main", lambda words: said.append(words) or 0)
+    monkeypatch.setattr(study, "call", lambda name, words: said.append([name, *words]) or 0)
     words = ["c.py", *(["--device", device] if device else []), "--cfg-options", "lr=1"]
-    run = _trained_runs.Run(few_shot.parser().parse_args(words), tmp_path, {"run_id": "a b"}, 7)
+    run = study.Run(arguments.few_shot().parse_args(words), tmp_path, {"run_id": "a b"}, 7)
     assert run.train() == run.test() == run.test(tmp_path / "x.json", keys={"lr": 2}, checkpoint="b.pth") == 0
-    own = ["c.py", "--work_dir", str(tmp_path), "--seed", "7", *(["--device", device] if device else [])]
+    own = ["c.py", "--work-dir", str(tmp_path), "--seed", "7", *(["--device", device] if device else [])]
     options = ["--cfg-options", "lr=1", "run_id='a b'"]
-    assert said[0] == [*own, "--resume", "auto", *options]
-    assert said[1] == [*own, "--out", f"{tmp_path}/test.json", "--save_dir", f"{tmp_path}/test", *options]
-    files = ["--out", f"{tmp_path}/x.json", "--save_dir", f"{tmp_path}/x", "--checkpoint", "b.pth"]
-    assert said[2] == [*own, *files, *options, "lr=2"]
+    assert said[0] == ["train", *own, "--resume", "auto", *options]
+    assert said[1] == ["test", *own, "--out", f"{tmp_path}/test.json", "--save-dir", f"{tmp_path}/test", *options]
+    files = ["--out", f"{tmp_path}/x.json", "--save-dir", f"{tmp_path}/x", "--checkpoint", "b.pth"]
+    assert said[2] == ["test", *own, *files, *options, "lr=2"]
 
 
 @pytest.mark.parametrize(
@@ -205,73 +204,73 @@ def test_every_command_of_a_run_gets_its_device_and_overrides(tmp_path, monkeypa
 )
 def test_numbers_of_several_results_are_no_error(tmp_path, told, numbers):
     (tmp_path / "test.json").write_text(json.dumps(told))
-    assert _trained_runs.read_numbers(tmp_path / "test.json") == numbers
+    assert study.read_numbers(tmp_path / "test.json") == numbers
 
 
 def test_a_config_without_draws_is_refused(capsys):
     config = CONFIGS.parent / "demo" / "custom_prompts.py"
-    assert few_shot.main([str(config), "--device", "cpu"]) == 1
+    assert call("few-shot", [str(config), "--device", "cpu"]) == 1
     assert "has no key 'K_train', by which a draw of videos is told" in capsys.readouterr().err
 
 
 def test_no_config_and_many_processes_are_refused(monkeypatch, capsys):
-    assert few_shot.main(["none.py"]) == 1
+    assert call("few-shot", ["none.py"]) == 1
     assert capsys.readouterr().err.startswith("error: config none.py does not exist; looked in ")
     monkeypatch.setenv("WORLD_SIZE", "2")
-    assert few_shot.main([str(CONFIG)]) == 1
+    assert call("few-shot", [str(CONFIG)]) == 1
     assert "in one process each" in capsys.readouterr().err
 
 
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=5), st.lists(st.floats(0, 1), min_size=2, max_size=5))
 def test_summaries_are_numpys(one, other):
     rows = [{"shots": k, "seed": i, "top1": v} for k, values in ((2, one), (16, other)) for i, v in enumerate(values)]
-    summary = few_shot.summarise(pd.DataFrame(rows))
+    summary = study.summarise(pd.DataFrame(rows))
     assert list(summary["shots"]) == [2, 16] and list(summary["seeds"]) == [len(one), len(other)]
     np.testing.assert_allclose(summary["top1_mean"], [np.mean(one), np.mean(other)], atol=1e-12)
     np.testing.assert_allclose(summary["top1_std"][1], np.std(other, ddof=1), atol=1e-9)
     assert np.isnan(summary["top1_std"][0]) == (len(one) == 1)
-    assert ("+-" in few_shot.table(summary).splitlines()[2]) == (len(one) > 1)
+    assert ("+-" in study.table(summary).splitlines()[2]) == (len(one) > 1)
 
 
 @pytest.fixture
-def study(runs, tmp_path, monkeypatch):
+def finished(runs, tmp_path, monkeypatch):
     """A copy of the set and of a finished command of one pair: (folder of the set, words, options)."""
     monkeypatch.chdir(tmp_path)
     data = tmp_path / "set"
     shutil.copytree(runs[0], data)
-    words = [str(CONFIG), "--shots", "1", "--seeds", "0", "--work_dir", "out", "--device", "cpu", "--cfg-options"]
+    words = [str(CONFIG), "--shots", "1", "--seeds", "0", "--work-dir", "out", "--device", "cpu", "--cfg-options"]
     words += tiny(data)
-    assert few_shot.main(words) == 0
+    assert call("few-shot", words) == 0
     return data, words, tmp_path / "out" / "few_shot" / "K1_seed0"
 
 
-def test_numbers_of_another_test_set_are_made_anew(study, capfd):
-    data, words, run = study
+def test_numbers_of_another_test_set_are_made_anew(finished, capfd):
+    data, words, run = finished
     listed = data / "annotations" / "test.txt"
     listed.write_text("".join(listed.read_text().splitlines(keepends=True)[:6]))
     capfd.readouterr()
-    assert few_shot.main(words) == 0
+    assert call("few-shot", words) == 0
     text = capfd.readouterr().err
     assert f"{run.relative_to(run.parents[2])}/test.json is made anew: test.videos was 8 and is 6" in text
     assert len(json.loads((run / "test" / "class_scores.json").read_text())) == 6
-    assert few_shot.main(words) == 0
+    assert call("few-shot", words) == 0
     assert "K=1, seed 0: finished" in capfd.readouterr().err
 
 
-def test_numbers_of_a_replaced_test_video_are_made_anew(study, capfd):
-    data, words, run = study
+def test_numbers_of_a_replaced_test_video_are_made_anew(finished, capfd):
+    data, words, run = finished
     numbers = json.loads((run / "test.json").read_text())
     one, other = sorted((data / "videos" / "Open").iterdir())[-1], sorted((data / "videos" / "Flash").iterdir())[-1]
     one.write_bytes(other.read_bytes())
     capfd.readouterr()
-    assert few_shot.main(words) == 0
+    assert call("few-shot", words) == 0
     assert f"is made anew: test.sources.Open/{one.stem} is another file" in capfd.readouterr().err
     assert json.loads((run / "test.json").read_text())["model"]["loss"] != numbers["model"]["loss"]
 
 
 @pytest.mark.parametrize("what", ["tower", "video"])
-def test_a_run_of_another_tower_or_other_videos_is_refused(study, capsys, what):
-    data, words, run = study
+def test_a_run_of_another_tower_or_other_videos_is_refused(finished, capsys, what):
+    data, words, run = finished
     before = (run / "test.json").read_bytes()
     if what == "tower":
         write_tower(data / "tower.json", data / "tower.safetensors", 1, layers=2, patch_size=16)
@@ -279,54 +278,54 @@ def test_a_run_of_another_tower_or_other_videos_is_refused(study, capsys, what):
         clips = sorted((data / "videos" / "Open").iterdir())
         for clip in clips[:4]:
             clip.write_bytes(clips[-1].read_bytes())
-    assert few_shot.main(words) == 1
+    assert call("few-shot", words) == 1
     text = capsys.readouterr().err
     names = {"tower": "clip.pretrained is another file", "video": "train.sources.Open/Open_00"}
     assert "gpu1_id0 holds a run of other data or weights: " in text and names[what] in text
     assert (run / "test.json").read_bytes() == before
 
 
-def test_a_copy_of_the_set_with_other_dates_is_the_same(study, capfd):
-    data, words, _ = study
+def test_a_copy_of_the_set_with_other_dates_is_the_same(finished, capfd):
+    data, words, _ = finished
     for path in data.rglob("*"):
         os.utime(path)
     capfd.readouterr()
-    assert few_shot.main(words) == 0
+    assert call("few-shot", words) == 0
     assert "K=1, seed 0: finished" in capfd.readouterr().err
 
 
-def test_a_set_that_was_moved_is_the_same(study, tmp_path, capfd):
-    data, words, _ = study
+def test_a_set_that_was_moved_is_the_same(finished, tmp_path, capfd):
+    data, words, _ = finished
     (tmp_path / "disk").mkdir()
     moved = shutil.move(data, tmp_path / "disk" / data.name)
     here = [word.replace(f"data_root={str(data)!r}", f"data_root={str(moved)!r}") for word in words]
     assert here != words
     capfd.readouterr()
-    assert few_shot.main(here) == 0
+    assert call("few-shot", here) == 0
     text = capfd.readouterr().err
     assert "K=1, seed 0: finished" in text and "WARNING" not in text
     clip, other = (sorted((moved / "videos" / name).iterdir())[-1] for name in ("Open", "Flash"))
     clip.write_bytes(other.read_bytes())
-    assert few_shot.main(here) == 0
+    assert call("few-shot", here) == 0
     assert f"is made anew: test.sources.Open/{clip.stem} is another file" in capfd.readouterr().err
 
 
-def test_numbers_of_an_older_version_are_made_anew_or_kept_with_a_warning(study, capfd):
-    _, words, run = study
+def test_numbers_of_an_older_version_are_made_anew_or_kept_with_a_warning(finished, capfd):
+    _, words, run = finished
     records = [run / "test.made_of.json", run / "gpu1_id0" / "made_of.json"]
     for path in records:
         path.unlink()
     capfd.readouterr()
-    assert few_shot.main(words) == 0
+    assert call("few-shot", words) == 0
     text = capfd.readouterr().err
     assert "nothing tells which videos and weights it was trained on" in text
     assert "is made anew: nothing tells what they were made of" in text and records[0].is_file()
 
 
-def test_a_run_that_goes_on_with_other_weights_is_warned_of(study, capfd):
-    data, words, run = study
+def test_a_run_that_goes_on_with_other_weights_is_warned_of(finished, capfd):
+    data, words, run = finished
     write_tower(data / "tower.json", data / "tower.safetensors", 1, layers=2, patch_size=16)
-    args = [str(CONFIG), "--work_dir", str(run), "--device", "cpu", "--resume", "auto", "--skip_check"]
+    args = [str(CONFIG), "--work-dir", str(run), "--device", "cpu", "--resume", "auto", "--skip-check"]
     capfd.readouterr()
-    train.main([*args, *words[words.index("--cfg-options") :], "K_train=1", "end_epoch=2"])
+    call("train", [*args, *words[words.index("--cfg-options") :], "K_train=1", "end_epoch=2"])
     assert "the run began with other data or weights" in capfd.readouterr().err

@@ -8,8 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from opentad_bi.cli import aliases, train
+from opentad_bi.cli import aliases
+from opentad_bi.cli.aliases import core
 from opentad_bi.cli.aliases import fgclip as flags
+from opentad_bi.cli.main import call
 from opentad_bi.config import find_config, load_config, parse_overrides
 
 RECIPE = find_config(flags.RECIPE)
@@ -54,14 +56,14 @@ def data(tmp_path):
 def typed(monkeypatch):
     """A function: words -> ({key: value} that reach the training, its other words)."""
     caught = []
-    monkeypatch.setattr(train, "main", lambda words: caught.append([str(word) for word in words]) or 0)
+    monkeypatch.setattr(core, "call", lambda name, words: caught.append([str(word) for word in words]) or 0)
 
     monkeypatch.setattr(logging.getLogger("opentad_bi"), "propagate", True)
 
     def run(text, code=0):
         caught.clear()
         words = text if isinstance(text, list) else shlex.split(text)
-        assert aliases.main("train_fgclip", ["--skip_check", *words]) == code
+        assert call("train_fgclip", ["--skip_check", *words]) == code
         (found,) = caught or [[]]
         cut = found.index("--cfg-options") if "--cfg-options" in found else len(found)
         return parse_overrides(found[cut + 1 :]), found[:cut]
@@ -203,7 +205,7 @@ def test_what_is_not_offered_is_one_message(words, message, typed, capsys):
 @pytest.mark.parametrize("words", ["--bf16 maybe", "--lr_scheduler_type polynomial", "--num_frames many", "--lora_r 8"])
 def test_an_unknown_flag_or_word_is_refused(words, capsys):
     with pytest.raises(SystemExit) as end:
-        aliases.main("train_fgclip", words.split())
+        call("train_fgclip", words.split())
     assert end.value.code == 2 and words.split()[0] in capsys.readouterr().err
 
 

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from functools import partial
 
 import numpy as np
 import pytest
@@ -9,8 +10,8 @@ import torch
 from close import close
 from processes import run_processes
 
-from opentad_bi.cli import cache_predictions, train
-from opentad_bi.cli import test as test_command
+from opentad_bi.cli import train
+from opentad_bi.cli.main import call
 
 CONFIGS = "configs/actionformer/thumos_i3d_bi_exp"
 LABELS = ["Run", "Jump"]
@@ -66,16 +67,16 @@ def options(root, **more):
 @pytest.fixture(scope="module")
 def pair(root):
     """Checkpoint of experiment 1."""
-    words = [f"{CONFIGS}1.py", "--work_dir", root / "exp1", *options(root)]
-    assert train.main(words) == 0
+    words = [f"{CONFIGS}1.py", "--work-dir", root / "exp1", *options(root)]
+    assert call("train", words) == 0
     return root / "exp1" / "gpu1_id0" / "checkpoint" / "best.pth"
 
 
 @pytest.fixture(scope="module")
 def fused(root, pair):
     """Work folder of experiment 3-3 started from it."""
-    words = [f"{CONFIGS}3_3.py", "--work_dir", root / "exp3", "--for_resume", pair, "--back_resume", pair]
-    assert train.main([*words, *options(root)]) == 0
+    words = [f"{CONFIGS}3_3.py", "--work-dir", root / "exp3", "--for-resume", pair, "--back-resume", pair]
+    assert call("train", [*words, *options(root)]) == 0
     return root / "exp3" / "gpu1_id0"
 
 
@@ -90,8 +91,8 @@ def fused(root, pair):
 )
 def test_every_direction_of_a_fused_run(root, fused, tmp_path, direction, written):
     numbers = tmp_path / "numbers.json"
-    words = [f"{CONFIGS}3_3.py", "--work_dir", root / "exp3", "--direction", direction]
-    assert test_command.main([*words, "--out", numbers, "--save_dir", tmp_path, *options(root)]) == 0
+    words = [f"{CONFIGS}3_3.py", "--work-dir", root / "exp3", "--direction", direction]
+    assert call("test", [*words, "--out", numbers, "--save-dir", tmp_path, *options(root)]) == 0
     assert set(json.loads(numbers.read_text())) == ({direction} if direction != "all" else written)
     names = {f"result_detection{suffix}.json" for suffix in ("", *(f"_{d}" for d in written))}
     assert {path.name for path in tmp_path.glob("result_detection*")} == names
@@ -107,18 +108,18 @@ def test_the_networks_start_from_the_pair_and_the_best_checkpoint_is_by_fused(ro
 
 
 def refused(capsys, *words):
-    assert test_command.main([str(word) for word in words]) == 1
+    assert call("test", [str(word) for word in words]) == 1
     return capsys.readouterr().err
 
 
 def test_fused_without_a_fusion_is_refused(root, pair, capsys):
-    words = [f"{CONFIGS}1.py", "--work_dir", root / "exp1", "--direction", "fused", *options(root)]
+    words = [f"{CONFIGS}1.py", "--work-dir", root / "exp1", "--direction", "fused", *options(root)]
     message = refused(capsys, *words)
     assert "--direction fused: " in message and "has no fusion, only for_model, back_model" in message
 
 
 def test_a_checkpoint_without_a_fusion_is_refused(root, pair, capsys):
-    words = [f"{CONFIGS}3_3.py", "--work_dir", root / "other", "--checkpoint", pair, *options(root)]
+    words = [f"{CONFIGS}3_3.py", "--work-dir", root / "other", "--checkpoint", pair, *options(root)]
     assert "the checkpoint holds no fusion, but the config has one" in refused(capsys, *words)
 
 
@@ -140,29 +141,29 @@ def test_another_window_than_the_fusion_was_built_for_is_refused(root, fused, ca
             "BASE", str(train.Path.cwd() / f"{CONFIGS}3_3.py")
         )
     )
-    words = [config, "--work_dir", root / "long", "--checkpoint", checkpoint, "--skip_check", *words[:-2]]
+    words = [config, "--work-dir", root / "long", "--checkpoint", checkpoint, "--skip-check", *words[:-2]]
     assert "TimeFC was built for windows of 64 positions" in refused(capsys, *words)
 
 
 def test_kept_predictions_are_not_overwritten_and_name_the_tool_where_they_lack(root, pair, tmp_path, capsys):
-    words = [f"{CONFIGS}3_3.py", "--for_resume", pair, "--back_resume", pair, "--out", tmp_path, "--epochs", "2"]
+    words = [f"{CONFIGS}3_3.py", "--for-resume", pair, "--back-resume", pair, "--out", tmp_path, "--epochs", "2"]
     words = [str(word) for word in [*words, *options(root)]]
-    assert cache_predictions.main(words) == 0
+    assert call("cache-predictions", words) == 0
     assert len(list(tmp_path.glob("epoch*.pt"))) == 4
-    assert cache_predictions.main(words) == 1
+    assert call("cache-predictions", words) == 1
     assert "holds cached predictions already" in capsys.readouterr().err
     from opentad_bi.registry import DATASETS
 
-    with pytest.raises(FileNotFoundError, match=r"make them with tools/cache_predictions\.py"):
+    with pytest.raises(FileNotFoundError, match=r"make them with opentad-bi cache-predictions"):
         DATASETS.build({"type": "CachedPredictions", "folder": str(tmp_path / "nowhere")})
 
 
 def test_kept_predictions_of_other_weights_or_replaced_features_are_refused(root, pair, tmp_path, capsys):
-    cached, work = tmp_path / "cached", ["--work_dir", str(tmp_path / "run"), "--skip_check"]
+    cached, work = tmp_path / "cached", ["--work-dir", str(tmp_path / "run"), "--skip-check"]
     data = tmp_path / "set"
     shutil.copytree(root, data, ignore=shutil.ignore_patterns("exp*", "long", "other"))
-    words = [f"{CONFIGS}3_3.py", "--for_resume", pair, "--back_resume", pair, "--out", cached, "--epochs", "1"]
-    assert cache_predictions.main([str(word) for word in [*words, *options(data)]]) == 0
+    words = [f"{CONFIGS}3_3.py", "--for-resume", pair, "--back-resume", pair, "--out", cached, "--epochs", "1"]
+    assert call("cache-predictions", [str(word) for word in [*words, *options(data)]]) == 0
     state = torch.load(pair, weights_only=True)
     name = next(name for name in state["state_dict_ema"] if name.startswith("back_model.") and name.endswith("weight"))
     state["state_dict_ema"][name] += 1
@@ -175,21 +176,21 @@ def test_kept_predictions_of_other_weights_or_replaced_features_are_refused(root
     )
 
     def words_from(back):
-        return [str(word) for word in [config, "--for_resume", pair, "--back_resume", back, *work, *options(data)]]
+        return [str(word) for word in [config, "--for-resume", pair, "--back-resume", back, *work, *options(data)]]
 
-    assert train.main(words_from(tmp_path / "other.pth")) == 1
+    assert call("train", words_from(tmp_path / "other.pth")) == 1
     assert "were made by other weights than those of back here" in capsys.readouterr().err
-    assert train.main(words_from(pair)) == 0
+    assert call("train", words_from(pair)) == 0
     np.save(data / "back" / "v0.npy", np.load(data / "back" / "v1.npy"))
-    assert train.main([*words_from(pair), "--id", "1"]) == 1
+    assert call("train", [*words_from(pair), "--id", "1"]) == 1
     assert "are of 1 files that were replaced since" in capsys.readouterr().err
 
 
 def test_two_processes_keep_what_one_keeps_and_train_a_fusion_on_it(root, pair, tmp_path):
-    common = [f"{CONFIGS}3_3.py", "--for_resume", pair, "--back_resume", pair]
+    common = [f"{CONFIGS}3_3.py", "--for-resume", pair, "--back-resume", pair]
     kept = [*common, "--epochs", "2", *options(root)]
-    run_processes(2, cache_predictions.main, [str(word) for word in ["--out", tmp_path / "two", *kept]])
-    assert cache_predictions.main([str(word) for word in ["--out", tmp_path / "one", *kept]]) == 0
+    run_processes(2, partial(call, "cache-predictions"), [str(word) for word in ["--out", tmp_path / "two", *kept]])
+    assert call("cache-predictions", [str(word) for word in ["--out", tmp_path / "one", *kept]]) == 0
     files = [sorted((tmp_path / folder).glob("epoch*.pt")) for folder in ("one", "two")]
     assert [path.name for path in files[0]] == [path.name for path in files[1]]
 
@@ -202,8 +203,8 @@ def test_two_processes_keep_what_one_keeps_and_train_a_fusion_on_it(root, pair, 
     for key, raw in one.items():
         for direction in ("for", "back"):
             close(raw[direction], two[key][direction])
-    words = [*common, "--work_dir", tmp_path / "run", *options(root)]
-    run_processes(2, train.main, [str(word) for word in words])
+    words = [*common, "--work-dir", tmp_path / "run", *options(root)]
+    run_processes(2, partial(call, "train"), [str(word) for word in words])
     best = torch.load(tmp_path / "run" / "gpu2_id0" / "checkpoint" / "best.pth", weights_only=True)
     assert any(name.startswith("fusion.") for name in best["state_dict_ema"])
 
@@ -223,10 +224,10 @@ def test_features_that_are_not_finite_end_a_command_with_the_name_of_the_video(
     own = options(root, data_path=tmp_path / "for", back_data_path=tmp_path / "back")
     words = [f"{CONFIGS}1.py", "--checkpoint", pair]
     if command == "test":
-        err = refused(capsys, *words, "--save_dir", tmp_path, *own)
+        err = refused(capsys, *words, "--save-dir", tmp_path, *own)
     else:
         words += ["--out", tmp_path / "kept", "--epochs", 1, *own]
-        assert cache_predictions.main([str(word) for word in words]) == 1
+        assert call("cache-predictions", [str(word) for word in words]) == 1
         err = capsys.readouterr().err
         assert not list((tmp_path / "kept").glob("*.pt"))
     assert f"{video}.npy" in err and "1 NaN or infinite number" in err

@@ -41,7 +41,7 @@ EVERY = [(direction, PARTS) for direction in ("all", "merged", "fused", "back", 
 
 @pytest.mark.parametrize(("direction", "parts"), [*EVERY, ("all", PARTS[:2]), ("merged", PARTS[:2])])
 def test_a_network_that_would_stay_random_is_an_error(files, direction, parts):
-    with pytest.raises(ValueError, match=r"no weights for back_model, so .* random network; give both --for_resume"):
+    with pytest.raises(ValueError, match=r"no weights for back_model, so .* random network; give both --for-resume"):
         load(files["A"], direction=direction, parts=parts)
 
 

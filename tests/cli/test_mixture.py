@@ -10,7 +10,8 @@ from clip_set import CONFIGS, make_clip_set, tiny, undo_kernels
 from hypothesis import given
 from hypothesis import strategies as st
 
-from opentad_bi.cli import mixture, train
+from opentad_bi.cli import mixture
+from opentad_bi.cli.main import call
 from opentad_bi.engine.checkpoint import save_checkpoint
 from opentad_bi.ops.records import ClassScores, UnitMeta
 from opentad_bi.utils.weight_files import load_checkpoint
@@ -32,14 +33,14 @@ def trained(tmp_path_factory):
     """Folder with a set, in `set`, and two runs on it, `out/gpu1_id0` and `out/gpu1_id1`."""
     data = make_clip_set(tmp_path_factory.mktemp("mix") / "set", train=3, test=2)
     for number in ("0", "1"):
-        words = [CONFIG, "--work_dir", data.parent / "out", "--device", "cpu", "--id", number, "--seed", number]
-        assert train.main([*words, "--cfg-options", *tiny(data)]) == 0
+        words = [CONFIG, "--work-dir", data.parent / "out", "--device", "cpu", "--id", number, "--seed", number]
+        assert call("train", [*words, "--cfg-options", *tiny(data)]) == 0
     return data.parent
 
 
 def mixed(folder, out, *words):
     """The numbers that the command writes."""
-    assert mixture.main(["--out", out, "--device", "cpu", *words]) == 0
+    assert call("mixture", ["--out", out, "--device", "cpu", *words]) == 0
     return json.loads((out / "mixture.json").read_text())
 
 
@@ -79,7 +80,7 @@ def test_nothing_in_the_folder_of_a_member_is_run(trained, tmp_path, capsys):
     told = mixed(trained, tmp_path / "out", "--member", key)
     assert told["members"][0]["numbers"] and not mark.exists() and not list((tmp_path / "out").glob("*.py"))
     (key / "config.json").write_text(json.dumps(own | {"custom_imports": {"imports": ["evil_module_of_a_member"]}}))
-    assert mixture.main(["--member", str(key), "--out", str(tmp_path / "out"), "--device", "cpu"]) == 1
+    assert call("mixture", ["--member", str(key), "--out", str(tmp_path / "out"), "--device", "cpu"]) == 1
     assert "asks for modules to import, which data may not" in capsys.readouterr().err and not mark.exists()
 
 
@@ -107,7 +108,7 @@ def test_another_split_is_mixed_when_asked_for(trained, tmp_path):
 def test_what_is_wrong_is_one_message(trained, tmp_path, capsys, words, message):
     run = str(trained / "out" / "gpu1_id0")
     data = ["--cfg-options", *tiny(trained / "set")] if "--member" in words else []
-    assert mixture.main(["--member", run, run, "--out", str(tmp_path), "--device", "cpu", *words, *data]) == 1
+    assert call("mixture", ["--member", run, run, "--out", str(tmp_path), "--device", "cpu", *words, *data]) == 1
     assert message in capsys.readouterr().err.splitlines()[-1]
 
 

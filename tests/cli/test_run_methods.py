@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from places import ROOT
 
 from opentad_bi.cli import aliases, train
-from opentad_bi.cli import test as test_command
 from opentad_bi.cli.aliases import core, methods
+from opentad_bi.cli.main import call
 from opentad_bi.config import load_config, parse_overrides
 from opentad_bi.datasets.video_prompts.few_shot import PROTOCOLS
 
@@ -22,11 +22,11 @@ VALUES = {int: "3", float: "0.25"}  # a word for an option, by its kind
 def typed(monkeypatch):
     """A function: method, words -> {key: value} that reach the training, and the other words."""
     caught = []
-    monkeypatch.setattr(train, "main", lambda words: caught.append([str(word) for word in words]) or 0)
+    monkeypatch.setattr(core, "call", lambda name, words: caught.append([str(word) for word in words]) or 0)
 
     def run(method, *words):
         caught.clear()
-        assert aliases.main(method, list(words)) == 0
+        assert call(f"run_{method}", list(words)) == 0
         (found,) = caught
         cut = found.index("--cfg-options") if "--cfg-options" in found else len(found)
         return parse_overrides(found[cut + 1 :]), found[:cut]
@@ -162,7 +162,7 @@ def test_a_sentence_to_start_from_brings_its_own_length(typed):
     ],
 )
 def test_contradictions_are_one_message(method, words, message, capsys):
-    assert aliases.main(method, words) == 1
+    assert call(f"run_{method}", words) == 1
     text = capsys.readouterr().err
     assert text.startswith("error: ") and message in text
 
@@ -184,7 +184,7 @@ def test_contradictions_are_one_message(method, words, message, capsys):
 )
 def test_an_option_or_a_word_that_a_method_has_not_is_refused(method, words, capsys):
     with pytest.raises(SystemExit) as end:
-        aliases.main(method, words)
+        call(f"run_{method}", words)
     assert end.value.code == 2 and words[0] in capsys.readouterr().err
 
 
@@ -196,7 +196,7 @@ def trained(tmp_path_factory):
     words += ["--epochs", "1", "--K-train", "2", "--K-val", "1", "--num-frames", "2", "--run-id", "a b's", "--no-wandb"]
     words += ["--deep-vision-prompts", "--temporal-pooling", "mean", "--batches-per-backprop", "1"]
     files = [word for word in tiny(data) if word.startswith(("artifacts", "evaluation", "workflow"))]
-    assert aliases.main("dual_coop", [str(word) for word in [*words, "--cfg-options", *files]]) == 0
+    assert call("run_dual_coop", [str(word) for word in [*words, "--cfg-options", *files]]) == 0
     undo_kernels()
     return data.parent
 
@@ -218,7 +218,7 @@ def test_views_of_a_test_may_be_others_than_those_of_training(trained, tmp_path)
         options += ["model.visual.depth=deep", "temporal_pooling={'type': 'MeanPooling'}"]
         words = [methods.method_config("dual_coop", "demo_clips"), "--work_dir", trained / "my runs", "--device", "cpu"]
         words += ["--save_dir", out, "--out", out / "numbers.json"]
-        assert test_command.main([*words, "--cfg-options", *options]) == 0
+        assert call("test", [*words, "--cfg-options", *options]) == 0
         rows = json.loads((out / "class_scores.json").read_text())
         found[views] = {row["video"]: row["probabilities"] for row in rows}
         assert 0 <= json.loads((out / "numbers.json").read_text())["model"]["top1"] <= 1

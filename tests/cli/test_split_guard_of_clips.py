@@ -7,8 +7,7 @@ import pytest
 import torch
 from clip_set import CONFIGS, make_clip_set, tiny, undo_kernels
 
-from opentad_bi.cli import aliases, train
-from opentad_bi.cli import test as test_command
+from opentad_bi.cli.main import call
 from opentad_bi.engine.data import read_record
 from opentad_bi.utils.weight_files import load_checkpoint
 
@@ -21,7 +20,7 @@ def run(tmp_path_factory):
     folder = tmp_path_factory.mktemp("guard")
     data = make_clip_set(folder / "data", train=4, test=2)
     words = tiny(data)
-    assert train.main([CONFIG, "--work_dir", str(folder / "run"), "--device", "cpu", "--cfg-options", *words]) == 0
+    assert call("train", [CONFIG, "--work_dir", str(folder / "run"), "--device", "cpu", "--cfg-options", *words]) == 0
     undo_kernels()
     return folder, data, words
 
@@ -33,7 +32,7 @@ def lists(data):
 def evaluate(run, *options, flags=()):
     folder, _, words = run
     given = ["--work_dir", str(folder / "run"), "--device", "cpu", *flags]
-    return test_command.main([CONFIG, *given, "--cfg-options", *words, *options])
+    return call("test", [CONFIG, *given, "--cfg-options", *words, *options])
 
 
 def test_the_run_folder_and_the_checkpoints_list_what_was_drawn(run):
@@ -82,7 +81,7 @@ def test_copies_of_other_names_are_found(run, tmp_path, capsys):
     assert evaluate(run, *options) == 1
     assert f"1 as copies of another name): {row['class']}/renamed.mp4 (is {row['path']})" in capsys.readouterr().err
     words = [CONFIG, "--work_dir", str(tmp_path / "run"), "--device", "cpu", "--cfg-options", *run[2], *options]
-    assert train.main(words) == 1
+    assert call("train", words) == 1
     assert "dataset.test  1 of 9 videos are among those to learn from" in capsys.readouterr().err
     assert not list(tmp_path.glob("run/**/*.pth"))
 
@@ -96,31 +95,31 @@ def test_lists_of_two_splits_are_refused_before_training(run, tmp_path, capsys):
         for part, name in (("train", "trainlist01.txt"), ("val", "trainlist01.txt"), ("test", "testlist02.txt"))
     }
     words = ["--dataset", "demo_clips", "--output-dir", str(tmp_path / "run"), "--device", "cpu", "--cfg-options"]
-    assert aliases.main("video_coop", [*words, *tiny(data), *paths.values()]) == 1
+    assert call("run_video_coop", [*words, *tiny(data), *paths.values()]) == 1
     error = capsys.readouterr().err
     assert "dataset.test  split 2 is tested, but split 1 was learned from" in error and "val" not in error
     right = f"dataset.test.videos.list_file={tmp_path / 'testlist01.txt'}"
     named = ["run_id='split1'", f"artifacts={str(tmp_path / 'models')!r}"]
-    assert aliases.main("video_coop", [*words, *tiny(data), *named, *paths.values(), right]) == 0
+    assert call("run_video_coop", [*words, *tiny(data), *named, *paths.values(), right]) == 0
     undo_kernels()
     given = ["--work_dir", str(tmp_path / "run"), "--device", "cpu", "--cfg-options", *tiny(data)]
-    assert test_command.main([CONFIG, *given, paths["test"]]) == 1
+    assert call("test", [CONFIG, *given, paths["test"]]) == 1
     assert "split 2 is tested" in capsys.readouterr().err
-    assert test_command.main([CONFIG, *given, right]) == 0
+    assert call("test", [CONFIG, *given, right]) == 0
 
 
 def test_what_a_run_started_from_counts_too(run, tmp_path, capsys):
     folder, data, words = run
     flags = ["--work_dir", str(tmp_path / "run"), "--device", "cpu", "--cfg-options", *words]
     more = [f"continue_from={str(folder / 'run/gpu1_id0/checkpoint/best.pth')!r}", "draw_seed=5", "run_id='second'"]
-    assert train.main([CONFIG, *flags, *more]) == 0
+    assert call("train", [CONFIG, *flags, *more]) == 0
     undo_kernels()
     first, second = (json.loads((place / "run/gpu1_id0/videos.json").read_text()) for place in (folder, tmp_path))
     assert second["former"] == [first["train"]] and second["train"] != first["train"]
     only_first = {r["path"] for r in first["train"]["videos"]} - {r["path"] for r in second["train"]["videos"]}
     assert only_first
     (tmp_path / "list.txt").write_text("\n".join(x for x in lists(data)["train"] if x.split()[0] in only_first))
-    assert test_command.main([CONFIG, *flags, f"dataset.test.videos.list_file={tmp_path / 'list.txt'}"]) == 1
+    assert call("test", [CONFIG, *flags, f"dataset.test.videos.list_file={tmp_path / 'list.txt'}"]) == 1
     assert f"{len(only_first)} of {len(only_first)} videos are among those" in capsys.readouterr().err
 
 

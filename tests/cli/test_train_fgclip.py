@@ -6,8 +6,7 @@ import pytest
 import torch
 from region_set import CONFIG
 
-from opentad_bi.cli import aliases
-from opentad_bi.cli import test as test_command
+from opentad_bi.cli.main import call
 from opentad_bi.engine import Runner
 
 
@@ -22,7 +21,7 @@ def train(data, out, *words):
     typed = ["--config", CONFIG, "--data_path", data / "train.json", "--image_folder", data, "--output_dir", out,
              "--per_device_train_batch_size", 1, "--gradient_accumulation_steps", 4, "--num_train_epochs", 2,
              "--bf16", "True", "--report_to", "none", "--logging_steps", 1, "--device", "cpu"]  # fmt: skip
-    return aliases.main("train_fgclip", [*typed, *words, "--cfg-options", *options])
+    return call("train_fgclip", [*typed, *words, "--cfg-options", *options])
 
 
 def losses(out):
@@ -59,7 +58,7 @@ def test_a_run_that_is_killed_goes_on_with_the_same_next_loss(region_set, tmp_pa
 
     words = [CONFIG, "--work_dir", tmp_path / "cut", "--device", "cpu", "--out", tmp_path / "numbers.json"]
     options = [f"data_root={region_set}", "frame_stride=16", "evaluation.metrics.0.curves=1"]
-    assert test_command.main([*words, "--cfg-options", *options]) == 0
+    assert call("test", [*words, "--cfg-options", *options]) == 0
     numbers = json.loads((tmp_path / "numbers.json").read_text())["model"]
     assert {"auc", "ap", "abnormal_auc", "top1", "video_top1"} < numbers.keys() and numbers["videos"] == 8
     rows = json.loads((tmp_path / "cut" / "gpu1_id0" / "frame_scores.json").read_text())

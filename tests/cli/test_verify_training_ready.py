@@ -2,17 +2,19 @@
 
 import json
 import shutil
+from functools import partial
 
 import pytest
 import torch
 from clip_set import CONFIGS, make_clip_set, tiny
 from region_set import CONFIG
 
-from opentad_bi.cli import train
-from opentad_bi.cli.verify_training_ready import main
+from opentad_bi.cli.main import call
 from opentad_bi.datasets.detection.check import check_dataset
 from opentad_bi.registry import MODELS
 from opentad_bi.utils.checks import attempt, judge, result_table
+
+main = partial(call, "doctor")
 
 FAST = {"captions", "duplicates", "regions", "boxes", "test videos", "files", "classes", "kinds", "frame counts"}
 FULL = FAST | {"frames", "hits"}
@@ -185,8 +187,8 @@ def test_other_families_are_tried_too(tmp_path, capsys):
 
 def test_a_training_begins_with_the_fast_form(changed, tmp_path, capsys):
     root = changed(renamed)
-    words = ["--work_dir", tmp_path / "exps", "--device", "cpu", "--cfg-options", f"data_root={root}"]
-    assert train.main([CONFIG, *words]) == 1
+    words = ["--work-dir", tmp_path / "exps", "--device", "cpu", "--cfg-options", f"data_root={root}"]
+    assert call("train", [CONFIG, *words]) == 1
     text = capsys.readouterr().err
     assert "files  7 of 8 videos have a file" in text and "the dataset has errors" in text
     assert not list((tmp_path / "exps").rglob("*.pth"))

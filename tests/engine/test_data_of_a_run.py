@@ -1,16 +1,19 @@
 """Which part of the data a run evaluates, and the names of classes, which the data give where the config does not."""
 
 import json
+from functools import partial
 from pathlib import Path
 
 import pytest
 import toy
 
-from opentad_bi.cli.test import main as evaluate
-from opentad_bi.cli.train import check_data
-from opentad_bi.cli.train import main as train
+from opentad_bi.cli.check import check_data
+from opentad_bi.cli.main import call
 from opentad_bi.config import config_text
 from opentad_bi.registry import METRICS, MODELS
+
+evaluate = partial(call, "test")
+train = partial(call, "train")
 
 
 @MODELS.register_module(force=True)
@@ -113,13 +116,13 @@ def test_the_command_evaluates_the_split_it_is_told(config, tmp_path, monkeypatc
     monkeypatch.syspath_prepend(str(Path(__file__).parent))
     path = tmp_path / "toy.py"
     path.write_text(config_text(config))
-    assert train([str(path), "--skip_check", "--device", "cpu"]) == 0
+    assert train([str(path), "--skip-check", "--device", "cpu"]) == 0
     for options, number in (([], 7), (["--split", "val"], 5), (["--split", "train"], 16)):
         assert evaluate([str(path), "--device", "cpu", "--out", str(tmp_path / "out.json"), *options]) == 0
         assert json.loads((tmp_path / "out.json").read_text())["model"]["count"] == number
     assert evaluate([str(path), "--device", "cpu", "--split", "vla"]) == 1
     assert "dataset has no split 'vla'; did you mean 'val'?" in capsys.readouterr().err
-    assert evaluate([str(path), "--device", "cpu", "--not_eval", "--save_dir", str(tmp_path / "saved")]) == 0
+    assert evaluate([str(path), "--device", "cpu", "--not-eval", "--save-dir", str(tmp_path / "saved")]) == 0
     assert (tmp_path / "saved" / "result.txt").is_file()
     assert evaluate([str(path), "--predictions", "gone.json"]) == 1
     assert "ToyCount reads no files" in capsys.readouterr().err

@@ -1,5 +1,7 @@
 """The laws of training on real detectors: a pair, its freezing, its weights, its precision, its interruption."""
 
+from functools import partial
+
 import pytest
 import tiny_detector as tiny
 import torch
@@ -7,7 +9,7 @@ from close import close
 from processes import run_processes
 from test_laws import assert_same, part, resume_everywhere, weights
 
-from opentad_bi.cli import train
+from opentad_bi.cli.main import call
 from opentad_bi.config import config_text
 from opentad_bi.engine.branch import Branch, train_mode
 from opentad_bi.registry import MODELS
@@ -176,7 +178,7 @@ def test_a_pair_in_two_processes_stays_equal(tmp_path):
     cfg.evaluation = {"type": "none"}
     cfg.work_dir = str(tmp_path / "exps")
     (tmp_path / "pair.py").write_text(config_text(cfg))
-    run_processes(2, train.main, [str(tmp_path / "pair.py"), "--skip_check", "--device", "cpu"])
+    run_processes(2, partial(call, "train"), [str(tmp_path / "pair.py"), "--skip-check", "--device", "cpu"])
     first, second = (torch.load(tmp_path / "exps" / "gpu2_id0" / f"rank{rank}.pt") for rank in (0, 1))
     for kind in ("live", "average"):
         assert_same(first[kind], second[kind])

@@ -2,6 +2,7 @@
 
 import json
 import os
+from functools import partial
 
 import pytest
 import torch
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 from processes import run_processes
 from test_laws import assert_same, resume_everywhere, weights
 
-from opentad_bi.cli import train
+from opentad_bi.cli.main import call
 from opentad_bi.config import config_text
 from opentad_bi.engine.data import train_loader
 from opentad_bi.engine.hooks import Hook
@@ -128,7 +129,7 @@ def test_two_processes_train_as_one(config, make_runner, tmp_path):
     config.hooks = [{"type": "KeepOfRank"}, artifacts]
     config.custom_imports = {"imports": ["toy", "test_drop_last"], "allow_failed_imports": False}
     (tmp_path / "toy.py").write_text(config_text(config))
-    run_processes(2, train.main, [str(tmp_path / "toy.py"), "--skip_check", "--device", "cpu"])
+    run_processes(2, partial(call, "train"), [str(tmp_path / "toy.py"), "--skip-check", "--device", "cpu"])
     first, second = (torch.load(tmp_path / "gpu2_id0" / f"rank{rank}.pt") for rank in (0, 1))
     parameters = dict(alone.model.named_parameters())
     for name in parameters:

@@ -75,6 +75,6 @@ def test_weights_that_are_required_and_lack_are_asked_for():
     branch.cfg["load_required"] = True
     with pytest.raises(ValueError, match="goes on from trained networks") as error:
         branch.load_initial_weights()
-    for word in ("--for_resume", "--back_resume", "branches.0_model.load_from"):
+    for word in ("--for-resume", "--back-resume", "branches.0_model.load_from"):
         assert word in str(error.value)
     assert "frozen" not in str(error.value)  # nothing is, here

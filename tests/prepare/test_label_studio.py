@@ -3,15 +3,18 @@
 import copy
 import json
 import random
+from functools import partial
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from opentad_bi.cli.label_studio import main
+from opentad_bi.cli.main import call
 from opentad_bi.datasets.video_anomaly.captions import read_captions
 from opentad_bi.datasets.video_anomaly.regions import Lifespan
 from opentad_bi.prepare.label_studio import import_file, import_tasks, video_file
+
+main = partial(call, "label-studio")
 
 SERVED = "/data"  # where Label Studio says that its files are
 
@@ -237,6 +240,6 @@ def test_a_bad_region_can_be_skipped_and_its_video_stays(tmp_path, capsys):
     source.write_text(json.dumps([task(1, "a.mp4", bad, good)]))
     assert main([str(source), str(tmp_path / "out.json")]) == 1
     assert "region 0" in capsys.readouterr().err and not (tmp_path / "out.json").exists()
-    assert main([str(source), str(tmp_path / "out.json"), "--on_bad_region", "skip"]) == 0
+    assert main([str(source), str(tmp_path / "out.json"), "--on-bad-region", "skip"]) == 0
     assert "1 skipped regions" in capsys.readouterr().out
     assert len(json.loads((tmp_path / "out.json").read_text())[0]["bbox_info"]) == 1

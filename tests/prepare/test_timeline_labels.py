@@ -1,16 +1,19 @@
 """Timeline exports of Label Studio become annotations of actions: frames from 1, both ends included."""
 
 import json
+from functools import partial
 
 import pytest
 from places import SHARED
 
-from opentad_bi.cli.label_studio import main
-from opentad_bi.cli.reverse_annotations import main as reverse
+from opentad_bi.cli.main import call
 from opentad_bi.datasets.video_anomaly.captions import read_captions
 from opentad_bi.evaluation.detection.io import load_ground_truth
 from opentad_bi.prepare.label_studio import import_timeline
 from opentad_bi.utils.annotation import read_database
+
+main = partial(call, "label-studio")
+reverse = partial(call, "reverse-annotations")
 
 SERVED = "/data"  # where Label Studio says that its files are
 
@@ -57,7 +60,7 @@ def test_where_the_rate_comes_from(clip):
     old_key = [{key if key != "annotations" else "completions": value for key, value in one[0].items()}]
     assert actions(old_key, fps=10) == [(0, 5, "Open")]
     with pytest.raises(
-        ValueError, match=r"task 1: region 'r1' is in frames of unknown rate; .*--fps N.*--video_root DIR"
+        ValueError, match=r"task 1: region 'r1' is in frames of unknown rate; .*--fps N.*--video-root DIR"
     ):
         import_timeline(one)
 
@@ -131,7 +134,7 @@ def test_the_command_recognises_a_timeline(tmp_path, capsys, clip, caplog):
     src.write_text(json.dumps([task(region((26, 50)), video=f"{SERVED}/upload/1/abcdef12-{clip.name}")]))
     assert main([src, out]) == 1 and not out.exists()
     assert "--fps N" in capsys.readouterr().err
-    options = ["--video_root", clip.parent, "--subset", "validation"]
+    options = ["--video-root", clip.parent, "--subset", "validation"]
     assert main([src, out, *options]) == 0
     assert "1 tasks, 1 videos, 1 actions" in capsys.readouterr().out.replace(", 1 videos at the rate of their file", "")
     assert "the timelines of 1 videos is unknown" in caplog.text
@@ -151,7 +154,9 @@ def test_readers_of_captions_and_of_annotation_name_the_command(tmp_path):
     path = tmp_path / "export.json"
     path.write_text(json.dumps([task(region((53, 146)))]))
     for read in (read_captions, read_database):
-        with pytest.raises(ValueError, match=r"export\.json.* timeline export of Label Studio; .*label_studio\.py"):
+        with pytest.raises(
+            ValueError, match=r"export\.json.* timeline export of Label Studio; .*opentad-bi label-studio"
+        ):
             read(path)
 
 

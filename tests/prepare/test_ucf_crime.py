@@ -2,6 +2,7 @@
 
 import os
 from collections import Counter
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -9,10 +10,12 @@ import pytest
 from mmengine.config import Config
 from places import ROOT
 
-from opentad_bi.cli.ucf_crime import main
+from opentad_bi.cli.main import call
 from opentad_bi.datasets.feature_prompts.dataset import VideoFeatureDataset
 from opentad_bi.evaluation.common.frame_annotation import read_frame_annotation
 from opentad_bi.prepare.ucf_crime import CLASSES, check_lists, lay_out, read_list
+
+main = partial(call, "ucf-crime")
 
 SHARED = Path(os.environ.get("OPENTAD_SHARED", ROOT.parent / "shared"))
 TRAIN = [

@@ -2,13 +2,16 @@
 
 import json
 from fractions import Fraction
+from functools import partial
 
 import av
 import numpy as np
 import pytest
 
-from opentad_bi.cli.make_untrimmed_dataset import main
+from opentad_bi.cli.main import call
 from opentad_bi.prepare.join_clips import Format, fit_frame, make_untrimmed, read_at_rate
+
+main = partial(call, "join-clips")
 
 COLOURS = {"hit": (230, 20, 20), "kick": (20, 230, 20), "walk": (20, 20, 230)}
 

@@ -4,7 +4,8 @@ import logging
 
 import pytest
 
-from opentad_bi.cli.common import Parser, add_strict_argument, command
+from opentad_bi.cli.arguments import Parser, add_strict_argument
+from opentad_bi.cli.main import execute
 from opentad_bi.utils.logging import is_strict, strictly, warn
 
 
@@ -32,6 +33,6 @@ def test_a_command_runs_by_its_option(words, code, capsys):
         warn("a file is short")
         return 0
 
-    assert command(cli, run, words) == code
+    assert execute(cli, run, words) == code
     assert ("error: a file is short" in capsys.readouterr().err) == bool(code)
     assert not is_strict()

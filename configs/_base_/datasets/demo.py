@@ -1,4 +1,4 @@
-# The demonstration set (tools/make_demo_dataset.py): 48 px, 25 frames per second, 20 to 40 s, six classes in pairs
+# The demonstration set (opentad-bi demo-data detection): 48 px, 25 frames per second, 20 to 40 s, six classes in pairs
 # that are each other's reversal. Frames are used at their own size.
 data_root = "data/demo"
 window_size = 192  # grid positions of a window

@@ -1,4 +1,4 @@
-# Generated clips of four classes (tools/make_demo_clips.py): one view, eight videos per class.
+# Generated clips of four classes (opentad-bi demo-data clips): one view, eight videos per class.
 _base_ = ["video_clips.py"]
 
 dataset_name = "demo_clips"

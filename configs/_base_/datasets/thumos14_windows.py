@@ -1,5 +1,5 @@
 # THUMOS14 as features of windows, in training and in evaluation what the detector behind the backbone gets end to end:
-# made by tools/extract_features.py --windows with a config of the same window_size, window_overlap_ratio and strides.
+# made by opentad-bi extract-features --windows with a config of the same window_size, window_overlap_ratio and strides.
 _base_ = ["thumos14_e2e.py"]
 
 feature_root = "${data_root}/features/windows"

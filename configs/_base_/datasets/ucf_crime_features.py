@@ -1,5 +1,5 @@
 # UCF-Crime as per-second features of an image tower: class folders of .npy files (rows, width), one row per second.
-# tools/extract_clip_features.py makes them, tools/prepare/ucf_crime.py lays them out.
+# opentad-bi extract-clip-features makes them, opentad-bi ucf-crime lays them out.
 data_root = "data/ucf_crime_features"
 class_names = [
     "Normal",

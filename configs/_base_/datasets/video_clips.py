@@ -47,7 +47,7 @@ clips = dict(
     draw_seed=0,  # of the draw of K_train and K_val videos per class
     tolerate=0.0,  # share of the listed files that may be missing
     block_list=None,  # names of videos, or a file of them, that are left out: damaged ones
-    features=None,  # folder of tools/extract_clip_features.py --config; only where nothing visual is learned
+    features=None,  # folder of opentad-bi extract-clip-features --config; only where nothing visual is learned
     allow_overlap=False,  # True: test all the same on videos that were learned from
 )
 draw = dict(

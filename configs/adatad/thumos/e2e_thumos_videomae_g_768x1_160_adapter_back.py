@@ -1,4 +1,4 @@
-# AdaTAD with VideoMAE v2-g on THUMOS14 played in reverse (by tools/reverse_videos.py, tools/reverse_annotations.py).
+# AdaTAD with VideoMAE v2-g on THUMOS14 played in reverse (opentad-bi reverse-videos, reverse-annotations).
 _base_ = ["e2e_thumos_videomae_g_768x1_160_adapter.py"]
 
 data_root = "data/back_thumos-14"

@@ -1,4 +1,4 @@
-# FG-CLIP on generated surveillance videos, a tiny random tower (tools/make_demo_surveillance.py): minutes on two cores.
+# FG-CLIP on generated surveillance videos, a tiny random tower (opentad-bi demo-data surveillance).
 _base_ = [
     "../../_base_/datasets/region_videos.py",
     "../../_base_/models/fg_clip.py",

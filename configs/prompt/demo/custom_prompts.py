@@ -1,4 +1,4 @@
-# Custom prompts on generated features, a tiny random tower (tools/make_demo_features.py): minutes on two cores.
+# Custom prompts on generated features, a tiny random tower (opentad-bi demo-data features): minutes on two cores.
 _base_ = ["../ucf_crime/custom_prompts_mobileclip2_s0.py"]
 
 data_root = "data/demo_features"

@@ -1,4 +1,4 @@
-# ViLT on generated clips with a tiny random tower (tools/make_demo_clips.py): minutes on two cores.
+# ViLT on generated clips with a tiny random tower (opentad-bi demo-data clips): minutes on two cores.
 _base_ = ["../../_base_/datasets/demo_clips.py", "../../_base_/prompts/vilt.py"]
 
 clip_model = "${data_root}/tower.json"

@@ -2,10 +2,9 @@
 
 import importlib
 from argparse import Namespace
-from collections.abc import Sequence
 from types import ModuleType
 
-from ..common import Parser, command
+from ..arguments import Parser
 from .core import Flag, build_parser, markdown
 
 METHODS = {
@@ -33,11 +32,6 @@ def parser(name: str) -> Parser:
 def run(name: str, args: Namespace) -> int:
     """Train as parsed arguments of the command `name` say; returns the exit code."""
     return _table(name).run(name, args)
-
-
-def main(name: str, argv: Sequence[str] | None = None) -> int:
-    """Run the command `name` with the words `argv` (None: as typed); returns its exit code."""
-    return command(parser(name), lambda args: run(name, args), argv)
 
 
 def flags_of(name: str) -> list[Flag]:

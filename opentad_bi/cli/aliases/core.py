@@ -12,7 +12,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from ..common import Parser, add_device_arguments, overriding, train_words
+from ..arguments import Parser, add_device_arguments
+from ..main import call, overriding, train_words
 
 LOGGER = logging.getLogger("opentad_bi")
 _TRUTH = {"true": True, "yes": True, "1": True, "on": True, "false": False, "no": False, "0": False, "off": False}
@@ -182,12 +183,10 @@ def train_with(
         keys: {key of the config: value}.
         more: further words for `train`.
     """
-    from .. import train
-
     own = [flag for flag in flags if flag.key.startswith("--") and not flag.to_keys and flag.dest in args]
     given = {"--seed": args.seed, "--device": args.device, **{flag.key: getattr(args, flag.dest) for flag in own}}
     options = [*overriding(keys), *args.cfg_options]
-    return train.main([*train_words(config, given, []), *more, *(["--cfg-options", *options] if options else [])])
+    return call("train", [*train_words(config, given, []), *more, *(["--cfg-options", *options] if options else [])])
 
 
 def markdown(flags: Sequence[Flag], commands: Sequence[str] = ()) -> str:

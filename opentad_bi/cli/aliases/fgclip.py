@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ..common import overriding
+from ..main import overriding
 from .core import LOGGER, Flag, elsewhere, overrides, train_with, truth, typed_flags
 
 EPILOG = "The flags change keys of --config; what is not typed is as it says."
@@ -31,7 +31,7 @@ READING = ("classes", "normal_class", "frame_base", "on_bad_box", "on_bad_entry"
 
 def _data(value, typed, base):
     """Caption files; what else belongs to the set is looked for beside the first of them."""
-    from .._readiness import missing_captions
+    from ..readiness import missing_captions
 
     if absent := missing_captions(value):
         raise FileNotFoundError(f"--data_path: {absent}")
@@ -131,7 +131,7 @@ def _save_steps(value, typed, cfg):
     if typed.get("save_strategy", "steps") != "steps":
         return {}
     from ...datasets.video_anomaly.captions import captioned_videos
-    from .._readiness import missing_captions
+    from ..readiness import missing_captions
 
     if value < 1:
         raise ValueError(f"--save_steps {value} must be at least 1")
@@ -265,7 +265,7 @@ def check(cfg: Any) -> None:
 
     from ...utils.checks import has_errors, result_table
     from ...utils.logging import setup_logging
-    from .._readiness import readiness
+    from ..readiness import readiness
 
     if os.environ.get("RANK", "0") != "0":
         return

@@ -65,7 +65,7 @@ def refuse_replaced(folder, features, sources=None):
     if replaced := replaced_sources(features, sources):
         raise ValueError(
             f"{len(replaced)} of {len(features)} files of features in {folder} are of videos that were replaced since: "
-            f"{named(replaced)}; the same extraction again makes those anew (tools/extract_clip_features.py)"
+            f"{named(replaced)}; the same extraction again makes those anew (opentad-bi extract-clip-features)"
         )
 
 

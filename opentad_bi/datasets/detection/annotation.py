@@ -50,7 +50,7 @@ def read_class_map(path):
     if isinstance(path, (str, Path)) and not Path(path).is_file():
         raise FileNotFoundError(
             f"class map {path} does not exist (text, one class per line); to make it from the labels of the "
-            "annotation: python tools/check_dataset.py CONFIG --write-class-map"
+            "annotation: opentad-bi check CONFIG --write-class-map"
         )
     classes = read_names(path, "class map")
     twice = sorted({name for name in classes if classes.count(name) > 1})

@@ -36,7 +36,7 @@ def check_cached(build: Callable, arguments: dict, *, full: bool = True, workers
     problems = problems_of([lambda n=n: _finite_maps(data, n) for n in looked], workers)
     bad = f"{len(problems)} of {len(looked)} are damaged: {some(problems)}" if problems else ""
     told = f"{len(looked)} of {len(data)} files were read"
-    return [judge("cached predictions", told, error=bad, hint="make them again with tools/cache_predictions.py")]
+    return [judge("cached predictions", told, error=bad, hint="make them again with opentad-bi cache-predictions")]
 
 
 def _finite_maps(data, number):
@@ -48,13 +48,13 @@ def _finite_maps(data, number):
 
 PATTERN = "epoch{epoch:03d}_{index:06d}.pt"
 RECORD = "cache.json"
-_AGAIN = "make them again with tools/cache_predictions.py"
+_AGAIN = "make them again with opentad-bi cache-predictions"
 _NAME = re.compile(r"epoch\d{3,}_\d{6,}\.pt")
 
 
 @DATASETS.register_module()
 class CachedPredictions(Dataset):
-    """Training windows as the maps of both detectors, one file each (tools/cache_predictions.py writes them).
+    """Training windows as the maps of both detectors, one file each (opentad-bi cache-predictions writes them).
 
     A sample has `raw` {"for": (K + 2, P) float32, "back": ...}, `masks` (T,) bool, `gt_segments`, `gt_labels` and
     `meta`, in forward time. The draws were made when the files were: a sample does not depend on the seed.
@@ -76,7 +76,9 @@ class CachedPredictions(Dataset):
         folder = Path(folder)
         self.files = [path for path in list_folder(folder, absent=True) if _NAME.fullmatch(path.name)]
         if not self.files:
-            raise FileNotFoundError(f"{folder} holds no cached predictions; make them with tools/cache_predictions.py")
+            raise FileNotFoundError(
+                f"{folder} holds no cached predictions; make them with opentad-bi cache-predictions"
+            )
         record = read_json(folder / RECORD, "record of cached predictions")
         _check_record(record, folder / RECORD)
         if record["windows"] != len(self.files):

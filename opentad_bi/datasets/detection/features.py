@@ -68,7 +68,7 @@ def open_windows(path):
     """Open the features of one video at `path` (.npy) without reading them.
 
     Raises:
-        FileNotFoundError, ValueError: no such file, or none that tools/extract_features.py --windows wrote.
+        FileNotFoundError, ValueError: no such file, or none that opentad-bi extract-features --windows wrote.
     """
     path = Path(path)
     feats = open_array(path)
@@ -144,7 +144,7 @@ def _stretch(feats, length):
 class LoadWindowFeats:
     """Load `feats` float32 (T, C) and `masks` of the window that a ThumosSlidingDataset names.
 
-    The files are those of `tools/extract_features.py --windows`; what stands in the padding is the backbone's output
+    The files are those of `opentad-bi extract-features --windows`; what stands in the padding is the backbone's output
     there, not zeros. Only the window is read, not the file. Features from several folders stand side by side. Those of
     the reversed window, where asked for, are put in forward order, their padding left behind them, and stand behind:
     (T, 2C).

@@ -229,7 +229,7 @@ def _mirrored(reader, back_reader, indices):
     if len(reader) != len(back_reader):
         raise VideoError(
             f"video {back_reader.path} has {len(back_reader)} frames, but {reader.path} has {len(reader)}: it is not "
-            "the same video reversed; make it again with tools/reverse_videos.py"
+            "the same video reversed; make it again with opentad-bi reverse-videos"
         )
     return back_reader.frames(len(reader) - 1 - indices)
 

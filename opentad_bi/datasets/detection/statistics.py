@@ -289,7 +289,7 @@ def out_of_reach(splits: dict, model: dict) -> str:
         f"{missed:.0%} of {len(lengths)} actions have no window or point that learns them: "
         f"{found['outside']:.1%} lie in no window of {windows['window']} positions, {found['unanswered']:.1%} in "
         f"one without a point that answers; actions last {middle:.3g} positions of {subset.stride} frames (5 %: "
-        f"{low:.3g}, 95 %: {high:.3g}), levels reach {ranges}; tools/dataset_stats.py CONFIG shows more, and proposes "
+        f"{low:.3g}, 95 %: {high:.3g}), levels reach {ranges}; opentad-bi stats CONFIG shows more, and proposes "
         "window, stride and ranges"
     )
 

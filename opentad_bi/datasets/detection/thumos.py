@@ -106,7 +106,7 @@ class AnnotationDataset(Dataset):
         if problems:
             warn(
                 f"{named(self.ann_file)}: {len(problems)} segments are empty (left out) or not inside their video "
-                f"(clipped to it), such as {problems[0]}; tools/check_dataset.py lists them",
+                f"(clipped to it), such as {problems[0]}; opentad-bi check lists them",
                 logger=logger,
             )
         if not videos:

@@ -195,7 +195,7 @@ class VideoFeatureDataset(Dataset):
             or "_"; each file has units of its own, whose scores are averaged in tests.
         crop: of files with crops of each row: number of the one that is taken; None: their mean.
         video_root: folder of the videos, with whose length by their headers some files are compared; None: files are
-            compared with what tools/extract_clip_features.py wrote beside them, where that is there.
+            compared with what opentad-bi extract-clip-features wrote beside them, where that is there.
         row_seconds: seconds that a row stands for; times of events are counted in rows by it.
         allow_missing: a class in `classes` may have no folder.
         allow_overlap: may videos to learn from be among those that are tested on?

@@ -135,7 +135,7 @@ def check_row_times(files: Sequence[FeatureFile], row_seconds: float, video_root
     """Compare the rows of some files with the lengths of their videos.
 
     Lengths are those in NAME.json beside NAME.npy (where it is a link: beside the file), as
-    tools/extract_clip_features.py writes them, or else those in the headers of the videos below `video_root`.
+    opentad-bi extract-clip-features writes them, or else those in the headers of the videos below `video_root`.
 
     Args:
         files: of features.

@@ -55,7 +55,7 @@ def _frame_features(data, folder, full, workers):
 
     problems = problems_of([lambda n=n: look(paths[n]) for n in looked], workers)
     bad = f"{len(problems)} of {len(looked)} do not fit: {some(problems)}" if problems else ""
-    hint = "make them again with tools/extract_clip_features.py"
+    hint = "make them again with opentad-bi extract-clip-features"
     return [judge("features", f"the headers of {len(looked)} were read", error=bad, hint=hint)]
 
 

@@ -18,7 +18,7 @@ from ...utils.arrays import float32_table, open_array
 from ...utils.provenance import FEATURE_RECORD, read_feature_record
 from ..common.feature_files import feature_path, refuse_replaced
 
-CURE = "make them by tools/extract_clip_features.py --config"
+CURE = "make them by opentad-bi extract-clip-features --config"
 FAILED = "failed.txt"  # beside the record: names of the videos that could not be read
 _FREE = ("cache", "num_threads")  # arguments of steps that do not change a frame
 

@@ -103,7 +103,7 @@ class CLIPClassifier(Model, nn.Module):
         if width is not None and width != own:
             raise ValueError(
                 f"the features have {width} numbers a row, but {self.clip_name} compares {own}; take the model that "
-                "made them (clip.model), or make them anew with tools/extract_clip_features.py"
+                "made them (clip.model), or make them anew with opentad-bi extract-clip-features"
             )
         source = dataset.source or {}
         made, digest = source.get("weights_sha256"), bytes(self.tower_digest.tolist()).hex()
@@ -328,7 +328,7 @@ def check_first_loss(
         return None
     alike = float(off_diagonal(text_features.detach()).min()) if len(text_features) > 1 else 1.0
     if alike > ALIKE:
-        cause = "the text features of all classes are the same: check the prompts (tools/debug_prompts.py)"
+        cause = "the text features of all classes are the same: check the prompts (opentad-bi debug-prompts)"
     elif float(inputs.detach().abs().max()) == 0:
         cause = "the features of the batch are all zero: check the feature files"
     else:

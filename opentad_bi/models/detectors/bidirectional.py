@@ -125,7 +125,7 @@ class BiDirectional(Model, nn.Module):
         if other := [direction for direction in PAIR if made.get(direction, own[direction]) != own[direction]]:
             raise ValueError(
                 f"the cached predictions were made by other weights than those of {' and '.join(other)} here; start "
-                "from the checkpoint that made them, or make them again with tools/cache_predictions.py"
+                "from the checkpoint that made them, or make them again with opentad-bi cache-predictions"
             )
 
     def adapt_state_dict(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -133,7 +133,7 @@ class BiDirectional(Model, nn.Module):
         if self.fusion is not None and not any(name.startswith("fusion.") for name in state):
             raise ValueError(
                 "the checkpoint holds no fusion, but the config has one; evaluate it with the config of its own run, "
-                "or start the training of a fusion from it by --for_resume and --back_resume"
+                "or start the training of a fusion from it by --for-resume and --back-resume"
             )
         return state
 

@@ -3,6 +3,7 @@
 import inspect
 import logging
 import re
+from functools import partial
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from clip_files import toy_list
 from dataset_files import draw, encode, frame_pipeline
 from unit_files import write_classes
 
-from opentad_bi.cli.check_dataset import main
+from opentad_bi.cli.main import call
 from opentad_bi.datasets.detection.cached_predictions import write_cached, write_record
 from opentad_bi.datasets.detection.check import check_dataset, unchecked
 from opentad_bi.datasets.detection.statistics import out_of_reach
@@ -21,6 +22,8 @@ from opentad_bi.ops.records import SampleMeta
 from opentad_bi.registry import DATASETS
 from opentad_bi.utils.checks import result_table
 from opentad_bi.utils.logging import strictly
+
+main = partial(call, "check")
 
 CLASSES = {"Abuse": {"a0": 7, "a1": 3}, "Normal": {"n0": 5}}
 LOAD = [

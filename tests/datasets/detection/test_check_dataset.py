@@ -1,15 +1,18 @@
 """The check finds every kind of trouble before training does."""
 
 import json
+from functools import partial
 
 import numpy as np
 import pytest
 from dataset_files import feature_pipeline, frame_pipeline
 
-from opentad_bi.cli.check_dataset import main
+from opentad_bi.cli.main import call
 from opentad_bi.datasets.detection.check import check_dataset
 from opentad_bi.registry import DATASETS
 from opentad_bi.utils.checks import result_table
+
+main = partial(call, "check")
 
 
 @pytest.fixture

@@ -7,8 +7,7 @@ import pytest
 import torch
 from dataset_files import FPS, FRAMES, feature_pipeline, frame_pipeline
 
-from opentad_bi.cli import test as evaluate
-from opentad_bi.cli import train
+from opentad_bi.cli.main import call
 from opentad_bi.datasets.common.fit import BY_CONTENT, BY_HEADER, misfit
 from opentad_bi.datasets.detection.check import check_dataset
 from opentad_bi.datasets.readers.pyav import read_header
@@ -243,19 +242,19 @@ def config(table, tmp_path):
     return write
 
 
-@pytest.mark.parametrize("command", [train, evaluate], ids=["train", "test"])
+@pytest.mark.parametrize("command", ["train", "test"])
 def test_training_and_test_begin_with_the_check(config, capsys, command):
     words = config(8)
-    assert command.main(words) == 1
+    assert call(command, words) == 1
     text = capsys.readouterr().err
     assert "rows fit feature_stride=4" in text and "error: the dataset has errors" in text
     assert text.count("rows fit") == 1  # both splits are the same data
-    assert command.main([*words, "--skip_check"]) == 1
+    assert call(command, [*words, "--skip-check"]) == 1
     assert "'Unknown'" in (text := capsys.readouterr().err) and "feature_stride=4" not in text
     words = config(4, fps=25)
-    assert command.main(words) == 1
+    assert call(command, words) == 1
     assert "by over 2%" in (text := capsys.readouterr().err) and "'Unknown'" in text
-    assert command.main([*words, "--strict"]) == 1
+    assert call(command, [*words, "--strict"]) == 1
     assert "which --strict makes errors" in (text := capsys.readouterr().err) and "'Unknown'" not in text
-    assert command.main(config(4)) == 1
+    assert call(command, config(4)) == 1
     assert "do not have the length" not in capsys.readouterr().err

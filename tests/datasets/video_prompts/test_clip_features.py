@@ -121,7 +121,7 @@ def test_missing_features_of_damaged_videos_have_a_cure(root, features):
     for path in gone:
         path.unlink()
     failed.write_text("Other/video\n")
-    with pytest.raises(FileNotFoundError, match=r"make them by tools/extract_clip_features\.py --config$"):
+    with pytest.raises(FileNotFoundError, match=r"make them by opentad-bi extract-clip-features --config$"):
         VideoFolder(toy_list(), root, STEPS, features=features)
     failed.write_text("".join(f"{path.relative_to(features).with_suffix('')}\n" for path in gone[:1]))
     with pytest.raises(FileNotFoundError, match=r"; 1 of them could not be read: block_list=.*failed\.txt leaves them"):

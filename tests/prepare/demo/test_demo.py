@@ -1,14 +1,17 @@
 """The demonstration set: THUMOS layout, the same set for the same seed, classes that are each other's reversal."""
 
 import json
+from functools import partial
 
 import numpy as np
 import pytest
 from tiny_clips import decode
 
-from opentad_bi.cli.make_demo_dataset import main
+from opentad_bi.cli.main import call
 from opentad_bi.prepare.demo.detection import CLASSES, make_demo, random_story
 from opentad_bi.prepare.demo.things import DemoStyle, paint
+
+main = partial(call, "demo-data detection")
 
 STYLE = DemoStyle(size=16, video_sec=(6.0, 8.0), action_sec=(0.5, 1.0), gap_sec=(0.2, 0.5))
 

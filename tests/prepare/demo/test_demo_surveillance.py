@@ -2,13 +2,14 @@
 
 import json
 from collections import Counter
+from functools import partial
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from opentad_bi.cli.make_demo_surveillance import main
+from opentad_bi.cli.main import call
 from opentad_bi.datasets.readers.base import open_video
 from opentad_bi.evaluation.common.frame_annotation import read_frame_annotation
 from opentad_bi.prepare.demo import surveillance
@@ -24,6 +25,9 @@ from opentad_bi.prepare.demo.surveillance import (
 from opentad_bi.prepare.ucf_crime import check_lists, read_list
 
 SIDES = np.array([WIDTH, HEIGHT, WIDTH, HEIGHT])
+
+main = partial(call, "demo-data surveillance")
+
 anomalies = st.sampled_from(CLASSES[1:])
 
 
@@ -146,7 +150,7 @@ def test_a_video_depends_on_seed_and_name_alone_and_making_again_leaves_nothing_
     stale.parent.mkdir(parents=True)
     for path in (stale, mine, out / "test_dict.json", out / "demo.json"):
         path.write_text("{}")
-    words = ["--out", out, "--train_videos", "1", "--test_videos", "2"]
+    words = ["--out", out, "--train-videos", "1", "--test-videos", "2"]
     assert main(words) == 1 and stale.exists()
     assert main([*words, "--overwrite"]) == 0
     assert mine.exists() and not stale.exists() and not (out / "test_dict.json").exists()

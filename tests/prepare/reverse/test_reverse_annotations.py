@@ -1,13 +1,16 @@
 """Mirrored annotations: [s, e] becomes [D-e, D-s], in the opposite order, twice is the identity."""
 
 import json
+from functools import partial
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from opentad_bi.cli.reverse_annotations import main
+from opentad_bi.cli.main import call
 from opentad_bi.prepare.reverse.annotations import reverse_annotations
+
+main = partial(call, "reverse-annotations")
 
 micro = st.integers(0, 10**9).map(lambda n: n / 1e6)  # seconds, as files have them: six decimals at most
 label = st.sampled_from(["Dive", "Jump", "Ambiguous"])

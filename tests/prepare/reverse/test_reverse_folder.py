@@ -4,19 +4,22 @@ import os
 import subprocess
 import sys
 import time
+from functools import partial
 
 import numpy as np
 import pytest
 from places import ROOT
 from tiny_clips import decode, write_clip
 
-from opentad_bi.cli.reverse_videos import main
+from opentad_bi.cli.main import call
 from opentad_bi.prepare.frames import index_frames
 from opentad_bi.prepare.reverse import video as reverse_video_module
 from opentad_bi.prepare.reverse.folder import plan
 from opentad_bi.prepare.reverse.video import made_of, reverse_video
 from opentad_bi.utils.files import atomic
 from opentad_bi.utils.provenance import source_stamp
+
+main = partial(call, "reverse-videos")
 
 TOOLS = ROOT / "tools"
 

@@ -1,0 +1,10 @@
+"""The same as `opentad-bi train_fgclip`, under its original name; see --help."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+from opentad_bi.cli.main import call
+
+if __name__ == "__main__":
+    sys.exit(call("train_fgclip"))
