@@ -39,7 +39,7 @@ class PointGenerator:
         if len(strides) != len(regression_range):
             raise ValueError(f"{len(strides)} strides, but {len(regression_range)} regression ranges")
         self.strides = list(strides)
-        self.regression_range = [tuple(pair) for pair in regression_range]
+        self.regression_range = [(low, high) for low, high in regression_range]
         self.shift = 0.5 if use_offset else 0.0
 
     def __call__(self, lengths: Sequence[int], device: torch.device | str | None = None) -> list[Tensor]:
