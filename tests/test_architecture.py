@@ -152,7 +152,7 @@ def test_no_constructor_of_a_component_is_open_ended():
 
 
 ANNOTATED = ("registry", "config", "contracts", "errors", "utils", "ops", "engine", "apis", "evaluation")
-NOT_YET = ("config", "engine", "registry", "datasets", "models")  # layers whose annotations are still to be written
+NOT_YET = ("config", "engine", "registry", "datasets")  # layers whose annotations are still to be written
 
 
 def bare(function, bound):
