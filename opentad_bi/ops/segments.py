@@ -25,7 +25,7 @@ SIMILAR = 1e-3  # instances whose lengths differ by at most this many grid posit
 def level_points(
     length: int,
     stride: float,
-    regression_range: tuple[float, float],
+    regression_range: Sequence[float],
     device: torch.device | str | None = None,
     shift: float = 0.0,
 ) -> Tensor:

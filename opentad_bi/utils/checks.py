@@ -57,7 +57,7 @@ def has_errors(results: Iterable[CheckResult]) -> bool:
 
 def result_table(results: Sequence[CheckResult]) -> str:
     """Results as text: one line each with the hint below it, and a line that counts them."""
-    columns = [[getattr(result, field) for result in results] for field in ("level", "name", "video")]
+    columns = list(zip(*((result.level, result.name, result.video) for result in results), strict=True)) or [()] * 3
     widths = [max([7 * (not place), *map(len, column)]) for place, column in enumerate(columns)]
     lines = []
     for result, *cells in zip(results, *columns, strict=True):

@@ -14,6 +14,7 @@ from typing import TypeVar
 import torch
 from torch import Tensor, nn
 
+from ..contracts import sample_name
 from ..errors import some
 from ..registry import nearest
 from .files import NameList, read_names
@@ -93,7 +94,7 @@ def check_finite(
     name, tensor, mask = parts[flags.index(False)]
     wrong = ~_finite(tensor, mask).flatten(1) if tensor.dim() > 1 else ~_finite(tensor, mask)[:, None]
     rows = wrong.any(1).nonzero().flatten().tolist()
-    named = list(dict.fromkeys(repr(str(getattr(videos[row], "video", videos[row]))) for row in rows))
+    named = list(dict.fromkeys(repr(sample_name(videos[row])) for row in rows))
     text = f"{name} are not finite: {int(wrong.sum())} of {wrong.numel()} numbers are NaN or infinite"
     raise ValueError(f"video{'s' if len(named) > 1 else ''} {some(named)}: {text}{_cause(name, tensor, model)}")
 

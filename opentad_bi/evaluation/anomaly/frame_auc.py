@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ...contracts import Metric
 from ...errors import some
 from ...ops.names import SINGLE, class_key, normal_label
 from ...ops.records import ClassScores, RowScores
@@ -138,7 +139,7 @@ def _abnormal(numbers):
 
 
 @METRICS.register_module()
-class FrameAnomaly:
+class FrameAnomaly(Metric):
     """Area under the ROC curve (AUC) and average precision (AP) over all frames of all test videos.
 
     Scores of units become scores of feature rows (means where units or crops overlap), each row stands for
@@ -178,6 +179,8 @@ class FrameAnomaly:
         ValueError, FileNotFoundError: what is wrong with the annotation; an argument is none of its choices.
         KeyError: `normal_class` is none of the classes.
     """
+
+    classes: list[str]
 
     def __init__(
         self,

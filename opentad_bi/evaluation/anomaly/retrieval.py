@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ...contracts import Metric
 from ...ops.names import SINGLE, caption_number
 from ...ops.records import CaptionFeatures
 from ...registry import METRICS
@@ -52,7 +53,7 @@ def chance_level(numbers: np.ndarray, count: int) -> float:
 
 
 @METRICS.register_module()
-class CaptionRetrieval:
+class CaptionRetrieval(Metric):
     """Recall of captions by videos and by regions, and the other way round (as CLIP's retrieval, over time).
 
     Captions that say the same (`caption_key`) are equally right. A number is called video_to_text_r1, text_to_region_r5

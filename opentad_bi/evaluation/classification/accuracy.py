@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ...contracts import Metric
 from ...ops.names import SINGLE
 from ...ops.records import ClassScores, RowScores
 from ...registry import METRICS
@@ -23,7 +24,7 @@ PLAIN = ("loss", "brier")  # what is no fraction, so not shown in percent
 
 
 @METRICS.register_module()
-class Accuracy:
+class Accuracy(Metric):
     """Classification of units and, where a video has several, of videos by the mean of their probabilities.
 
     The numbers are those of `classification.classify`; of videos they begin with "video_". Units of one name and one
@@ -45,6 +46,8 @@ class Accuracy:
         ValueError: an argument is none of its choices; no classes, or one twice.
         KeyError: `normal_class`, which `annotation` needs, is none of the classes.
     """
+
+    classes: list[str]
 
     def __init__(
         self,

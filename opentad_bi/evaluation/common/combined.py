@@ -3,11 +3,12 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from ...contracts import Metric
 from ...registry import METRICS
 
 
 @METRICS.register_module()
-class CombinedMetrics:
+class CombinedMetrics(Metric):
     """Feed several metrics with the same results.
 
     Args:
@@ -27,17 +28,12 @@ class CombinedMetrics:
         if isinstance(select, bool) or not isinstance(select, int) or not 0 <= select < len(metrics):
             raise ValueError(f"select {select!r} is none of the metrics, numbered 0 to {len(metrics) - 1}")
         context = {"classes": classes} if classes else {}
-        self.metrics = [METRICS.build(cfg, scored=scored, **context) for cfg in metrics]
+        self.metrics = [Metric.of(METRICS.build(cfg, scored=scored, **context)) for cfg in metrics]
+        self.classes = next((metric.classes for metric in self.metrics if metric.classes), None)
         self.select = select
         self._names: list[set | None] = [None] * len(metrics)  # {(direction, name)} of each metric, once computed
 
-    @property
-    def classes(self) -> list[str] | None:
-        """Names of classes of the first metric that has them, else None."""
-        found = (getattr(metric, "classes", None) for metric in self.metrics)
-        return next((classes for classes in found if classes), None)
-
-    def update(self, results: Sequence) -> None:
+    def update(self, results: list) -> None:
         """Give a list of results to every metric."""
         for metric in self.metrics:
             metric.update(results)
@@ -69,13 +65,10 @@ class CombinedMetrics:
         )
 
     def per_class_table(self) -> str:
-        """The tables per class of those metrics that have one; ValueError if none has."""
-        tables = [metric.per_class_table() for metric in self.metrics if hasattr(metric, "per_class_table")]
-        if not tables:
-            raise ValueError(f"none of {', '.join(type(m).__name__ for m in self.metrics)} has a table per class")
-        return "\n\n".join(tables)
+        """The tables per class of those metrics that have one."""
+        return "\n\n".join(table for metric in self.metrics if (table := metric.per_class_table()))
 
-    def save(self, folder: str | Path) -> None:
+    def save(self, folder: Path) -> None:
         """Write the files of all metrics."""
         for metric in self.metrics:
             metric.save(folder)

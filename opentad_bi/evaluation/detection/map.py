@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ...contracts import Metric
 from ...ops.names import JOINED, MERGED, SINGLE, chief
 from ...ops.nms import batched_nms
 from ...ops.records import Result
@@ -22,7 +23,7 @@ logger = logging.getLogger(__name__)
 
 
 @METRICS.register_module(name="mAP")
-class DetectionMAP:
+class DetectionMAP(Metric):
     """Mean average precision over classes and overlaps, for every direction and for both merged.
 
     "merged" appears where results have the directions "for" and "back": the candidates of both go through one NMS. So
@@ -43,6 +44,8 @@ class DetectionMAP:
         ValueError, FileNotFoundError: what is wrong with the files; a subset that is not there or is empty.
         KeyError: `nms` has an argument that `batched_nms` does not know.
     """
+
+    classes: list[str]
 
     def __init__(
         self,
@@ -164,7 +167,7 @@ class DetectionMAP:
 
     def _window(self, meta, detections):
         """Candidates of one direction of one result as checked arrays."""
-        segments, scores, labels = (np.asarray(getattr(detections, key)) for key in ("segments", "scores", "labels"))
+        segments, scores, labels = map(np.asarray, (detections.segments, detections.scores, detections.labels))
         if not (np.isfinite(scores).all() and np.isfinite(segments).all()):
             raise ValueError(
                 f"video {meta.video!r}, window from frame {meta.window_start_frame}: "

@@ -38,7 +38,7 @@ class Window:
 
     def joined(self, other: "Window") -> "Window":
         """The candidates of both, which lie on the same grid."""
-        pairs = ((getattr(self, key), getattr(other, key)) for key in ("segments", "scores", "labels"))
+        pairs = ((self.segments, other.segments), (self.scores, other.scores), (self.labels, other.labels))
         return Window(self.meta, *map(np.concatenate, pairs))
 
 
