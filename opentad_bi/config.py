@@ -13,6 +13,7 @@ Thin over `mmengine.Config` (files, `_base_`, `_delete_`, `custom_imports`). Wha
 * `short_names` maps a name to the places that it stands for: `short_names = dict(reader="dataset.*.reader")`. Who says
   `reader = "decord"`, in a child config or on the command line, sets those that are there. `"${reader}"` is what was
   last said of the name, or else what the first of the places says in the file that brings it.
+* a key may have its earlier name (`registry.RENAMED`), in any file of a config and on the command line.
 * bases are merged one after the other, each file once; one that is not beside the config is looked for among the
   shipped configs (`utils.config_files`).
 """
@@ -31,7 +32,7 @@ from unittest.mock import patch
 
 from mmengine.config import Config, ConfigDict
 
-from .registry import nearest
+from .registry import RENAMED, current_name, nearest
 from .utils.config_files import config_chain, find_config
 from .utils.config_files import config_root as config_root
 from .utils.files import read_json
@@ -124,6 +125,7 @@ def _merge_file(child, base):
     """What a config file says, merged into what those before it say, with the names that stand for several places."""
     known = base.get(_SHORT, {})
     names = {**known, **child.get(_SHORT, {})}
+    base, child = ({current_name(key, names): value for key, value in tree.items()} for tree in (base, child))
     for name in names.keys() & child.keys():
         _set_places(base, names[name], child[name])
     merged = _merge(child, base)
@@ -158,7 +160,7 @@ def _places(tree, places):
 def _keys(node, part):
     """The keys of a dict, or indices of a list, that `part` of a path means; "*": all."""
     keys = range(len(node)) if isinstance(node, list) else list(node) if isinstance(node, dict) else ()
-    wanted = int(part) if isinstance(node, list) and part.isdigit() else part
+    wanted = int(part) if isinstance(node, list) and part.isdigit() else _spelled(part, keys)
     return [key for key in keys if part in ("*", key) or key == wanted]
 
 
@@ -167,10 +169,17 @@ def _names_in(text):
     return {name for expression in _REFERENCE.findall(text) for name in re.findall(r"[A-Za-z_]\w*", expression)}
 
 
+def _spelled(key, known):
+    """`key` as `known` has it: where one of both has an earlier name, they are the same key."""
+    earlier = [old for old, now in RENAMED.items() if key in now and key not in known and old in known]
+    return earlier[0] if earlier else current_name(key, known)
+
+
 def _merge(child, base):
     """As mmengine merges a config into its base, but a dict may also stand over a None or a `"${name}"` of the base."""
     merged = base.copy()
     for key, value in child.items():
+        key = _spelled(key, merged)
         if isinstance(value, dict) and key in merged:
             value, below = value.copy(), merged[key]
             if not value.pop("_delete_", False) and below is not None:
@@ -212,6 +221,7 @@ def _derive(tree, overrides, path):
     made = set()
     for key, value in overrides.items():
         name, dot, below = key.partition(".")
+        name = _spelled(name, tree)
         if name not in TOP_LEVEL:
             _override(tree, key, value, made)
             for node, last, place in _places(tree, tree.get(_SHORT, {}).get(name, [])):
@@ -230,6 +240,16 @@ def config_text(cfg: Config) -> str:
     return "".join(
         f"{key} = {pprint.pformat(value, width=110, sort_dicts=False)}\n" for key, value in cfg.to_dict().items()
     )
+
+
+def text_with_current_names(text: str) -> str:
+    """The text of a config (`config_text`) of an earlier version, for a comparison: all names are those of now."""
+
+    def current(match):
+        names = RENAMED.get(match[1], (match[1],))
+        return f"'{names[0 if match[2] else -1]}'{match[2]}"  # a key, or a value
+
+    return re.sub(r"'(\w+)'(:?)", current, text)
 
 
 def parse_overrides(words: Iterable[str] | None) -> dict[str, Any]:
@@ -264,7 +284,7 @@ def _override(tree, path, value, made):
     node, parts = tree, path.split(".")
     for depth, part in enumerate(parts):
         keys = range(len(node)) if isinstance(node, list) else node if isinstance(node, dict) else ()
-        step = int(part) if isinstance(node, list) and part.isdigit() else part
+        step = int(part) if isinstance(node, list) and part.isdigit() else _spelled(part, keys)
         above = ".".join(parts[:depth])
         may_be_new = isinstance(node, dict) and depth and (above in made or parts[depth - 1] in OPEN)
         if step not in keys:
@@ -301,6 +321,7 @@ def resolve(tree: dict, where: str = "config") -> dict:
     pending: list[str] = []
 
     def lookup(name):
+        name = _spelled(name, helpers)
         if name not in helpers:
             raise KeyError(f"{where}: no key {name!r} for ${{{name}}}; {nearest(name, helpers)}")
         if name in pending:
@@ -373,7 +394,7 @@ def _flat(node, path=()):
 
 def _refuse_unused(tree, text, path):
     """KeyError for a top-level key that no expression in `text`, the config and all its bases, refers to."""
-    used = {*_names_in(text), *tree.get(_SHORT, {}), _SHORT}
+    used = {*(_spelled(name, tree) for name in _names_in(text)), *tree.get(_SHORT, {}), _SHORT}
     for key in tree:
         if key not in TOP_LEVEL and key not in used:
             hint = nearest(key, [*TOP_LEVEL, *used])

@@ -1,9 +1,27 @@
 """One registry per kind of component; a config names a component by its `type`."""
 
 import difflib
+import functools
 import inspect
+from collections.abc import Container
 
 from mmengine.registry import Registry
+
+from .utils.distributed import is_main
+from .utils.logging import LOGGER
+
+# {earlier name: those that stand for it now} of arguments, config keys, registered classes and values that are text;
+# the earlier ones are accepted in this version, wherever they are unknown and one of the others is known
+RENAMED = {
+    "WarmupShareLR": ("WarmupRatioLR",),
+    "agreement": ("cross_direction_voting",),
+    "draw_seed": ("sampling_seed",),
+    "share": ("warmup_ratio", "natural"),
+    "unfused_share": ("aux_loss_weight",),
+    "unit_duration": ("snippet_duration",),
+    "val_share": ("val_ratio",),
+    "warmup_share": ("warmup_ratio",),
+}
 
 
 def nearest(name, choices, every=False):
@@ -23,6 +41,22 @@ def check_keys(where, given, known):
             raise KeyError(f"{where}: unknown key {key!r}; {nearest(key, known)}")
 
 
+def current_name(name: str, known: Container) -> str:
+    """What `name` is called in `known`: itself or, of an earlier name, the one of now, which the log gives once."""
+    found = [now for now in RENAMED.get(name, ()) if now in known]
+    if name in known or not found:
+        return name
+    log_renamed(name, found[0])
+    return found[0]
+
+
+@functools.cache
+def log_renamed(earlier: str, now: str) -> None:
+    """Log once per process that a name has changed: a warning, but not about data, so `--strict` lets it pass."""
+    if is_main():
+        LOGGER.warning("%r is now called %r; the next version will not accept the earlier name", earlier, now)
+
+
 _NAMED = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
 
 
@@ -39,6 +73,7 @@ class Kind(Registry):
         """Return the class registered under `name`; KeyError with a hint if there is none."""
         if name not in self._module_dict:
             self.import_from_location()
+        name = current_name(name, self._module_dict)
         if name not in self._module_dict:
             raise KeyError(f"no {self.name} is called {name!r}; {nearest(name, self._module_dict)}")
         return self._module_dict[name]
@@ -47,7 +82,8 @@ class Kind(Registry):
         """Build `cfg["type"]` with the other entries of `cfg` as keyword arguments.
 
         `context` are defaults from the caller, given only where the constructor has such a parameter.
-        An unknown argument is a ValueError that names the nearest known one; so is one that is missing.
+        Arguments may have their earlier names, see `RENAMED`. An unknown argument is a ValueError that names the
+        nearest known one; so is one that is missing, or given twice.
         """
         if not isinstance(cfg, dict) or "type" not in cfg:
             raise ValueError(f"a {self.name} is described by a dict with the key 'type'; got {cfg!r}")
@@ -55,8 +91,12 @@ class Kind(Registry):
         cls = self.find(args.pop("type"))
         parameters = inspect.signature(cls).parameters
         open_ended = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
-        for key in args:
-            if key not in parameters and not open_ended:
+        for key in list(args):
+            if (now := current_name(key, parameters)) != key:
+                if now in args:
+                    raise ValueError(f"{cls.__name__} has the argument {now!r} twice: {key!r} is its earlier name")
+                args[now] = args.pop(key)
+            elif key not in parameters and not open_ended:
                 raise ValueError(f"{cls.__name__} has no argument {key!r}; {nearest(key, parameters)}")
         args.update({k: v for k, v in context.items() if k in parameters and k not in args})
         needed = [k for k, p in parameters.items() if p.default is p.empty and p.kind in _NAMED and k not in args]

@@ -38,7 +38,7 @@ def test_published_settings(method, data):
     assert model.normalise_frames == (method == "video_coop")
     assert {hook.type: hook.get("patience") for hook in cfg.hooks}["EarlyStopHook"] == 3
     shots, val_shots, samples, group = DATA[data]
-    assert (train.shots, train.val_shots, train.val_share, train.group) == (shots, val_shots, 0.0, group)
+    assert (train.shots, train.val_shots, train.val_ratio, train.group) == (shots, val_shots, 0.0, group)
     assert cfg.solver.train.batch_size * cfg.solver.accumulate == samples and cfg.solver.train.drop_last is False
 
 

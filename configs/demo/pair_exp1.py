@@ -7,5 +7,5 @@ _base_ = [
     "../_base_/models/pair.py",
 ]
 
-evaluation = dict(agreement=1.0)
+evaluation = dict(cross_direction_voting=1.0)
 work_dir = "exps/demo/pair_exp1"

@@ -3,7 +3,7 @@
 _base_ = ["pair_exp1_1.py", "../_base_/fusions/exp3_3.py"]
 
 short_names = dict(cache_path="dataset.train.folder")
-unfused_share = 0.0  # nothing of theirs trains
+aux_loss_weight = 0.0  # nothing of theirs trains
 end_epoch = 10  # of as many passes as were kept
 fusion_lr = 1e-3
 dataset = dict(train=dict(_delete_=True, type="CachedPredictions", folder="data/demo_predictions"))

@@ -20,5 +20,5 @@ end_epoch = 20
 detector = dict(backbone=None, projection=dict(input_pdrop=0.2))
 branch = dict(optimizer=dict(backbone=None))
 dataset = dict(wrap=dict(source="files", back_data_path="${feature_root}/back"))
-evaluation = dict(agreement=1.0)
+evaluation = dict(cross_direction_voting=1.0)
 work_dir = "exps/real_mini/pair_i3d"

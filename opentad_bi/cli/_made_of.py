@@ -10,6 +10,7 @@ from pathlib import Path
 
 from ..config import dataset_config
 from ..engine.data import build_dataset
+from ..registry import RENAMED
 from ..utils.files import read_json
 from ..utils.provenance import differences, digest, source_stamp, source_stamps
 from ..utils.weight_files import split_spec
@@ -63,8 +64,18 @@ def changes_since(path, record) -> list | None:
 
 def other_config(kept, now):
     """The first key in which two flat configs differ so that it counts, or None."""
+    kept, now = _with_current_names(kept), _with_current_names(now)
     differ = [key for key in sorted({*kept, *now}) if not _same(kept.get(key), now.get(key))]
     return next((key for key in differ if not _free(key)), None)
+
+
+def _with_current_names(config):
+    """A flat config, of which an earlier version may have written names that have changed since."""
+    keys = {key: ".".join(RENAMED.get(part, (part,))[0] for part in key.split(".")) for key in config}
+    return {
+        keys[key]: RENAMED.get(value, (value,))[-1] if isinstance(value, str) else value
+        for key, value in config.items()
+    }
 
 
 def flat(tree, prefix="") -> dict:

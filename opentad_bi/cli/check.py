@@ -160,7 +160,7 @@ def propose_for(subset, split, network, windows, args):
     return propose(
         lengths,
         [video.frames for video in subset.videos],
-        share=args.coverage,
+        coverage=args.coverage,
         context=args.context,
         overlap=windows["overlap"] or 0.5,
         unit=math.lcm(scale, split.get("sample_stride", 1)),

@@ -14,7 +14,7 @@ from ..engine.warm_start import FILE, ROOT, file_classes
 from ..errors import some
 from ..evaluation.common.tables import numbers_table
 from ..ops.names import SINGLE
-from ..registry import MODELS, nearest
+from ..registry import MODELS, RENAMED, nearest
 from ..utils.files import atomic, list_folder, match_files, read_json, write_json, write_text
 from ..utils.logging import LOGGER
 from ..utils.weight_files import load_checkpoint
@@ -32,7 +32,7 @@ def few_shot(args: Namespace) -> int:
     check_numbers("--shots", args.shots, lowest=1)
     check_numbers("--seeds", args.seeds, lowest=0)
     check_numbers("--val-shots", [] if args.val_shots is None else [args.val_shots], lowest=1)
-    present = needs_keys(args.config, ("K_train", "K_val", "draw_seed"), "a draw of videos")
+    present = needs_keys(args.config, ("K_train", "K_val", "sampling_seed"), "random sampling of videos")
     folder = Path(args.work_dir or load_config(args.config, parse_overrides(args.cfg_options)).work_dir) / "few_shot"
     make_writable(folder, "--work-dir")
     runs = {(shots, seed): make_run(args, present, folder, shots, seed) for shots in args.shots for seed in args.seeds}
@@ -66,8 +66,8 @@ def make_run(args, present, folder, shots, seed):
     """The `Run` of one pair; `present` are the top-level keys of the config."""
     name = f"K{shots}_seed{seed}"
     val_shots = min(shots, 4) if args.val_shots is None else args.val_shots
-    keys = {"K_train": shots, "K_val": val_shots, "draw_seed": seed}
-    keys |= {"val_share": 0.0, "run_id": run_name(args, name)}
+    keys = {"K_train": shots, "K_val": val_shots, "sampling_seed": seed}
+    keys |= {"val_ratio": 0.0, "run_id": run_name(args, name)}
     keys = {key: value for key, value in keys.items() if key in present}
     return Run(args, folder / name, keys, seed)
 
@@ -278,11 +278,11 @@ class Run:
 
 
 def needs_keys(config, keys, what):
-    """KeyError if the config file lacks one of the top-level keys by which `what` is told; returns all of it."""
-    present = raw_config(config)
+    """KeyError if the config file lacks one of the top-level keys that `what` needs; returns all of it."""
+    present = {RENAMED.get(key, (key,))[0]: value for key, value in raw_config(config).items()}
     for key in keys:
         if key not in present:
-            raise KeyError(f"{config} has no key {key!r}, by which {what} is told; {nearest(key, present)}")
+            raise KeyError(f"{config} has no key {key!r}, which {what} needs; {nearest(key, present)}")
     return present
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import torch
 
+from ..config import text_with_current_names
 from ..utils.distributed import gather_objects, rank, world_size
 from ..utils.files import atomic, list_folder
 from ..utils.logging import LOGGER
@@ -163,7 +164,7 @@ def _part(path, what):
 
 def _compare_configs(runner, state, path):
     """Tell what changed in the config since the checkpoint; a half-done epoch must be cut into the same batches."""
-    was, now = (text.splitlines() for text in (state["config"], runner.config_text))
+    was, now = (text_with_current_names(text).splitlines() for text in (state["config"], runner.config_text))
     changed = [line for line in difflib.unified_diff(was, now, "then", "now", n=0, lineterm="") if line[0] in "+-"]
     if changed:
         LOGGER.warning(

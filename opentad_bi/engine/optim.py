@@ -214,8 +214,8 @@ class ConstantWarmupCosineAnnealingLR(LinearWarmupCosineAnnealingLR):
 
 
 @SCHEDULERS.register_module()
-class WarmupShareLR(_WarmUp):
-    """Linear warm-up over a share of all iterations, then down to `eta_min` by half a cosine or a line, or constant.
+class WarmupRatioLR(_WarmUp):
+    """Linear warm-up over a part of all iterations, then down to `eta_min` by half a cosine or a line, or constant.
 
     With W warm-up and M total iterations, iteration i of a group with the base rate b uses b * (i + 1) / W for i < W,
     so no iteration has the rate 0; afterwards the rate falls from b to `eta_min`, which iteration M would have.
@@ -224,19 +224,21 @@ class WarmupShareLR(_WarmUp):
         optimizer: the optimizer whose groups are scheduled.
         max_epoch: epochs until the rate reaches `eta_min`.
         iters_per_epoch: iterations in an epoch.
-        share: W as a share of M, rounded up.
-        steps: W in place of the share, or None.
+        warmup_ratio: W / M, W being rounded up.
+        steps: W in place of the ratio, or None.
         shape: "cosine", "linear" or "constant".
         eta_min: rate at the end.
     """
 
-    def __init__(self, optimizer, *, max_epoch, iters_per_epoch, share=0.1, steps=None, shape="cosine", eta_min=0.0):
-        check_share("share", share)
+    def __init__(
+        self, optimizer, *, max_epoch, iters_per_epoch, warmup_ratio=0.1, steps=None, shape="cosine", eta_min=0.0
+    ):
+        check_share("warmup_ratio", warmup_ratio)
         self.shape, self.eta_min = check_choice("shape", shape, SHAPES), eta_min
         self.total = check_count("max_epoch", max_epoch) * iters_per_epoch
         given = check_count("steps", steps, lowest=0, optional=True)
         # rounded first, as 0.1 * 140 is a little over 14
-        warmup = math.ceil(round(share * self.total, 6)) if given is None else given
+        warmup = math.ceil(round(warmup_ratio * self.total, 6)) if given is None else given
         if warmup >= self.total > 1:
             raise ValueError(f"a warm-up of {warmup} iterations leaves nothing of the {self.total} of the training")
         super().__init__(optimizer, min(warmup, self.total - 1), warmup_start_lr=0.0, warmup_steps=warmup)

@@ -23,7 +23,7 @@ CASES = {
     "pair": PAIR,
     "wrapped pair": PAIR + WRAP,
     "fused pair": PAIR + FUSION,
-    "merged with agreement": PAIR + "evaluation = dict(agreement=1.0)\n",
+    "merged with cross-direction voting": PAIR + "evaluation = dict(cross_direction_voting=1.0)\n",
     "two frames per position": "scale_factor = 2\n",
     "sparse grid": "dataset['test'] |= dict(sample_stride=2, offset_frames=3)\n",
     "windows of the reference": "dataset['test'] |= dict(reference_windows=True, window_overlap_ratio=0.5)\n",

@@ -101,7 +101,7 @@ def test_weights_that_saw_the_new_classes_are_refused(done, tmp_path, capsys):
 
 def test_a_config_without_protocols_is_refused(capsys):
     assert call("base-to-new", [CONFIGS.parent / "demo" / "custom_prompts.py", "--device", "cpu"]) == 1
-    assert "has no key 'protocol', by which a choice of classes is told" in capsys.readouterr().err
+    assert "has no key 'protocol', which a choice of classes needs" in capsys.readouterr().err
 
 
 @given(st.floats(0, 1), st.floats(0, 1))

@@ -59,7 +59,7 @@ def test_origins_are_the_files_that_say_it(capsys):
         "'warmup_epoch': 2,  # demo/pair_exp1_1.py",
         "'type': 'BiDirectional',  # _base_/models/pair.py",
         "'type': 'PointFC',  # _base_/fusions/exp3_1_point.py",
-        "'unfused_share': 0.5,  # _base_/fusions/branch.py",
+        "'aux_loss_weight': 0.5,  # _base_/fusions/branch.py",
         "'lr': 0.001,  # _base_/fusions/exp3_1_point.py",
         "'data_path': 'data/demo/raw_data',  # _base_/datasets/demo.py",
     ):

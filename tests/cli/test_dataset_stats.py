@@ -134,8 +134,10 @@ def test_what_the_proposal_cannot_set_is_said(root, capsys):
     assert "\nmodel = dict(" in found["proposal"]["config"]
 
 
-def test_a_smaller_share_asks_for_less(root):
-    sizes = [count(root, FRAMES_CONFIG, "--share", share)[1]["proposal"]["window_size"] for share in ("0.5", "0.99")]
+def test_a_smaller_coverage_asks_for_less(root):
+    sizes = [
+        count(root, FRAMES_CONFIG, "--coverage", coverage)[1]["proposal"]["window_size"] for coverage in ("0.5", "0.99")
+    ]
     narrow = count(root, FRAMES_CONFIG, "--context", "0")[1]["proposal"]["window_size"]
     assert sizes[0] < sizes[1] and narrow < sizes[1]
 
@@ -151,7 +153,7 @@ def test_a_smaller_share_asks_for_less(root):
         ("", ["--cfg-options", "dataset.test.subset_name=testing"], "'testing'; known: training, validation"),
         ("", ["--cfg-options", "class_map=none.txt"], "class map none.txt does not exist"),
         ("model = dict(_delete_=True, type='Mine')", [], "has no rpn_head.prior_generator"),
-        ("", ["--share", "0"], r"share 0.0 must be in (0, 1]"),
+        ("", ["--share", "0"], r"coverage 0.0 must be in (0, 1]"),
         ("", ["--overlap", "1"], "overlap 1.0 in (0, 1)"),
         ("", ["--window", "0"], "--window 0: a positive number"),
         ("", ["--window", "-64"], "--window -64: a positive number"),

@@ -47,7 +47,7 @@ def test_every_pair_is_a_run_of_its_draw_and_the_table_is_their_mean(runs):
         run = folder / f"K{shots}_seed{seed}"
         state = load_checkpoint(run / "gpu1_id0" / "checkpoint" / "epoch_0.pth")
         assert state["seed"] == seed
-        assert f"'draw_seed': {seed}" in state["config"] and f"'shots': {shots}" in state["config"]
+        assert f"'sampling_seed': {seed}" in state["config"] and f"'shots': {shots}" in state["config"]
         assert "'val_shots': 1" in state["config"]
         assert (data.parent / "models" / "video_coop" / "demo_clips" / run.name / "checkpoint.pth").is_file()
         found.append(json.loads((run / "test.json").read_text())["model"])
@@ -160,9 +160,9 @@ def test_the_artifacts_of_a_run_that_goes_on_are_its_own(runs, monkeypatch):
 def test_a_pair_sets_all_that_is_drawn(runs, tmp_path):
     data, words = runs
     for shots, val_shots in ((1, 1), (4, 4), (8, 4)):
-        cfg = planned(words, data, tmp_path, shots, 3, val_share=0.25, draw_seed=9).config()
+        cfg = planned(words, data, tmp_path, shots, 3, val_ratio=0.25, sampling_seed=9).config()
         for part in (cfg.dataset.train, cfg.dataset.val):
-            assert (part.shots, part.val_shots, part.val_share, part.draw_seed) == (shots, val_shots, 0.0, 3)
+            assert (part.shots, part.val_shots, part.val_ratio, part.sampling_seed) == (shots, val_shots, 0.0, 3)
     assert planned([*words, "--val-shots", "6"], data, tmp_path, 8, 3).config().dataset.val.val_shots == 6
 
 
@@ -210,7 +210,7 @@ def test_numbers_of_several_results_are_no_error(tmp_path, told, numbers):
 def test_a_config_without_draws_is_refused(capsys):
     config = CONFIGS.parent / "demo" / "custom_prompts.py"
     assert call("few-shot", [str(config), "--device", "cpu"]) == 1
-    assert "has no key 'K_train', by which a draw of videos is told" in capsys.readouterr().err
+    assert "has no key 'K_train', which random sampling of videos needs" in capsys.readouterr().err
 
 
 def test_no_config_and_many_processes_are_refused(monkeypatch, capsys):

@@ -119,7 +119,7 @@ def test_what_the_guide_says_to_change_can_be_typed_behind_its_command(words, da
     ("--warmup_steps 7", {"warmup_steps": 7}),
     ("--warmup_steps 0", {"warmup_steps": None}),
     ("--lr_scheduler_type constant_with_warmup", {"lr_shape": "constant"}),
-    ("--lr_scheduler_type constant", {"lr_shape": "constant", "warmup_share": 0.0, "warmup_steps": None}),
+    ("--lr_scheduler_type constant", {"lr_shape": "constant", "warmup_ratio": 0.0, "warmup_steps": None}),
     ("--per_device_train_batch_size 4", {"batch_size": 4}),
     ("--gradient_checkpointing", {"recompute": "block"}),
     ("--gradient_checkpointing False", {"recompute": None}),

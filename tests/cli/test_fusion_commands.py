@@ -172,7 +172,7 @@ def test_kept_predictions_of_other_weights_or_replaced_features_are_refused(root
     config.write_text(
         f'_base_ = ["{train.Path.cwd()}/{CONFIGS}3_3.py"]\n'
         f'dataset = dict(train=dict(_delete_=True, type="CachedPredictions", folder="{cached}"))\n'
-        "branch = dict(trainable=[])\nmodel = dict(unfused_share=0.0)\n"
+        "branch = dict(trainable=[])\nmodel = dict(aux_loss_weight=0.0)\n"
     )
 
     def words_from(back):

@@ -88,7 +88,7 @@ def test_the_command_line_of_a_run(typed):
     )  # fmt: skip
     assert words[1:] == ["--seed", "7", "--device", "cpu", "--work_dir", "my runs", "--id", "3", "--resume", "auto"]
     assert keys == {
-        "K_train": None, "K_val": 2, "val_share": 0.0, "use_augmentation": False, "temporal_views": 2, "tolerate": 0.1,
+        "K_train": None, "K_val": 2, "val_ratio": 0.0, "use_augmentation": False, "temporal_views": 2, "tolerate": 0.1,
         "videomix": {"type": "VideoMix", "kind": "spatial", "probability": 1.0},
         "continue_from": "video_coop/kinetics400/full ep's 8", "wandb": {"project": "opentad_bi"}, "lr": 0.5,
         "temporal_pooling": {"type": "MeanPooling"},
@@ -103,9 +103,9 @@ def test_the_command_line_of_a_run(typed):
 @pytest.mark.parametrize(
     ("method", "words", "expected"),
     [
-        ("video_coop", ["--val-share", "0.2"], {"val_share": 0.2, "K_val": 0}),
-        ("video_coop", ["--val-share", "0.2", "--K-val", "0"], {"val_share": 0.2, "K_val": 0}),
-        ("video_coop", ["--val-share", "none", "--K-val", "2"], {"val_share": 0.0, "K_val": 2}),
+        ("video_coop", ["--val-ratio", "0.2"], {"val_ratio": 0.2, "K_val": 0}),
+        ("video_coop", ["--val-ratio", "0.2", "--K-val", "0"], {"val_ratio": 0.2, "K_val": 0}),
+        ("video_coop", ["--val-ratio", "none", "--K-val", "2"], {"val_ratio": 0.0, "K_val": 2}),
         ("video_coop", ["--conditional"], {"model.prompt.type": "ConditionalPromptLearner"}),
         ("video_coop", ["--class-protocol", "most-frequent"], {"protocol": "most_frequent"}),
         ("vita", ["--videomix-type", "NONE"], {"videomix": None}),
@@ -154,9 +154,9 @@ def test_a_sentence_to_start_from_brings_its_own_length(typed):
         (
             "vita",
             ["--K-val", "0"],
-            "--K-val 0: the best epoch is that of validation, so give at least 1, or --val-share",
+            "--K-val 0: the best epoch is that of validation, so give at least 1, or --val-ratio",
         ),
-        ("vita", ["--K-val", "-1", "--val-share", "none"], "--K-val -1: the best epoch is that of validation"),
+        ("vita", ["--K-val", "-1", "--val-ratio", "none"], "--K-val -1: the best epoch is that of validation"),
         ("vidop", ["--deep-vision-prompts", "--keep-vision-prompts-throughout"], "exclude each other"),
         ("vilt", ["--ctx-len", "4", "--ctx-init", "a video"], "--ctx-len 4 and --ctx-init exclude each other"),
     ],

@@ -111,7 +111,7 @@ def test_lists_of_two_splits_are_refused_before_training(run, tmp_path, capsys):
 def test_what_a_run_started_from_counts_too(run, tmp_path, capsys):
     folder, data, words = run
     flags = ["--work_dir", str(tmp_path / "run"), "--device", "cpu", "--cfg-options", *words]
-    more = [f"continue_from={str(folder / 'run/gpu1_id0/checkpoint/best.pth')!r}", "draw_seed=5", "run_id='second'"]
+    more = [f"continue_from={str(folder / 'run/gpu1_id0/checkpoint/best.pth')!r}", "sampling_seed=5", "run_id='second'"]
     assert call("train", [CONFIG, *flags, *more]) == 0
     undo_kernels()
     first, second = (json.loads((place / "run/gpu1_id0/videos.json").read_text()) for place in (folder, tmp_path))

@@ -1,4 +1,4 @@
-"""Weight decay on what a network multiplies by, and a warm-up over a share of all steps."""
+"""Weight decay on what a network multiplies by, and a warm-up over a part of all steps."""
 
 import math
 
@@ -70,7 +70,7 @@ def test_groups_of_a_clip_model(tiny_json):
 def rates(count, per_epoch, **cfg):
     """Learning rate of the first `count` iterations."""
     optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=BASE)
-    schedule = SCHEDULERS.build({"type": "WarmupShareLR", **cfg}, optimizer=optimizer, iters_per_epoch=per_epoch)
+    schedule = SCHEDULERS.build({"type": "WarmupRatioLR", **cfg}, optimizer=optimizer, iters_per_epoch=per_epoch)
     found = []
     for _ in range(count):
         found.append(optimizer.param_groups[0]["lr"])
@@ -82,15 +82,15 @@ def rates(count, per_epoch, **cfg):
 @given(
     epochs=st.integers(1, 9),
     per_epoch=st.integers(1, 20),
-    share=st.floats(0, 0.6),
+    ratio=st.floats(0, 0.6),
     shape=st.sampled_from(["cosine", "linear", "constant"]),
 )
-def test_a_warm_up_rises_to_the_base_rate_and_what_follows_falls(epochs, per_epoch, share, shape):
+def test_a_warm_up_rises_to_the_base_rate_and_what_follows_falls(epochs, per_epoch, ratio, shape):
     total = epochs * per_epoch
-    warm = math.ceil(round(share * total, 6))
+    warm = math.ceil(round(ratio * total, 6))
     if warm >= total > 1:
         return
-    found, schedule = rates(total, per_epoch, max_epoch=epochs, share=share, shape=shape)
+    found, schedule = rates(total, per_epoch, max_epoch=epochs, warmup_ratio=ratio, shape=shape)
     warm = min(warm, total - 1)
     assert schedule.warmup == warm
     assert found[:warm] == pytest.approx([BASE * (i + 1) / warm for i in range(warm)])
@@ -113,7 +113,7 @@ def test_numbers_of_the_recipe():
 
 @pytest.mark.parametrize(("options", "message"), [
     ({"shape": "square"}, "shape 'square' is not a choice"),
-    ({"share": 1.0}, "share 1.0 must be"),
+    ({"warmup_ratio": 1.0}, "warmup_ratio 1.0 must be"),
     ({"steps": 10}, "a warm-up of 10 iterations leaves nothing of the 6"),
 ])  # fmt: skip
 def test_a_schedule_that_makes_no_sense(options, message):

@@ -53,7 +53,7 @@ class ToldWindows(tiny.TinyWindows):
         }
 
 
-def pair_config(fusion=None, *, frozen=False, load_from=None, epochs=2, lr=2e-3, data=None, unfused_share=0.0):
+def pair_config(fusion=None, *, frozen=False, load_from=None, epochs=2, lr=2e-3, data=None, aux_loss_weight=0.0):
     network = tiny.branch("features", load_from=load_from, scheduler=None)
     network["optimizer"]["lr"] = lr
     if frozen:
@@ -64,7 +64,7 @@ def pair_config(fusion=None, *, frozen=False, load_from=None, epochs=2, lr=2e-3,
     if data:
         cfg.dataset.train = data
     if fusion:
-        cfg.model.update(fusion=fusion, unfused_share=unfused_share)
+        cfg.model.update(fusion=fusion, aux_loss_weight=aux_loss_weight)
         cfg.branches.fusion = FREE
     cfg.workflow.end_epoch = epochs
     return cfg
@@ -115,7 +115,7 @@ def losses_of(runner):
 @every_fusion
 @pytest.mark.parametrize("share", [0.0, pytest.param(0.5, marks=pytest.mark.slow)])
 def test_the_first_loss_and_the_mean_of_fifty_are_those_of_the_pair(share, fusion, trained, pair_losses, make_runner):
-    found = losses_of(make_runner(pair_config(fusion, load_from=str(trained), unfused_share=share)))
+    found = losses_of(make_runner(pair_config(fusion, load_from=str(trained), aux_loss_weight=share)))
     for ours, pair in zip(found, pair_losses, strict=True):
         assert 0 < ours <= 1.05 * pair
 
@@ -169,7 +169,7 @@ def test_frozen_networks_stay_as_they_are_and_build_no_graph(trained, make_runne
 
 def test_unfused_losses_are_those_of_the_pair(trained, make_runner):
     pair = make_runner(pair_config(load_from=str(trained)), "pair")
-    fused = make_runner(pair_config(FUSIONS["3-3"], load_from=str(trained), unfused_share=0.25), "fused")
+    fused = make_runner(pair_config(FUSIONS["3-3"], load_from=str(trained), aux_loss_weight=0.25), "fused")
     for runner in (pair, fused):
         runner.model.eval()
     pure = make_runner(pair_config(FUSIONS["3-3"], load_from=str(trained)), "pure").model.eval()(fixed_batch())
@@ -185,7 +185,9 @@ def test_unfused_losses_are_those_of_the_pair(trained, make_runner):
 def test_the_normaliser_counts_a_batch_once(trained, make_runner):
     normalisers = []
     for share in (0.0, 0.5):
-        runner = make_runner(pair_config(FUSIONS["3-3"], load_from=str(trained), unfused_share=share), f"share{share}")
+        runner = make_runner(
+            pair_config(FUSIONS["3-3"], load_from=str(trained), aux_loss_weight=share), f"share{share}"
+        )
         train_mode(runner.model)
         runner.model(fixed_batch())
         normalisers.append(
@@ -195,7 +197,7 @@ def test_the_normaliser_counts_a_batch_once(trained, make_runner):
 
 
 def test_one_network_may_be_frozen_and_the_other_train(trained, make_runner):
-    cfg = pair_config(FUSIONS["3-3"], load_from=str(trained), unfused_share=0.5)
+    cfg = pair_config(FUSIONS["3-3"], load_from=str(trained), aux_loss_weight=0.5)
     cfg.branches.back_model = {**cfg.branches.back_model, "trainable": []}
     runner = make_runner(cfg)
     before = {name: tensor.clone() for name, tensor in runner.model.state_dict().items()}
@@ -256,7 +258,7 @@ def test_training_from_cached_predictions_is_training_with_frozen_networks(train
 
 def test_a_fused_run_resumes_bit_for_bit_amid_an_epoch(make_runner):
     def config():
-        cfg = pair_config(FUSIONS["3-2"], unfused_share=0.5)
+        cfg = pair_config(FUSIONS["3-2"], aux_loss_weight=0.5)
         cfg.branches.fusion = {**FREE, "scheduler": {"type": "CosineAnnealingLR", "T_max": 20}}
         return cfg
 

@@ -198,7 +198,7 @@ def test_real_features_are_laid_out_and_cut_into_seconds(tmp_path):
     events = read_frame_annotation(lists / "Temporal_Anomaly_Annotation.txt")
     table, unknown = lay_out(tmp_path / "out", features=features, train=train, test=test, events=events)
     assert table.loc["all", "train found"] == 5 and table.loc["all", "test found"] == 0 and not unknown
-    options = {"classes": CLASSES, "allow_missing": True, "crop_separator": "__", "unit_duration": 30}
+    options = {"classes": CLASSES, "allow_missing": True, "crop_separator": "__", "snippet_duration": 30}
     dataset = VideoFeatureDataset(tmp_path / "out" / "train", **options, forbid_list=tmp_path / "out/test_videos.txt")
     seconds = {"Abuse001_x264": 90, "Abuse023_x264": 33, "Arrest002_x264": 59, "Arson005_x264": 39, "Arson029_x264": 44}
     assert Counter(dataset[i][2] for i in range(len(dataset))) == seconds  # 2729, 992, 1790, 1174, 1349 rows

@@ -53,7 +53,7 @@ dataset = dict(
         empty_caption="region",
         forbid_list="${data_root}/Anomaly_Test.txt",  # never trained on; None: there is no such list
         drop_forbidden=False,  # True: leave such videos out of the training set, where they are an error otherwise
-        balance="share",  # of normal and abnormal videos in a batch: as in the set; "equal": half and half
+        balance="natural",  # of normal and abnormal videos in a batch: as in the set; "equal": half and half
         **files,
     ),
     test=dict(

@@ -11,8 +11,8 @@ short_names = dict(
     trim_black="dataset.*.pipeline.0.trim_black",
     frame_cache="dataset.*.pipeline.0.cache",
     feature_dir="dataset.*.features",
-    draw_seed="dataset.*.draw_seed",
-    val_share="dataset.*.val_share",
+    sampling_seed="dataset.*.sampling_seed",
+    val_ratio="dataset.*.val_ratio",
     protocol="dataset.*.protocol",
     protocol_count="dataset.*.protocol_count",
     protocol_seed="dataset.*.protocol_seed",
@@ -44,17 +44,17 @@ clips = dict(
     protocol_seed=0,  # of random
     class_names=None,  # {class: how a prompt says it}; None: by its capitals and '_'
     reference=None,  # a list, or several, whose classes are right where those of numbered lists are in another order
-    draw_seed=0,  # of the draw of K_train and K_val videos per class
+    sampling_seed=0,  # of the random sampling of K_train and K_val videos per class
     tolerate=0.0,  # share of the listed files that may be missing
     block_list=None,  # names of videos, or a file of them, that are left out: damaged ones
     features=None,  # folder of opentad-bi extract-clip-features --config; only where nothing visual is learned
     allow_overlap=False,  # True: test all the same on videos that were learned from
 )
-draw = dict(
+sampling = dict(
     videos="${train_videos}",
     shots="${K_train}",
     val_shots="${K_val}",
-    val_share=0.0,  # in place of K_val: the share of the groups of a class that is validation
+    val_ratio=0.0,  # in place of K_val: the fraction of the groups of a class that is validation
     group="${group}",
 )
 steps = [
@@ -64,10 +64,10 @@ steps = [
 augment = dict(type="Augment", steps=steps, enabled="${use_augmentation}")
 collect = dict(type="CollectClip")
 dataset = dict(
-    train=dict(part="train", mix="${videomix}", pipeline=[load, crops, augment, collect], **draw, **clips),
-    val=dict(part="val", test_mode=True, pipeline=[load, crops, collect], **draw, **clips),
+    train=dict(part="train", mix="${videomix}", pipeline=[load, crops, augment, collect], **sampling, **clips),
+    val=dict(part="val", test_mode=True, pipeline=[load, crops, collect], **sampling, **clips),
     test=dict(videos="${test_videos}", test_mode=True, pipeline=[load, crops, collect], **clips),
 )
-del load, crops, clips, draw, steps, augment, collect
+del load, crops, clips, sampling, steps, augment, collect
 
 evaluation = dict(type="Accuracy")

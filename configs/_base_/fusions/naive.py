@@ -2,5 +2,5 @@
 # levels, random weights.
 _base_ = ["branch.py"]
 
-unfused_share = 0.0
+aux_loss_weight = 0.0
 fusion = dict(type="JointFusion", alignment="flip", mix=dict(type="TimeFC", joined=True, start="random"))

@@ -1,5 +1,5 @@
 # Both towers of CLIP learn from captions of videos and of regions in them; frames are scored by texts of the classes,
-# which a data set adds (frame_prompts). AdamW with a rate for either tower, warm-up over a share of all steps, then a
+# which a data set adds (frame_prompts). AdamW with a rate for either tower, warm-up over a part of all steps, then a
 # cosine; fp32 weights, bf16 arithmetic.
 short_names = dict(
     clip_model="model.clip.model",
@@ -16,7 +16,7 @@ short_names = dict(
     lr="branches.vision.optimizer.lr",
     text_lr="branches.text.optimizer.lr",
     weight_decay="branches.*.optimizer.weight_decay",
-    warmup_share="branches.*.scheduler.share",
+    warmup_ratio="branches.*.scheduler.warmup_ratio",
     warmup_steps="branches.*.scheduler.steps",
     lr_shape="branches.*.scheduler.shape",
     clip_grad_norm="branches.*.clip_grad_norm",
@@ -56,9 +56,9 @@ model = dict(
 
 optimizer = dict(type="AdamW", weight_decay=0.01, decay_matrices=True)
 scheduler = dict(
-    type="WarmupShareLR",
-    share=0.1,
-    steps=None,  # in place of the share
+    type="WarmupRatioLR",
+    warmup_ratio=0.1,
+    steps=None,  # in place of the ratio
     max_epoch="${end_epoch}",
     shape="cosine",  # after the warm-up: cosine, linear, constant
 )

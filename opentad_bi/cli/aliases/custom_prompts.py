@@ -53,7 +53,7 @@ DATA_FLAGS = grouped(
     Flag("normal-class", "normal_class", "the class without anomalies", "NAME"),
     Flag("class-order", "class_names", "of the labels (default: normal_first)", ("normal_first", "sorted"),
          to_keys=elsewhere),
-    Flag("unit-duration", "unit_duration", "rows of a sample", int),
+    Flag("snippet-duration", "snippet_duration", "rows of a sample", int, other=("unit-duration",)),
     Flag("fps", "fps", "frames per second of all videos (of the config: 30)", float),
     Flag("frames-per-row", "frames_per_row", "video frames that a row stands for, N / FPS seconds (config: 30)", int),
     Flag("crop-separator", "crop_separator", "what parts the name of a video from that of a crop"),

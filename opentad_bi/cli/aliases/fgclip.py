@@ -117,7 +117,7 @@ def _epochs(value, typed, base):
 
 
 def _shape(value, typed, base):
-    return {"lr_shape": SHAPES[value]} | ({"warmup_share": 0.0, "warmup_steps": None} if value == "constant" else {})
+    return {"lr_shape": SHAPES[value]} | ({"warmup_ratio": 0.0, "warmup_steps": None} if value == "constant" else {})
 
 
 def _fp16(value, typed, base):
@@ -180,7 +180,7 @@ FLAGS = (
     Flag("learning_rate", "lr", "of all but the text tower", float),
     Flag("text_model_lr", "text_lr", "of the text tower", float),
     Flag("weight_decay", "weight_decay", "of matrices", float),
-    Flag("warmup_ratio", "warmup_share", "ratio of the steps", float),
+    Flag("warmup_ratio", "warmup_ratio", "ratio of the steps", float),
     Flag("warmup_steps", "warmup_steps", "in place of --warmup_ratio", int,
          to_keys=lambda value, *_: {"warmup_steps": value or None}),
     Flag("lr_scheduler_type", "lr_shape", "after the warm-up", tuple(SHAPES), to_keys=_shape),

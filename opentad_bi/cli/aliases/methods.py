@@ -27,14 +27,14 @@ MIXES = ("spatial", "temporal", "spatiotemporal")
 
 def _validation_shots(value, typed, base):
     """So many videos; in place of a ratio of the config.  0 of them only where a ratio is typed."""
-    if value < 1 and not typed.get("val_share"):
-        raise ValueError(f"--K-val {value}: the best epoch is that of validation, so give at least 1, or --val-share")
-    return {"K_val": value} | ({"val_share": 0.0} if "val_share" not in typed else {})
+    if value < 1 and not typed.get("val_ratio"):
+        raise ValueError(f"--K-val {value}: the best epoch is that of validation, so give at least 1, or --val-ratio")
+    return {"K_val": value} | ({"val_ratio": 0.0} if "val_ratio" not in typed else {})
 
 
-def _validation_share(value, typed, base):
+def _validation_ratio(value, typed, base):
     """A ratio, in place of a number of the config."""
-    return {"val_share": value or 0.0} | ({"K_val": 0} if value and "K_val" not in typed else {})
+    return {"val_ratio": value or 0.0} | ({"K_val": 0} if value and "K_val" not in typed else {})
 
 
 def _mix(value, typed, base):
@@ -83,9 +83,10 @@ FLAGS = (
     Flag("data-dir", "data_root", "folder of the data set", "DIR"),
     Flag("K-train", "K_train", "videos of a class to learn from; none: all that validation leaves", int, none=True),
     Flag("K-val", "K_val", "videos of a class to validate on", int, to_keys=_validation_shots),
-    Flag("val-share", "val_share", "in place of --K-val: ratio of a class's groups", float, none=True,
-         to_keys=_validation_share),
-    Flag("draw-seed", "draw_seed", "seed of the random sampling of those videos", int),
+    Flag("val-ratio", "val_ratio", "in place of --K-val: ratio of a class's groups", float, none=True,
+         to_keys=_validation_ratio, other=("val-share",)),
+    Flag("sampling-seed", "sampling_seed", "seed of the random sampling of those videos", int,
+         other=("draw-seed",)),
     Flag("class-protocol", "protocol", "which classes", PROTOCOLS),
     Flag("class-count", "protocol_count", "how many, for most_frequent, least_frequent and random", int, none=True),
     Flag("class-seed", "protocol_seed", "seed of the random sampling of classes", int),

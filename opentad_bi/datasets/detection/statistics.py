@@ -13,10 +13,10 @@ The rules, in the order in which they are applied:
 1. Stride: the largest `unit * 2**k` frames at which a short action, of the 5th percentile, spans `SHORT` positions or
    more; at least `unit`. Finer grids cost time and memory, coarser ones blur where a short action begins.
 2. Pyramid: levels of stride 1, 2, 4, ...; the range of a level of stride s ends at 4 s, as in ActionFormer (Zhang et
-   al., ECCV 2022, section 3.3), and that of the last never. As many levels as it takes for half the length of `share`
-   of the actions to end before the last: an action is found from its middle, so half its length is what a point must
-   reach.
-3. Window: wherever an action among the shortest `share` lies, one of the sliding windows holds it whole, with
+   al., ECCV 2022, section 3.3), and that of the last never. As many levels as it takes for half the length of
+   `coverage` of the actions to end before the last: an action is found from its middle, so half its length is what a
+   point must reach.
+3. Window: wherever an action among the shortest `coverage` lies, one of the sliding windows holds it whole, with
    `context` times its length on either side. A window of T with an overlap of o T holds whatever is not longer than
    o T. It is a multiple of 16, the frames of a clip of a video transformer, and of what the pyramid asks for, and not
    longer than the longest video needs.
@@ -318,25 +318,27 @@ class Proposal:
     regression_range: list
 
 
-def propose(lengths, frames, *, share=0.99, context=1.0, overlap=0.5, unit=1, stride=None, attention=1):
+def propose(lengths, frames, *, coverage=0.99, context=1.0, overlap=0.5, unit=1, stride=None, attention=1):
     """Settings by the rules above.
 
     Args:
         lengths: frames of every action.
         frames: frames of every video.
-        share: of the actions that must fit, in (0, 1].
+        coverage: of the actions that must fit, in (0, 1].
         context: what must be in the window on either side of an action, in lengths of the action.
         overlap: of the sliding windows, in (0, 1).
         unit: the stride is a multiple of this; frames of a grid position (`scale_factor`).
         stride: frames from one grid position to the next, where features that are there say so.
         attention: positions that local attention sees (`n_mha_win_size`); at most 1 for all of them.
     Raises:
-        ValueError: a share, context or overlap out of its range.
+        ValueError: coverage, context or overlap out of its range.
     """
-    if not 0 < share <= 1 or not 0 < overlap < 1 or context < 0:
-        raise ValueError(f"share {share} must be in (0, 1], overlap {overlap} in (0, 1), context {context} at least 0")
+    if not 0 < coverage <= 1 or not 0 < overlap < 1 or context < 0:
+        raise ValueError(
+            f"coverage {coverage} must be in (0, 1], overlap {overlap} in (0, 1), context {context} at least 0"
+        )
     stride = stride or propose_stride(lengths, unit)
-    longest = float(np.quantile(lengths, share, method="inverted_cdf")) / stride
+    longest = float(np.quantile(lengths, coverage, method="inverted_cdf")) / stride
     strides, ranges = propose_levels(longest)
     block = max(strides) * (2 * (attention // 2) if attention > 1 else 1)
     multiple = math.lcm(CLIP, block)

@@ -163,7 +163,7 @@ logger = logging.getLogger(__name__)
 
 @DATASETS.register_module()
 class VideoFeatureDataset(Dataset):
-    """Units of `unit_duration` rows of feature files `feature_dir/<class>/<video>.npy`, (T, D), one row per second.
+    """Units of `snippet_duration` rows of feature files `feature_dir/<class>/<video>.npy`, (T, D), one row per second.
 
     Files may hold crops of every row, (T, 10, D), or be crops of a video, see `crop` and `crop_separator`.
 
@@ -180,7 +180,7 @@ class VideoFeatureDataset(Dataset):
             None: all folders.
         normal_class: the class without anomalies.
         class_order: where `classes` is None: "normal_first", the others sorted, or "sorted", all of them.
-        unit_duration: U.
+        snippet_duration: U.
         overlap_ratio: share of a unit that the next one repeats, in [0, 1).
         strict_normal_sampling: in training, leave out units of annotated anomalous videos as `strict_mode` says.
         strict_mode: "post_event": those outside all events that end after the first began (what stands before it
@@ -217,7 +217,7 @@ class VideoFeatureDataset(Dataset):
         classes=None,
         normal_class="normal",
         class_order="normal_first",
-        unit_duration=1,
+        snippet_duration=1,
         overlap_ratio=0.0,
         strict_normal_sampling=True,
         strict_mode="post_event",
@@ -239,14 +239,14 @@ class VideoFeatureDataset(Dataset):
     ):
         check_choice("class_order", class_order, CLASS_ORDERS)
         check_choice("strict_mode", strict_mode, STRICT_MODES)
-        check_count("unit_duration", unit_duration)
+        check_count("snippet_duration", snippet_duration)
         check_count("max_files_per_class", max_files_per_class, optional=True)
         check_count("shots", shots, optional=True)
         check_share("overlap_ratio", overlap_ratio)
         self.crop = check_count("crop", crop, lowest=0, optional=True)
         self.row_seconds = check_number("row_seconds", row_seconds, positive=True)
         self.feature_dir, self.test_mode, self.pooling = Path(feature_dir), test_mode, use_video_level_pooling
-        self.unit, self.stride = unit_duration, unit_stride(unit_duration, overlap_ratio)
+        self.unit, self.stride = snippet_duration, unit_stride(snippet_duration, overlap_ratio)
         self.allow_overlap = allow_overlap
         self.strict_mode = strict_mode if strict_normal_sampling and not test_mode else "off"
         folders = class_folders(self.feature_dir, skip=annotation_dir)
@@ -301,7 +301,7 @@ class VideoFeatureDataset(Dataset):
         if not len(self):
             raise ValueError(
                 f"{self.feature_dir}: no samples are left of {len(self.files)} files; the longest has "
-                f"{max(file.rows for file in self.files)} rows, unit_duration is {self.unit}, and the filter "
+                f"{max(file.rows for file in self.files)} rows, snippet_duration is {self.unit}, and the filter "
                 f"strict_mode={self.strict_mode!r} left {len(self)} of {self._cut.sum()} units"
             )
 

@@ -19,7 +19,7 @@ from torch.utils.data import Dataset, default_collate
 
 from ...ops.names import caption_key
 from ...ops.records import UnitMeta, UnitMetas
-from ...registry import DATASETS
+from ...registry import DATASETS, current_name
 from ...utils.logging import LOGGER
 from ...utils.validation import check_choice, check_classes, check_count, check_share
 from ..common.frames import DamagedTail, SquareFrames
@@ -101,7 +101,8 @@ class RegionVideoDataset(Dataset):
         empty_caption: "region", "skip" or "error", see `settle_empty`.
         forbid_list: names of test videos, or a file of them, of which none may be here.
         drop_forbidden: leave them out.
-        balance: of `epoch_order`: "share" of both kinds in every unit, or "equal" numbers; see `balanced_order`.
+        balance: of `epoch_order`, both kinds in every batch: "natural", in the proportion of all, or "equal" numbers;
+            see `balanced_order`.
         tolerate: share of the videos whose file may be missing; they are left out.
         interpolation, cache, reader, num_threads: see `SquareFrames`.
         test_mode: regions are not drawn.
@@ -131,7 +132,7 @@ class RegionVideoDataset(Dataset):
     empty_caption: str = "region"
     forbid_list: str | list[str] | None = None
     drop_forbidden: bool = False
-    balance: str = "share"
+    balance: str = "natural"
     tolerate: float = 0.0
     interpolation: str = "bicubic"
     cache: str | None = None
@@ -176,7 +177,7 @@ class RegionVideoDataset(Dataset):
         check_choice("enabled_mode", self.enabled_mode, ENABLED_MODES)
         check_choice("open_end", self.open_end, OPEN_ENDS)
         check_choice("normal_region", self.normal_region, NORMAL_REGIONS)
-        check_choice("balance", self.balance, BALANCES)
+        self.balance = check_choice("balance", current_name(self.balance, BALANCES), BALANCES)
         check_choice("on_chinese", self.on_chinese, ON_CHINESE)
         check_choice("empty_caption", self.empty_caption, ON_EMPTY)
         check_share("tolerate", self.tolerate)

@@ -189,10 +189,10 @@ def _nearest(frames, spans):
     return int(slot), int(near[slot, span])
 
 
-BALANCES = ("share", "equal")
+BALANCES = ("natural", "equal")
 
 
-def balanced_order(kinds, keys, unit, generator, *, balance="share"):
+def balanced_order(kinds, keys, unit, generator, *, balance="natural"):
     """Lay samples out in units.
 
     Args:
@@ -200,9 +200,9 @@ def balanced_order(kinds, keys, unit, generator, *, balance="share"):
         keys: N hashable values; two samples of one unit should differ in them.
         unit: samples of a unit.
         generator: numpy.random.Generator.
-        balance: "share": every sample once, and every unit has its share of both kinds, to within one; the rest that
-            fills no unit stands at the end. "equal": as many full units, with both kinds half and half; the rarer kind
-            comes repeatedly, and the other not as a whole. With one kind alone it is "share".
+        balance: "natural": every sample once, and every unit has both kinds in the proportion of all, to within one;
+            the rest that fills no unit stands at the end. "equal": as many full units, with both kinds half and half;
+            the rarer kind comes repeatedly, and the other not as a whole. With one kind alone it is "natural".
     Returns:
         list of indices.
     """

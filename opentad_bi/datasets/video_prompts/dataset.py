@@ -149,9 +149,9 @@ class VideoFolder(Dataset):
             group of videos is in both.
         shots: videos per class for training, or None: all that validation leaves.
         val_shots: videos per class for validation.
-        val_share: in place of `val_shots`, the share of the groups of a class.
+        val_ratio: in place of `val_shots`, the share of the groups of a class.
         group: what the draw keeps together: "ucf101", "hmdb51", "kinetics", or None: every video is a group.
-        draw_seed: of the draw.
+        sampling_seed: of the draw.
         protocol: which classes are kept, see `choose_labels`.
         protocol_count: how many, for "most_frequent", "least_frequent" and "random".
         protocol_videos: list in which the protocol counts; that of training, for the data of a test.
@@ -181,9 +181,9 @@ class VideoFolder(Dataset):
         part="all",
         shots=None,
         val_shots=0,
-        val_share=0.0,
+        val_ratio=0.0,
         group=None,
-        draw_seed=0,
+        sampling_seed=0,
         protocol="all",
         protocol_count=None,
         protocol_videos=None,
@@ -204,9 +204,9 @@ class VideoFolder(Dataset):
             part=part,
             shots=shots,
             val_shots=val_shots,
-            val_share=val_share,
+            val_ratio=val_ratio,
             group=group,
-            draw_seed=draw_seed,
+            sampling_seed=sampling_seed,
             protocol=protocol,
             protocol_count=protocol_count,
             protocol_videos=protocol_videos,

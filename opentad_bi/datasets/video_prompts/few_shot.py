@@ -162,7 +162,7 @@ GROUPS = {"ucf101": ucf101_group, "hmdb51": hmdb51_film, "kinetics": kinetics_so
 ACROSS = {"hmdb51": film_key, "kinetics": str}  # groups that classes share, and what one is known by in all of them
 
 
-def draw_few_shot(videos, shots, *, seed, group=None, val_shots=0, val_share=0.0):
+def draw_few_shot(videos, shots, *, seed, group=None, val_shots=0, val_ratio=0.0):
     """Draw videos for training and others for validation from every class; no group of videos is in both.
 
     Every draw takes from as many groups as it can. A group of UCF101 (or of a function) is one of a class: the same
@@ -177,7 +177,7 @@ def draw_few_shot(videos, shots, *, seed, group=None, val_shots=0, val_share=0.0
         group: what to keep together: a name in GROUPS, a function of (path, name of the class), or None: every video
             is a group.
         val_shots: K per class for validation.
-        val_share: in place of `val_shots`, the share of the groups of a class, at least one, that is validation with
+        val_ratio: in place of `val_shots`, the share of the groups of a class, at least one, that is validation with
             all its videos.
     Returns:
         VideoList for training and VideoList for validation, in the order of the labels.
@@ -185,16 +185,16 @@ def draw_few_shot(videos, shots, *, seed, group=None, val_shots=0, val_share=0.0
         KeyError: an unknown `group`.
         ValueError: a class with too few videos, or whose groups leave no such split, or a value out of its range.
     """
-    if (shots is not None and shots < 1) or val_shots < 0 or not 0 <= val_share < 1:
-        raise ValueError(f"shots={shots}, val_shots={val_shots}, val_share={val_share}: not >= 1, >= 0, within 0 and 1")
-    if val_shots and val_share:
-        raise ValueError(f"val_shots={val_shots} and val_share={val_share}: give one of them")
+    if (shots is not None and shots < 1) or val_shots < 0 or not 0 <= val_ratio < 1:
+        raise ValueError(f"shots={shots}, val_shots={val_shots}, val_ratio={val_ratio}: not >= 1, >= 0, within 0 and 1")
+    if val_shots and val_ratio:
+        raise ValueError(f"val_shots={val_shots} and val_ratio={val_ratio}: give one of them")
     if group is not None and not callable(group) and group not in GROUPS:
         raise KeyError(f"group {group!r}; {nearest(group, GROUPS)}")
     by_class = [[] for _ in videos.classes]
     for video in videos.videos:
         by_class[video.label].append(video)
-    wanted = _Wanted(shots, val_shots, val_share)
+    wanted = _Wanted(shots, val_shots, val_ratio)
     key = group if callable(group) else GROUPS.get(group)
     classes = [
         _shuffled_groups(own, name, key, ACROSS.get(group) if isinstance(group, str) else None, seed)
@@ -228,17 +228,17 @@ class _Wanted:
 
     shots: int | None
     val_shots: int
-    val_share: float
+    val_ratio: float
 
     @property
     def validation(self):
         """Is there any?"""
-        return bool(self.val_shots or self.val_share)
+        return bool(self.val_shots or self.val_ratio)
 
     def choose(self, groups, name):
         """Keys of a class's groups, {key: videos}, that are validation; ValueError if there is no such choice."""
         self._check(groups, name)
-        if self.val_share:
+        if self.val_ratio:
             theirs = set(list(groups)[: self._share(groups)])
             self._check_left(groups, name, theirs)
             return theirs
@@ -268,7 +268,7 @@ class _Wanted:
         """What the class of these groups asks for."""
         sizes = {key: len(own) for key, own in groups.items()}
         total, needed = sum(sizes.values()), self.shots or 1
-        if self.val_share:
+        if self.val_ratio:
             return Wish(sizes, low=1, goal=self._share(groups), high=total - needed, by_group=True)
         goal = self.val_shots
         if self.shots is not None and self.val_shots:
@@ -276,17 +276,17 @@ class _Wanted:
         return Wish(sizes, low=self.val_shots, goal=goal, high=total - needed)
 
     def _share(self, groups):
-        return max(1, round(self.val_share * len(groups)))
+        return max(1, round(self.val_ratio * len(groups)))
 
     def _text(self, groups, name):
         total = sum(map(len, groups.values()))
-        asked = f"val_share={self.val_share:g}" if self.val_share else f"val_shots={self.val_shots}"
+        asked = f"val_ratio={self.val_ratio:g}" if self.val_ratio else f"val_shots={self.val_shots}"
         return f"shots={self.shots} and {asked}: class {name!r} has {total} videos in {len(groups)} groups"
 
     def _check(self, groups, name):
         """ValueError for a class with fewer videos than asked for."""
         total, needed = sum(map(len, groups.values())), 1 if self.shots is None else self.shots
-        if not self.val_share and total < needed + self.val_shots:
+        if not self.val_ratio and total < needed + self.val_shots:
             wanted = f"shots={self.shots}" + (f" and val_shots={self.val_shots}" if self.val_shots else "")
             raise ValueError(f"{wanted} (of a config: K_train, K_val): class {name!r} has {total} videos only")
 
@@ -296,7 +296,7 @@ class _Wanted:
         if (left := sum(map(len, ours))) < (self.shots or 1):
             raise ValueError(
                 f"shots={self.shots}: class {name!r} has {left} videos in {len(ours)} groups "
-                f"when val_share={self.val_share:g} takes {len(theirs)} of its {len(groups)}"
+                f"when val_ratio={self.val_ratio:g} takes {len(theirs)} of its {len(groups)}"
             )
 
 

@@ -76,9 +76,9 @@ def select_videos(
     part="all",
     shots=None,
     val_shots=0,
-    val_share=0.0,
+    val_ratio=0.0,
     group=None,
-    draw_seed=0,
+    sampling_seed=0,
     protocol="all",
     protocol_count=None,
     protocol_videos=None,
@@ -96,13 +96,13 @@ def select_videos(
         FileNotFoundError, KeyError, ValueError: naming the option, list, class or file.
     """
     check_choice("part", part, PARTS)
-    if part == "all" and (shots is not None or val_shots or val_share):
+    if part == "all" and (shots is not None or val_shots or val_ratio):
         raise ValueError(
-            f"shots={shots}, val_shots={val_shots}, val_share={val_share}: part 'all' takes every video; "
+            f"shots={shots}, val_shots={val_shots}, val_ratio={val_ratio}: part 'all' takes every video; "
             "they are of the parts 'train' and 'val'"
         )
-    if part == "val" and not (val_shots or val_share):
-        raise ValueError("part 'val' is empty without val_shots or val_share (of a config: K_val or val_share)")
+    if part == "val" and not (val_shots or val_ratio):
+        raise ValueError("part 'val' is empty without val_shots or val_ratio (of a config: K_val or val_ratio)")
     listed = read_videos(videos, root, reference)
     counted = listed if protocol == "all" or protocol_videos is None else read_videos(protocol_videos, root, reference)
     labels = _same_classes(counted, choose_labels(counted, protocol, count=protocol_count, seed=protocol_seed), listed)
@@ -110,7 +110,7 @@ def select_videos(
     kept = keep_labels(leave_out(listed, read_block_list(block_list)), labels)
     found = check_files(kept, root, tolerate=tolerate)
     if part != "all":
-        drawn = draw_few_shot(found, shots, seed=draw_seed, group=group, val_shots=val_shots, val_share=val_share)
+        drawn = draw_few_shot(found, shots, seed=sampling_seed, group=group, val_shots=val_shots, val_ratio=val_ratio)
         found = drawn[PARTS.index(part) - 1]
     counts = found.counts()
     if empty := [name for name, count in zip(found.classes, counts, strict=True) if not count]:

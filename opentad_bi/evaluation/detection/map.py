@@ -39,7 +39,8 @@ class DetectionMAP(Metric):
         top_k: also report recall of the first k * (true segments) predictions per video and class.
         per_class: add the average precision of every class to `table`.
         scored: False: only take in and save results; the ground truth is not read, and `compute` is an error.
-        agreement: exponent of the cross-direction score voting of "merged", see `merge_directions`; None: no voting.
+        cross_direction_voting: exponent of the cross-direction score voting of "merged", see `merge_directions`; None:
+            no voting.
     Raises:
         ValueError, FileNotFoundError: what is wrong with the files; a subset that is not there or is empty.
         KeyError: `nms` has an argument that `batched_nms` does not know.
@@ -58,7 +59,7 @@ class DetectionMAP(Metric):
         blocked_videos: NameList = None,
         top_k: Sequence[int] | None = None,
         per_class: bool = False,
-        agreement: float | None = None,
+        cross_direction_voting: float | None = None,
         scored: bool = True,
     ) -> None:
         self.truth = load_ground_truth(ground_truth_filename, subset, blocked_videos) if scored else None
@@ -66,7 +67,7 @@ class DetectionMAP(Metric):
         self.tiou_thresholds = check_thresholds(tiou_thresholds)
         self.nms = _check_nms(nms)
         self.top_k = top_k
-        self.agreement = agreement
+        self.cross_direction_voting = cross_direction_voting
         self.per_class = per_class
         missing = sorted(set(self.truth.classes) - set(self.classes)) if self.truth else ()
         if missing:
@@ -157,8 +158,8 @@ class DetectionMAP(Metric):
             for joined, (forward, backward) in JOINED.items():
                 if forward in candidates and backward in candidates:
                     # both bases of a fusion say nearly the same: voting adds nothing
-                    agreement = self.agreement if joined == MERGED else None
-                    candidates[joined] = merge_directions(candidates[forward], candidates[backward], agreement)
+                    voting = self.cross_direction_voting if joined == MERGED else None
+                    candidates[joined] = merge_directions(candidates[forward], candidates[backward], voting)
             self._final = {
                 direction: final_predictions(windows, self.classes, self.nms)
                 for direction, windows in candidates.items()

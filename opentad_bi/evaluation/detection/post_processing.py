@@ -98,26 +98,26 @@ def _rounded(segments, scores):
 
 
 def merge_directions(
-    forward: Mapping[str, list[Window]], backward: Mapping[str, list[Window]], agreement: float | None = None
+    forward: Mapping[str, list[Window]], backward: Mapping[str, list[Window]], voting: float | None = None
 ) -> dict[str, list[Window]]:
     """The candidates of both directions, which hold the same windows in the same order.
 
     Args:
         forward, backward: {video: [Window, ...]}, both in forward time.
-        agreement: None: candidates stay as they are. A number p: of the other direction's candidates of the class,
+        voting: None: candidates stay as they are. A number p: of the other direction's candidates of the class,
             the one with the highest support tIoU ** p * score votes. The score becomes the mean of its own and of
             the support, so what one direction alone finds counts half; start and end become means weighted
             by the own score and half the support.
     Returns:
         {video: [Window, ...]}
     """
-    if agreement is not None and agreement <= 0:
-        raise ValueError(f"agreement {agreement} must be a positive number, or None")
+    if voting is not None and voting <= 0:
+        raise ValueError(f"cross_direction_voting {voting} must be a positive number, or None")
     merged = {}
     for video, windows in forward.items():
         pairs = list(zip(windows, backward[video], strict=True))
-        if agreement is not None:
-            pairs = [(rescore(own, other, agreement), rescore(other, own, agreement)) for own, other in pairs]
+        if voting is not None:
+            pairs = [(rescore(own, other, voting), rescore(other, own, voting)) for own, other in pairs]
         merged[video] = [own.joined(other) for own, other in pairs]
     return merged
 

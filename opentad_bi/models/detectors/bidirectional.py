@@ -29,8 +29,8 @@ class BiDirectional(Model, nn.Module):
         for_model: dict of the detector that sees the video forward.
         back_model: dict of the detector that sees it reversed.
         fusion: dict of what mixes their maps, or None.
-        unfused_share: with a fusion, share in [0, 1) of the losses of the detectors' own outputs: the fused ones count
-            1 - share, the others share, so that the sum stays what it was.
+        aux_loss_weight: with a fusion, weight w in [0, 1) of the losses of the detectors' own outputs; the fused ones
+            have 1 - w, so that the sum stays what it was.
         directions: what `predict` returns, of "for", "back" and, with a fusion, "fused"; default all.
     Raises:
         ValueError: an unknown direction; a fusion of detectors with other classes, windows or points.
@@ -49,7 +49,7 @@ class BiDirectional(Model, nn.Module):
         back_model: dict,
         *,
         fusion: dict | None = None,
-        unfused_share: float = 0.0,
+        aux_loss_weight: float = 0.0,
         directions: Sequence[str] | None = None,
     ) -> None:
         super().__init__()
@@ -57,11 +57,11 @@ class BiDirectional(Model, nn.Module):
         for direction in directions or ():
             if direction not in known:
                 raise ValueError(f"direction {direction!r} is unknown; {nearest(direction, known)}")
-        if not 0 <= unfused_share < 1:
-            raise ValueError(f"unfused_share {unfused_share} must be in [0, 1)")
+        if not 0 <= aux_loss_weight < 1:
+            raise ValueError(f"aux_loss_weight {aux_loss_weight} must be in [0, 1)")
         self.for_model, self.back_model = MODELS.build(for_model), MODELS.build(back_model)
         self.fusion = FUSIONS.build(fusion, grid=self._common_grid()) if fusion else None
-        self.unfused_share = unfused_share
+        self.aux_loss_weight = aux_loss_weight
         self.directions = tuple(directions or known)
 
     def branches(self) -> dict[str, nn.Module]:
@@ -84,10 +84,10 @@ class BiDirectional(Model, nn.Module):
         for direction, side in sides.items():
             network = self._network(direction)
             for name, loss in network.losses(fused[direction], side).items():
-                losses[f"{direction}_{name}"] = loss * (1 - self.unfused_share)
-            if self.unfused_share:
+                losses[f"{direction}_{name}"] = loss * (1 - self.aux_loss_weight)
+            if self.aux_loss_weight:
                 for name, loss in network.losses(raw[direction], side, track=False).items():
-                    losses[f"{direction}_unfused_{name}"] = loss * self.unfused_share
+                    losses[f"{direction}_unfused_{name}"] = loss * self.aux_loss_weight
         return losses
 
     @torch.no_grad()

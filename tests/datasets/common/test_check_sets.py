@@ -88,9 +88,9 @@ def test_crops_and_empty_classes_of_units(tmp_path):
     cfg = {"type": "VideoFeatureDataset", "feature_dir": str(tmp_path), "crop_separator": "__"}
     (line,) = problems(cfg, full=False, level="warning")
     assert "1 videos have crops of different lengths: a has files of 20 to 40 rows" in line
-    (line,) = problems({**cfg, "unit_duration": 7, "crop_separator": None}, full=False, level="warning")
+    (line,) = problems({**cfg, "snippet_duration": 7, "crop_separator": None}, full=False, level="warning")
     assert "1 have no sample: Normal" in line
-    assert problems({**cfg, "unit_duration": 7, "crop_separator": None, "test_mode": True}, level="warning") == []
+    assert problems({**cfg, "snippet_duration": 7, "crop_separator": None, "test_mode": True}, level="warning") == []
 
 
 @pytest.fixture

@@ -53,7 +53,7 @@ def test_an_action_is_inside_if_some_window_holds_it(rows, window, overlap):
 def test_the_proposed_window_holds_the_asked_share_with_context(lengths, share, overlap, data):
     context = data.draw(st.sampled_from([0.0, 0.5, 1.0]))
     frames = [data.draw(st.integers(max(lengths), 4 * max(lengths)), label="frames of the longest video")]
-    made = propose(lengths, frames, share=share, context=context, overlap=overlap)
+    made = propose(lengths, frames, coverage=share, context=context, overlap=overlap)
     n = -(-frames[0] // made.feature_stride)
     held = 0
     for length in np.array(lengths) / made.feature_stride:
@@ -66,7 +66,7 @@ def test_the_proposed_window_holds_the_asked_share_with_context(lengths, share, 
 
 @given(lengths_frames, st.sampled_from([0.5, 0.95, 1.0]))
 def test_ranges_tile_and_the_last_is_for_the_rest_alone(lengths, share):
-    made = propose(lengths, [max(lengths)], share=share)
+    made = propose(lengths, [max(lengths)], coverage=share)
     lows, highs = zip(*made.regression_range, strict=True)
     assert lows[0] == 0 and highs[-1] == FOREVER and lows[1:] == highs[:-1]
     assert made.strides == [2**level for level in range(len(lows))]
@@ -150,5 +150,5 @@ def test_what_cannot_be_counted_is_refused(make, database):
         entry["annotations"] = []
     with pytest.raises(ValueError, match="none of 2 videos has ground truth"):
         read_subset(make())
-    with pytest.raises(ValueError, match=r"share 1\.5 must be in \(0, 1\]"):
-        propose([10], [100], share=1.5)
+    with pytest.raises(ValueError, match=r"coverage 1\.5 must be in \(0, 1\]"):
+        propose([10], [100], coverage=1.5)

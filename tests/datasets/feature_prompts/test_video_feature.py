@@ -46,7 +46,7 @@ def test_a_sample_is_its_rows_in_float32(tmp_path, dtype, order):
     arrays = write_classes(tmp_path, CLASSES)
     for path in tmp_path.rglob("*.npy"):
         np.save(path, np.asarray(arrays[path.stem].astype(dtype), order=order))
-    dataset = VideoFeatureDataset(tmp_path, unit_duration=3, overlap_ratio=0.5)
+    dataset = VideoFeatureDataset(tmp_path, snippet_duration=3, overlap_ratio=0.5)
     seen = 0
     for index in range(len(dataset)):
         sample = dataset[index, 17]
@@ -66,7 +66,7 @@ def test_a_batch_is_its_samples(tmp_path_factory, data):
         write_classes(folder, CLASSES)
     unit = data.draw(st.integers(1, 4))
     dataset = VideoFeatureDataset(
-        folder, unit_duration=unit, class_weights="balanced", test_mode=data.draw(st.booleans())
+        folder, snippet_duration=unit, class_weights="balanced", test_mode=data.draw(st.booleans())
     )
     keys = data.draw(st.lists(st.integers(0, len(dataset) - 1), min_size=1, max_size=6))
     batch, samples = dataset.__getitems__([(key, 5) for key in keys]), [dataset[key] for key in keys]
@@ -82,20 +82,20 @@ def test_a_batch_is_its_samples(tmp_path_factory, data):
 
 
 def test_a_test_set_covers_short_videos_and_left_over_rows(folder):
-    dataset = VideoFeatureDataset(folder, unit_duration=4, test_mode=True)
+    dataset = VideoFeatureDataset(folder, snippet_duration=4, test_mode=True)
     metas = [dataset[i].meta for i in range(len(dataset))]
     assert [(m.start, m.rows) for m in metas if m.video == "a0"] == [(0, 4), (3, 4)]
     assert [(m.start, m.rows) for m in metas if m.video == "a1"] == [(0, 3)]
     features = dataset[metas.index(UnitMeta("a1", 0, 3))][0]
     assert torch.equal(features[3], features[2]) and not torch.equal(features[2], features[1])
-    training = VideoFeatureDataset(folder, unit_duration=4)
+    training = VideoFeatureDataset(folder, snippet_duration=4)
     assert "a1" not in {training[i][2] for i in range(len(training))}
     assert [line["too_short"] for line in training.statistics()] == [1, 1, 0]
 
 
 def test_video_level_pooling_gives_the_mean_of_every_file(folder, tmp_path):
     arrays = write_classes(tmp_path / "again", CLASSES)
-    dataset = VideoFeatureDataset(folder, use_video_level_pooling=True, unit_duration=50)
+    dataset = VideoFeatureDataset(folder, use_video_level_pooling=True, snippet_duration=50)
     assert len(dataset) == len(arrays)
     for index in range(len(dataset)):
         sample = dataset[index]
@@ -171,7 +171,7 @@ def test_weights_can_be_given(folder):
 
 def test_statistics_are_counted_and_logged(folder, caplog):
     with caplog.at_level("INFO", logger="opentad_bi"):
-        dataset = VideoFeatureDataset(folder, unit_duration=2, verbose=True)
+        dataset = VideoFeatureDataset(folder, snippet_duration=2, verbose=True)
     lines = dataset.statistics()
     assert [line["class"] for line in lines] == dataset.classes
     assert [line["rows"] for line in lines] == [10, 10, 6] and [line["videos"] for line in lines] == [3, 2, 1]
@@ -215,7 +215,7 @@ def test_ten_crops_of_rows_are_their_mean_or_one_of_them(tmp_path, dtype, order)
         arrays[name] = rng.normal(size=(rows, 10, 4)).astype(dtype)
         np.save(folder / f"{name}.npy", np.asarray(arrays[name], order=order))
     for crop in (None, 3):
-        dataset = VideoFeatureDataset(tmp_path, unit_duration=3, test_mode=True, crop=crop)
+        dataset = VideoFeatureDataset(tmp_path, snippet_duration=3, test_mode=True, crop=crop)
         rows = {v: a.astype("f4").mean(1) if crop is None else a[:, crop].astype("f4") for v, a in arrays.items()}
         assert dataset.feature_dim == 4 and len(dataset) == 4
         for index in range(len(dataset)):

@@ -25,12 +25,12 @@ def folder(tmp_path):
         ({"classes": ["Abuse", "abuse"]}, ["'Abuse', 'abuse'"]),
         ({"class_order": "sortd"}, ["class_order 'sortd'", "'sorted'"]),
         ({"strict_mode": "pre"}, ["strict_mode 'pre'", "post_event"]),
-        ({"unit_duration": 0}, ["unit_duration 0"]),
-        ({"unit_duration": 1.5}, ["unit_duration 1.5"]),
+        ({"snippet_duration": 0}, ["snippet_duration 0"]),
+        ({"snippet_duration": 1.5}, ["snippet_duration 1.5"]),
         ({"overlap_ratio": 1.0}, ["overlap_ratio 1.0"]),
         ({"shots": 2}, ["shots=2", "'Normal'", "1 videos"]),
         ({"max_files_per_class": -1}, ["max_files_per_class -1"]),
-        ({"unit_duration": 8}, ["no samples", "7 rows", "unit_duration is 8"]),
+        ({"snippet_duration": 8}, ["no samples", "7 rows", "snippet_duration is 8"]),
         ({"class_weights": "balance"}, ["'balance'", "'balanced'"]),
         ({"class_weights": {"Abus": 2}}, ["'Abus'", "'Abuse'"]),
         ({"class_weights": [1, 2, 3]}, ["3 weights for 2 classes"]),
@@ -121,7 +121,7 @@ def test_a_number_that_is_not_finite_is_found_when_read(folder, value, pooling):
     rows = numbers(0, 7)
     rows[5, 2] = value
     np.save(folder / "Abuse" / "a0.npy", rows)
-    dataset = VideoFeatureDataset(folder, use_video_level_pooling=pooling, unit_duration=2)
+    dataset = VideoFeatureDataset(folder, use_video_level_pooling=pooling, snippet_duration=2)
     with pytest.raises(ValueError, match=r"a0\.npy: row 5 \(of 7"):
         dataset.__getitems__(list(range(len(dataset))))
     assert np.isfinite(dataset[0][0]).all()

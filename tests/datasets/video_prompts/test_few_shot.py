@@ -71,14 +71,14 @@ def test_k_per_class_and_disjoint_by_group_or_an_error(groups, shots, val_shots,
 
 
 @given(sizes, st.integers(1, 8), st.floats(0.05, 0.6), seeds, st.booleans())
-def test_validation_share_is_of_groups(groups, shots, share, seed, all_shots):
+def test_validation_ratio_is_of_groups(groups, shots, share, seed, all_shots):
     videos, shots = make(groups), None if all_shots else shots
     taken = [max(1, round(share * len(own))) for own in groups]
     least = min(sum(sorted(own)[: len(own) - count]) for own, count in zip(groups, taken, strict=True))
     most = min(sum(sorted(own)[count:]) for own, count in zip(groups, taken, strict=True))
-    options = {"seed": seed, "group": "ucf101", "val_share": share}
+    options = {"seed": seed, "group": "ucf101", "val_ratio": share}
     if most < (shots or 1):
-        with pytest.raises(ValueError, match="when val_share="):
+        with pytest.raises(ValueError, match="when val_ratio="):
             draw_few_shot(videos, shots, **options)
     if least < (shots or 1):
         return
@@ -151,14 +151,14 @@ def test_groups_of_one_and_no_validation():
     [
         ({"shots": 0}, ValueError, "shots=0"),
         ({"shots": 1, "val_shots": -1}, ValueError, "val_shots=-1"),
-        ({"shots": 1, "val_share": 1.0}, ValueError, "val_share=1.0"),
-        ({"shots": 1, "val_shots": 1, "val_share": 0.5}, ValueError, "give one of them"),
+        ({"shots": 1, "val_ratio": 1.0}, ValueError, "val_ratio=1.0"),
+        ({"shots": 1, "val_shots": 1, "val_ratio": 0.5}, ValueError, "give one of them"),
         ({"shots": 1, "group": "ucf"}, KeyError, "group 'ucf'; did you mean 'ucf101'"),
         ({"shots": 4}, ValueError, r"shots=4 \(of a config: K_train, K_val\): class 'ClassA' has 3 videos only"),
         ({"shots": 2, "val_shots": 2}, ValueError, r"shots=2 and val_shots=2 .*class 'ClassA' has 3 videos only"),
         ({"shots": 1, "val_shots": 1, "group": lambda path, name: 0}, ValueError, "3 videos in 1 groups, which cannot"),
         (
-            {"shots": 3, "val_share": 0.5, "group": "ucf101"},
+            {"shots": 3, "val_ratio": 0.5, "group": "ucf101"},
             ValueError,
             "'ClassA' has [12] videos in 1 groups when val_",
         ),
@@ -272,7 +272,7 @@ def test_no_film_is_on_both_sides_across_classes_or_an_error(films, shots, val_s
 @given(film_sets, st.floats(0.1, 0.6), seeds)
 def test_a_share_of_films_leaves_none_on_both_sides(films, share, seed):
     videos = make_films({**films, "more": [3] * 3, "again": [2] * 3, "once": [1] * 3, "ever": [5] * 3})
-    train, val = draw_few_shot(videos, None, seed=seed, group="hmdb51", val_share=share)
+    train, val = draw_few_shot(videos, None, seed=seed, group="hmdb51", val_ratio=share)
     assert min(train.counts()) > 0 and min(val.counts()) > 0 and not films_of(train) & films_of(val)
     assert {*train.videos, *val.videos} == set(videos.videos)
 
@@ -389,9 +389,9 @@ def test_every_real_draw_is_disjoint_from_its_validation(real, name, shots):
 
 
 @pytest.mark.parametrize("name", ["ucf101", "hmdb51"])
-def test_real_validation_share(real, name):
+def test_real_validation_ratio(real, name):
     videos, group = real[name]
-    train, val = draw_few_shot(videos, None, seed=0, group=name, val_share=0.2)
+    train, val = draw_few_shot(videos, None, seed=0, group=name, val_ratio=0.2)
     assert len(train.videos) + len(val.videos) == len(videos.videos)
     assert min(train.counts()) > 20 and min(val.counts()) > 2
     assert not known_by(train, name, group) & known_by(val, name, group)

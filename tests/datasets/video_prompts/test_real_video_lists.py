@@ -145,12 +145,12 @@ def all_there(monkeypatch):
 
 
 @pytest.mark.parametrize(("data", "classes"), [("ucf101", 101), ("hmdb51", 51)])
-@pytest.mark.parametrize("validation", [{"val_shots": 4}, {"val_share": 0.2}])
+@pytest.mark.parametrize("validation", [{"val_shots": 4}, {"val_ratio": 0.2}])
 @pytest.mark.usefixtures("all_there")
 def test_real_draws_share_no_group_with_their_validation(real, data, classes, validation):
     whole, tests = (selection.read_videos(official(real, data, part), "videos") for part in ("train", "test"))
     for seed, shots in enumerate((None, 1, 16)):
-        options = {"shots": shots, "group": data, "draw_seed": seed, **validation}
+        options = {"shots": shots, "group": data, "sampling_seed": seed, **validation}
         (train, names), (val, same) = (
             selection.select_videos(whole, "videos", part=part, **options) for part in ("train", "val")
         )

@@ -69,19 +69,19 @@ def test_clips_are_mixed_as_often_as_said(root):
 
 
 @given(st.sets(st.integers(0, 3 * PER_CLASS - 1), max_size=12), st.integers(0, 50), st.booleans(), st.booleans())
-def test_a_blocked_video_is_as_if_it_were_not_listed(root, numbers, draw_seed, suffix, whole):
+def test_a_blocked_video_is_as_if_it_were_not_listed(root, numbers, sampling_seed, suffix, whole):
     videos = toy_list()
     blocked = [videos.videos[i].path if suffix else videos.videos[i].path.with_suffix("") for i in numbers]
     rest = type(videos)(CLASSES, tuple(v for i, v in enumerate(videos.videos) if i not in numbers))
-    shots = {"shots": 3, "val_shots": 3, "draw_seed": draw_seed}
+    shots = {"shots": 3, "val_shots": 3, "sampling_seed": sampling_seed}
     for options in [{}] if whole else [{"part": part, **shots} for part in ("train", "val")]:
         found = select_videos(videos, root, block_list=[path.as_posix() for path in blocked], **options)
         assert found == select_videos(rest, root, **options)
 
 
 @given(seeds, st.integers(0, 50))
-def test_the_partner_is_another_sample_of_the_same_draw(root, seed, draw_seed):
-    data = folder(root, part="train", shots=2, val_shots=2, group=group, draw_seed=draw_seed, mix=MIX)
+def test_the_partner_is_another_sample_of_the_same_draw(root, seed, sampling_seed):
+    data = folder(root, part="train", shots=2, val_shots=2, group=group, sampling_seed=sampling_seed, mix=MIX)
     numbers = [1 + int(name.rpartition("_n")[2]) for name in data.videos]
     for index in range(len(data)):
         sample = data[index, seed]
@@ -107,8 +107,8 @@ def test_every_other_sample_is_a_partner_equally_often(root):
     st.one_of(st.tuples(st.integers(1, 8), st.just(0.0)), st.tuples(st.just(0), st.floats(0.01, 0.6))),
     st.integers(0, 1000),
 )
-def test_training_and_validation_share_no_group(root, shots, validation, draw_seed):
-    options = {"shots": shots, "val_shots": validation[0], "val_share": validation[1], "draw_seed": draw_seed}
+def test_training_and_validation_ratio_no_group(root, shots, validation, sampling_seed):
+    options = {"shots": shots, "val_shots": validation[0], "val_ratio": validation[1], "sampling_seed": sampling_seed}
     options |= {"group": group}
     (train, _), (val, _) = (select_videos(toy_list(), root, part=part, **options) for part in ("train", "val"))
     groups = [{(v.label, group(v.path, None)) for v in part.videos} for part in (train, val)]
@@ -151,7 +151,7 @@ def test_a_protocol_counts_in_the_list_of_training(root):
     random = {"protocol": "random", "protocol_count": 2}
     found = {tuple(folder(root, protocol_seed=seed, **random).classes) for seed in range(8)}
     assert len(found) > 1
-    drawn = {tuple(folder(root, part="train", shots=1, draw_seed=seed, **random).classes) for seed in range(8)}
+    drawn = {tuple(folder(root, part="train", shots=1, sampling_seed=seed, **random).classes) for seed in range(8)}
     assert len(drawn) == 1  # other videos, the same classes
 
 
@@ -226,7 +226,7 @@ def test_files_of_other_classes_are_not_missed(tmp_path):
 
 
 def test_another_seed_of_the_draw_is_another_draw(root):
-    drawn = {tuple(folder(root, part="train", shots=4, draw_seed=seed).videos) for seed in range(6)}
+    drawn = {tuple(folder(root, part="train", shots=4, sampling_seed=seed).videos) for seed in range(6)}
     assert len(drawn) >= 2
 
 
@@ -300,8 +300,8 @@ def test_clips_of_video_files(tmp_path):
     [
         ({"part": "trian"}, ValueError, "part 'trian' is not a choice; did you mean 'train'"),
         ({"shots": 4}, ValueError, "part 'all' takes every video"),
-        ({"part": "all", "val_share": 0.2}, ValueError, "val_share=0.2: part 'all'"),
-        ({"part": "val", "shots": 4}, ValueError, "part 'val' is empty without val_shots or val_share"),
+        ({"part": "all", "val_ratio": 0.2}, ValueError, "val_ratio=0.2: part 'all'"),
+        ({"part": "val", "shots": 4}, ValueError, "part 'val' is empty without val_shots or val_ratio"),
         ({"part": "train", "shots": PER_CLASS + 1}, ValueError, "class 'ApplyEyeMakeup' has 20 videos only"),
         (
             {"part": "train", "shots": 17, "val_shots": 4},

@@ -99,8 +99,8 @@ def test_merged_leads_the_score_and_the_main_file(tmp_path):
     assert files["result_detection_for.json"] == metric.results()["for"]
 
 
-def test_fused_is_the_union_of_both_bases_leads_and_is_never_weighed_by_agreement(tmp_path):
-    metric = metric_of(tmp_path, agreement=1.0)
+def test_fused_is_the_union_of_both_bases_leads_and_is_never_averaged_by_voting(tmp_path):
+    metric = metric_of(tmp_path, cross_direction_voting=1.0)
     plain = metric_of(tmp_path)
     metas = [meta_of(video) for video in TRUTH]
     for one in (metric, plain):

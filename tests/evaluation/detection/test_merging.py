@@ -27,9 +27,9 @@ def test_union_keeps_scores():
     np.testing.assert_array_equal(merged.scores, np.float32([0.9, 0.3]))
 
 
-def test_agreement_averages_what_both_see_and_halves_the_rest():
+def test_voting_averages_what_both_see_and_halves_the_rest():
     forward, backward = window((0, 4, 0.8, 0), (20, 24, 0.6, 0), (0, 4, 0.5, 1)), window((0, 4, 0.4, 0))
-    merged = merge_directions({"v": [forward]}, {"v": [backward]}, agreement=2.0)["v"][0]
+    merged = merge_directions({"v": [forward]}, {"v": [backward]}, voting=2.0)["v"][0]
     np.testing.assert_allclose(merged.scores, [0.6, 0.3, 0.25, 0.6], rtol=1e-6)
 
 
@@ -52,13 +52,13 @@ def test_support_lies_between_none_and_the_best_of_the_other(own, other, power):
 
 
 @given(rows_strategy, st.floats(0.5, 3))
-def test_full_agreement_changes_nothing(rows, power):
+def test_two_equal_directions_voting_changes_nothing(rows, power):
     # one candidate per class: with several, the best one of an overlapping neighbour may count
     unique = {k: (a, a + d, s, k) for a, d, s, k in rows}
     own = window(*unique.values())
     np.testing.assert_allclose(rescore(own, own, power).scores, own.scores, rtol=1e-5)
 
 
-def test_agreement_must_be_positive():
-    with pytest.raises(ValueError, match="agreement 0"):
-        merge_directions({}, {}, agreement=0)
+def test_voting_must_be_positive():
+    with pytest.raises(ValueError, match="cross_direction_voting 0"):
+        merge_directions({}, {}, voting=0)
