@@ -21,8 +21,6 @@ from ..utils.logging import strictly
 
 PACKAGE = Path(__file__).resolve().parents[1]
 USAGE = "usage: opentad-bi COMMAND ...\n       opentad-bi COMMAND --help\n       torchrun ... -m opentad_bi COMMAND ..."
-_FROM_WORKER = re.compile(r"Caught \w+ in DataLoader worker process")
-_FRAME = re.compile(r'  File "(.*?)", line')
 _JOINED = re.compile(r"\s*,\s*(--(?:for|back)[-_]resume)")
 
 
@@ -232,7 +230,7 @@ def run_command(main: Callable[[], int]) -> int:
         _note_in_file("interrupted")
         return 130
     except Exception as error:
-        mistake = UserError.of(error) or _of_worker(error)
+        mistake = UserError.of(error)
         _note_in_file(f"{type(error).__name__}: {mistake or message_of(error)}")
         if mistake is None or os.environ.get("OPENTAD_BI_TRACEBACK"):
             raise
@@ -247,16 +245,3 @@ def _note_in_file(message: str) -> None:
     for handler in log.handlers:
         if isinstance(handler, logging.FileHandler):
             handler.handle(record)
-
-
-def _of_worker(error: Exception) -> UserError | None:
-    """The mistake that a data loader's worker process sent as text, its traceback; None if it is no such error."""
-    text = message_of(error)
-    if not _FROM_WORKER.match(text):
-        return None
-    lines = text.rpartition("Traceback (most recent call last):\n")[2].splitlines()
-    end = next(i for i, line in enumerate(lines) if not line.startswith(" "))
-    file = [found[1] for line in lines[:end] if (found := _FRAME.match(line))][-1]
-    message = "\n".join(lines[end:]).partition(": ")[2]
-    message = message.strip("'\"") if isinstance(error, KeyError) else message
-    return UserError(message) if Path(file).is_relative_to(PACKAGE) else None

@@ -10,17 +10,21 @@ Which videos a run learned from, in its folder and its checkpoints; a test on th
 import contextlib
 import json
 import os
+import pickle
 import signal
 import threading
 import zlib
 from collections import Counter
 from functools import partial
+from multiprocessing.pool import ExceptionWithTraceback  # type: ignore[attr-defined]  # the stubs lack it
 from pathlib import Path
+from typing import Protocol, runtime_checkable
 
 import torch
-from torch.utils.data import DataLoader, Sampler
+from torch.utils.data import DataLoader, Dataset, Sampler, get_worker_info
 
 from ..config import dataset_config
+from ..errors import UserError
 from ..ops.names import overlap
 from ..registry import DATASETS
 from ..utils.distributed import rank, world_size
@@ -165,21 +169,77 @@ def eval_loader(dataset, *, batch_size, num_workers, pin_memory=False):
     return _loader(dataset, indices, max(1, batch_size // world_size()), num_workers, pin_memory), indices
 
 
+class _Batches(Dataset):
+    """The samples of a dataset, a batch at a time, with a user's mistake in place of the batch in which one is met.
+
+    From a worker process torch sends a text in which the message is hard to find; so the error itself is sent, with the
+    traceback as its cause, and `_Loader` raises it in the main process. Bugs go torch's way.
+    """
+
+    def __init__(self, dataset):
+        self.dataset = dataset
+
+    def __len__(self):
+        return len(self.dataset)
+
+    def __getitems__(self, keys):
+        return _or_mistake(self._samples, keys)
+
+    def collate(self, samples):
+        """The batch of what `__getitems__` gave."""
+        return samples if isinstance(samples, ExceptionWithTraceback) else _or_mistake(self.dataset.collate, samples)
+
+    def _samples(self, keys):
+        if isinstance(self.dataset, _FetchesBatches):
+            return self.dataset.__getitems__(keys)
+        return [self.dataset[key] for key in keys]
+
+
+@runtime_checkable
+class _FetchesBatches(Protocol):
+    """A dataset that makes the samples of a batch at once, as torch's loaders ask."""
+
+    def __getitems__(self, keys): ...
+
+
+def _or_mistake(work, argument):
+    """What `work(argument)` gives, or in a worker process the user's mistake that it raises, ready to be sent."""
+    try:
+        return work(argument)
+    except Exception as error:
+        mistake = UserError.of(error)
+        if mistake is None or get_worker_info() is None:
+            raise
+        try:
+            pickle.loads(pickle.dumps(error))
+        except Exception:  # what cannot be sent goes by its message
+            return ExceptionWithTraceback(mistake, error.__traceback__)
+        return ExceptionWithTraceback(error, error.__traceback__)
+
+
 class _Loader(DataLoader):
-    """A loader whose workers heed no signal but that of their parent."""
+    """A loader whose workers heed no signal but that of their parent, and whose users' mistakes are raised here."""
 
     def __iter__(self):
         with held_sigterm():
-            return super().__iter__()
+            return map(_raised, super().__iter__())
+
+
+def _raised(batch):
+    """A batch as it is; a mistake in the place of one is raised."""
+    if isinstance(batch, Exception):
+        raise batch
+    return batch
 
 
 def _loader(dataset, sampler, batch_size, num_workers, pin_memory):
+    samples = _Batches(dataset)
     return _Loader(
-        dataset,
+        samples,
         batch_size=batch_size,
         sampler=sampler,
         num_workers=num_workers,
-        collate_fn=dataset.collate,
+        collate_fn=samples.collate,
         generator=torch.Generator(),  # else every pass over the loader moves the global random state
         pin_memory=pin_memory,
         persistent_workers=num_workers > 0,
