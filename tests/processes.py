@@ -14,7 +14,7 @@ from multiprocessing.connection import wait
 
 import torch
 
-IMPORTED = ["torch.distributed", "opentad_bi.cli.train", "opentad_bi.cli.cache_predictions"]
+IMPORTED = ["torch.distributed", "opentad_bi.cli.train", "opentad_bi.cli.extract.predictions"]
 TIMEOUT_SEC = 200
 
 

@@ -111,7 +111,6 @@ def test_the_command_line_imports_no_model_class():
                 assert not inspect.isclass(named), f"{short(path)} imports the class {'.'.join((layer, *rest))}"
 
 
-@pytest.mark.xfail(strict=True, reason="the command line has yet to come into fewer modules")
 def test_no_folder_is_crowded():
     for folder in {path.parent for path in SOURCES}:
         count = sum(path.name != "__init__.py" for path in folder.glob("*.py"))

@@ -1,7 +1,6 @@
 """What the commands share: configs with a pair's initial weights, words for other commands, work folders."""
 
 import os
-import sys
 from argparse import Namespace
 from pathlib import Path
 
@@ -9,21 +8,6 @@ from mmengine.config import Config
 
 from ..config import load_config, parse_overrides
 from ..utils.files import list_folder
-from .arguments import (  # noqa: F401
-    Parser,
-    add_config_arguments,
-    add_device_argument,
-    add_device_arguments,
-    add_run_arguments,
-    add_strict_argument,
-    add_weight_arguments,
-)
-from .main import execute
-
-
-def command(parser, run, argv=None):
-    """Run a command."""
-    return execute(parser, run, sys.argv[1:] if argv is None else [str(word) for word in argv])
 
 
 def config_of(args: Namespace) -> Config:

@@ -49,12 +49,12 @@ GROUPS = {
     "use a trained model": {
         "detect": Command("arguments:detect", "detect:run", "find the actions of any videos"),
         "detect-anomaly": Command("arguments:detect_anomaly", "detect_anomaly:run", "score any videos for anomalies"),
-        "extract-features": Command("extract_features:parser", "extract_features:run", "features of a detector"),
+        "extract-features": Command("extract.features:parser", "extract.features:run", "features of a detector"),
         "extract-clip-features": Command(
-            "extract_clip_features:parser", "extract_clip_features:run", "features of frames by CLIP"
+            "extract.clip_features:parser", "extract.clip_features:run", "features of frames by CLIP"
         ),
         "cache-predictions": Command(
-            "cache_predictions:parser", "cache_predictions:run", "what a pair finds, to train a fusion on"
+            "extract.predictions:parser", "extract.predictions:run", "what a pair finds, to train a fusion on"
         ),
     },
     "prepare data": {

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from functools import partial
 
 import numpy as np
 import pytest
@@ -9,13 +10,13 @@ import torch
 from close import close
 from places import ROOT
 
-from opentad_bi.cli import _feature_files
-from opentad_bi.cli import extract_clip_features as command
+from opentad_bi.cli.extract import folder
 from opentad_bi.cli.main import call
 from opentad_bi.config import load_config
 from opentad_bi.engine.data import build_dataset
 from opentad_bi.registry import MODELS
 
+main = partial(call, "extract-clip-features")
 CONFIG = ROOT / "configs" / "prompt" / "demo_clips" / "video_coop.py"
 SIZES = {"K_train": 2, "K_val": 1, "num_frames": 4, "temporal_views": 2, "spatial_views": 3}
 
@@ -39,7 +40,7 @@ def words(data_root, out, *more, **sizes):
 def features(data_root, tmp_path_factory):
     """The features of all splits."""
     out = tmp_path_factory.mktemp("clips") / "features"
-    assert command.main(words(data_root, out, "--batch-size", 10)) == 0
+    assert main(words(data_root, out, "--batch-size", 10)) == 0
     return out
 
 
@@ -93,10 +94,10 @@ def test_losses_are_those_of_the_frames(pooling, normalise, data_root, features)
 
 
 def test_an_interrupted_run_goes_on_and_finished_files_stay(data_root, features, tmp_path):
-    assert command.main(words(data_root, tmp_path / "out", "--split", "test")) == 0
+    assert main(words(data_root, tmp_path / "out", "--split", "test")) == 0
     assert sum(name.endswith(".npy") for name in files(tmp_path / "out")) == 4
     times = {p: p.stat().st_mtime_ns for p in (tmp_path / "out").rglob("*.npy")}
-    assert command.main([*words(data_root, tmp_path / "out")]) == 0
+    assert main([*words(data_root, tmp_path / "out")]) == 0
     whole, now = files(features), files(tmp_path / "out")
     assert whole.keys() == now.keys() and all(p.stat().st_mtime_ns == time for p, time in times.items())
     for name in whole:
@@ -108,7 +109,7 @@ def test_an_interrupted_run_goes_on_and_finished_files_stay(data_root, features,
 def test_worker_processes_change_nothing(data_root, features, tmp_path):
     more = words(data_root, tmp_path, "--batch-size", 10, "--split", "test")
     more[more.index("--num-workers") + 1] = 2
-    assert command.main(more) == 0
+    assert main(more) == 0
     made = {name: data for name, data in files(tmp_path).items() if name.endswith(".npy")}
     assert len(made) == 4 and all(files(features)[name] == data for name, data in made.items())
 
@@ -116,7 +117,7 @@ def test_worker_processes_change_nothing(data_root, features, tmp_path):
 def test_other_settings_are_refused(data_root, features, capsys):
     before = files(features)
     for sizes, differ in (({"temporal_views": 1}, "pipeline"), ({"clip_quick_gelu": True}, "quick_gelu")):
-        assert command.main(words(data_root, features, **sizes)) == 1
+        assert main(words(data_root, features, **sizes)) == 1
         assert f"features made otherwise, in {differ}; choose another --out" in capsys.readouterr().err
     assert files(features) == before
     cfg = config(data_root, feature_dir=str(features), spatial_views=1)
@@ -138,7 +139,7 @@ def test_damaged_videos_are_named_and_the_others_go_on(data_root, tmp_path, caps
     whole = damaged.read_bytes()
     try:
         damaged.write_bytes(whole[:200])
-        assert command.main(words(data_root, tmp_path / "out")) == 1
+        assert main(words(data_root, tmp_path / "out")) == 1
         assert damaged.name in capsys.readouterr().err and damaged.read_bytes() == whole[:200]
     finally:
         damaged.write_bytes(whole)
@@ -154,9 +155,9 @@ def test_damaged_videos_are_named_and_the_others_go_on(data_root, tmp_path, caps
         build_dataset(cached, split)
     blocked = config(data_root, feature_dir=str(tmp_path / "out"), block_list=str(failed), K_train=1).dataset
     assert name not in build_dataset(blocked, split).videos
-    assert command.main(words(data_root, tmp_path / "out", block_list=failed, K_train=1)) == 0
+    assert main(words(data_root, tmp_path / "out", block_list=failed, K_train=1)) == 0
     assert failed.read_text() == f"{name}\n"  # what is blocked stays on the list
-    assert command.main(words(data_root, tmp_path / "out")) == 0
+    assert main(words(data_root, tmp_path / "out")) == 0
     assert json.loads((tmp_path / "out" / "features.json").read_text())["complete"] and not failed.exists()
 
 
@@ -173,7 +174,7 @@ def test_damaged_videos_are_named_and_the_others_go_on(data_root, tmp_path, caps
 )
 def test_mistakes_are_told(change, message, data_root, tmp_path, capsys):
     change = dict(change)
-    assert command.main(words(data_root, tmp_path / "out", *change.pop("more", []), **change)) == 1
+    assert main(words(data_root, tmp_path / "out", *change.pop("more", []), **change)) == 1
     assert message in capsys.readouterr().err
     assert not list(tmp_path.rglob("*.npy"))
 
@@ -184,10 +185,10 @@ def test_options_of_the_config_need_it(data_root, tmp_path, capsys):
         (["--cfg-options", "a=1", "--model", "x"], "--cfg-options: they are of --config"),
         ([], "--model is missing"),
     ):
-        assert command.main([data_root, "--out", tmp_path / "out", *more]) == 1
+        assert main([data_root, "--out", tmp_path / "out", *more]) == 1
         assert message in capsys.readouterr().err
     config = CONFIG.parents[2] / "demo" / "single_for.py"
-    assert command.main(["--config", config, "--out", tmp_path / "out"]) == 1
+    assert main(["--config", config, "--out", tmp_path / "out"]) == 1
     assert "names no `clip`, whose features are made" in capsys.readouterr().err
 
 
@@ -209,13 +210,13 @@ def test_training_on_features_of_a_replaced_video_is_refused(swapped):
 
 def test_a_replaced_video_has_its_features_made_anew_and_a_copy_has_not(swapped, capsys):
     out, before = swapped / "features", files(swapped / "features")
-    assert command.main(words(swapped / "set", out)) == 0
-    assert "1 of 16 files of features are of videos that were replaced since" in capsys.readouterr().err
+    assert main(words(swapped / "set", out)) == 0
+    assert "1 of 16 videos were replaced since their features were made" in capsys.readouterr().err
     after = files(out)
     made = {name for name in before if name.endswith(".npy") and before[name] != after[name]}
     assert made == {"Open/Open_001.npy"} and after["Open/Open_001.npy"] == after["Open/Open_002.npy"]
     times = {path: path.stat().st_mtime_ns for path in out.rglob("*.npy")}
-    assert command.main(words(swapped / "set", out)) == 0
+    assert main(words(swapped / "set", out)) == 0
     assert {path: path.stat().st_mtime_ns for path in out.rglob("*.npy")} == times
     assert "were replaced" not in capsys.readouterr().err
     build_dataset(config(swapped / "set", feature_dir=str(out)).dataset, "train")
@@ -225,7 +226,7 @@ def test_features_of_an_older_version_are_taken_with_a_warning(swapped, capsys):
     for path in (swapped / "features").glob("*/*.json"):
         path.unlink()
     build_dataset(config(swapped / "set", feature_dir=str(swapped / "features")).dataset, "train")
-    assert command.main(words(swapped / "set", swapped / "features")) == 0
+    assert main(words(swapped / "set", swapped / "features")) == 0
     assert "16 of 16 files of features do not tell which video" in capsys.readouterr().err
 
 
@@ -233,6 +234,6 @@ def test_an_extraction_that_is_killed_leaves_no_features_of_the_replaced_video(s
     def fail(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(_feature_files.np, "save", fail)
-    assert command.main(words(swapped / "set", swapped / "features")) == 130
+    monkeypatch.setattr(folder.np, "save", fail)
+    assert main(words(swapped / "set", swapped / "features")) == 130
     assert not (swapped / "features/Open/Open_001.npy").exists()

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 
 import av
@@ -14,11 +15,14 @@ import torch
 from noise_video import write_noise
 from places import ROOT
 
-from opentad_bi.cli import extract_clip_features as command
+from opentad_bi.cli.extract import clip_features as command
+from opentad_bi.cli.extract.folder import FeatureFolder
+from opentad_bi.cli.main import call
 from opentad_bi.datasets.readers.base import open_video
 from opentad_bi.models.clip.loading import load_clip
 from opentad_bi.models.clip.preprocess import FramePreprocess
 
+main = partial(call, "extract-clip-features")
 SHARED = Path(os.environ.get("OPENTAD_SHARED", ROOT.parent / "shared"))
 CLIPS = SHARED / "data" / "videos" / "surveillance" / "fight"
 TINY = {
@@ -82,7 +86,7 @@ def paths(folder):
 @pytest.mark.parametrize(("dtype", "atol"), [("float16", 1e-3), ("float32", 1e-5)])
 def test_rows_are_the_means_of_their_seconds(dtype, atol, data, words, tmp_path):
     more = [] if dtype == "float16" else ["--dtype", dtype, "--batch-size", 7]
-    assert command.main(words(*more)) == 0
+    assert main(words(*more)) == 0
     out = tmp_path / "out"
     assert paths(out) == sorted(["features.json", *(f"{n}.{e}" for n in NAMES for e in ("json", "npy"))])
     for name, path in command.find_videos(data / "videos").items():
@@ -95,7 +99,7 @@ def test_rows_are_the_means_of_their_seconds(dtype, atol, data, words, tmp_path)
 
 
 def test_the_record_says_what_made_the_files(data, words, tmp_path):
-    command.main(words("--frames-per-second", 2))
+    main(words("--frames-per-second", 2))
     record = json.loads((tmp_path / "out" / "features.json").read_text())
     clip = load_clip(data / "tiny.json", data / "w.pt")
     assert record["model"] == str(data / "tiny.json") and record["pretrained"] == str(data / "w.pt")
@@ -107,14 +111,14 @@ def test_the_record_says_what_made_the_files(data, words, tmp_path):
 
 def test_some_frames_of_each_second(data, words, tmp_path):
     path = data / "videos/Normal/film.mp4"
-    assert command.main(words("--frames-per-second", 3, "--dtype", "float32", src=path)) == 0
+    assert main(words("--frames-per-second", 3, "--dtype", "float32", src=path)) == 0
     assert paths(tmp_path / "out") == ["features.json", "film.json", "film.npy"]
     np.testing.assert_allclose(np.load(tmp_path / "out" / "film.npy"), plain_rows(data, path, 3), atol=1e-5)
 
 
 def test_worker_processes_change_nothing(words, tmp_path):
-    assert command.main(words(out=tmp_path / "alone")) == 0
-    assert command.main([*words(out=tmp_path / "two")[:-1], 2]) == 0
+    assert main(words(out=tmp_path / "alone")) == 0
+    assert main([*words(out=tmp_path / "two")[:-1], 2]) == 0
     for name in NAMES:
         assert (tmp_path / "two" / f"{name}.npy").read_bytes() == (tmp_path / "alone" / f"{name}.npy").read_bytes()
 
@@ -137,7 +141,7 @@ def test_a_variable_frame_rate_is_followed(data, words, tmp_path):
     times = [0, 100, 900, 1000, 3500, 4100]
     path = tmp_path / "camera.mp4"
     write_times(path, times)
-    assert command.main(words("--dtype", "float32", src=path)) == 0
+    assert main(words("--dtype", "float32", src=path)) == 0
     clip = load_clip(data / "tiny.json", data / "w.pt")
     with open_video(path) as video, torch.no_grad():
         frames = torch.from_numpy(video.frames(range(6)))
@@ -150,34 +154,29 @@ def test_a_variable_frame_rate_is_followed(data, words, tmp_path):
 
 def test_an_interrupted_run_goes_on(words, tmp_path, monkeypatch):
     whole, out = tmp_path / "whole", tmp_path / "out"
-    assert command.main(words(out=whole)) == 0
-    save_into, saved = command.save_into, []
+    assert main(words(out=whole)) == 0
+    save, saved = FeatureFolder.save, []
 
-    def interrupted(*arguments):
-        save = save_into(*arguments)
+    def save_one(folder, name, video):
+        if saved:
+            raise KeyboardInterrupt
+        saved.append(name)
+        save(folder, name, video)
 
-        def save_one(name, means, facts):
-            if saved:
-                raise KeyboardInterrupt
-            saved.append(name)
-            save(name, means, facts)
-
-        return save_one
-
-    monkeypatch.setattr(command, "save_into", interrupted)
-    assert command.main(words()) == 130
+    with monkeypatch.context() as once:
+        once.setattr(FeatureFolder, "save", save_one)
+        assert main(words()) == 130
     assert not json.loads((out / "features.json").read_text())["complete"]
     done = out / f"{saved[0]}.npy"
     before = done.stat().st_mtime_ns
     assert [path for path in paths(out) if path.endswith(".npy")] == [f"{saved[0]}.npy"]
-    monkeypatch.setattr(command, "save_into", save_into)
-    assert command.main(words()) == 0
+    assert main(words()) == 0
     assert done.stat().st_mtime_ns == before and paths(out) == paths(whole)
     assert all((out / path).read_bytes() == (whole / path).read_bytes() for path in paths(out))
 
 
 def test_other_settings_are_refused(data, words, tmp_path, capsys):
-    assert command.main(words()) == 0
+    assert main(words()) == 0
     before = {path: (tmp_path / "out" / path).read_bytes() for path in paths(tmp_path / "out")}
     torch.manual_seed(2)
     torch.save(load_clip(data / "tiny.json").module.state_dict(), tmp_path / "other.pt")
@@ -187,17 +186,17 @@ def test_other_settings_are_refused(data, words, tmp_path, capsys):
         (["--quick-gelu"], "quick_gelu"),
         (["--precision", "bf16"], "precision"),
     ):
-        assert command.main(words(*more)) == 1
+        assert main(words(*more)) == 1
         assert f"features made otherwise, in {differ}; choose another --out" in capsys.readouterr().err
     assert before == {path: (tmp_path / "out" / path).read_bytes() for path in paths(tmp_path / "out")}
-    assert command.main(words("--frames-per-second", 1, "--overwrite")) == 0
+    assert main(words("--frames-per-second", 1, "--overwrite")) == 0
     assert json.loads((tmp_path / "out" / "features.json").read_text())["frames_per_second"] == 1
     assert before[f"Fight Night/{ODD}.npy"] != (tmp_path / "out" / f"Fight Night/{ODD}.npy").read_bytes()
 
 
 def test_half_precision_is_close(words, data, tmp_path):
     path = data / "videos/Normal/film.mp4"
-    assert command.main(words("--precision", "bf16", src=path)) == 0
+    assert main(words("--precision", "bf16", src=path)) == 0
     rows, exact = np.load(tmp_path / "out" / "film.npy"), plain_rows(data, path)
     assert not np.array_equal(rows, exact.astype(np.float16))
     np.testing.assert_allclose(rows, exact, atol=0.02)
@@ -212,7 +211,7 @@ def test_damaged_videos_are_named_and_the_others_go_on(data, words, tmp_path, ca
     (src / "empty.avi").write_bytes(b"")
     middle = len(whole) // 2
     (src / "holed.mp4").write_bytes(whole[:middle] + bytes(2000) + whole[middle + 2000 :])
-    assert command.main(words(src=src)) == 1
+    assert main(words(src=src)) == 1
     err = capsys.readouterr().err
     record = json.loads((out / "features.json").read_text())
     assert sorted(record["failed"]) == ["cut", "empty", "holed"] and not record["complete"]
@@ -222,7 +221,7 @@ def test_damaged_videos_are_named_and_the_others_go_on(data, words, tmp_path, ca
     for name in ("cut.mp4", "holed.mp4"):
         (src / name).write_bytes(whole)
     (src / "empty.avi").unlink()
-    assert command.main(words(src=src)) == 0
+    assert main(words(src=src)) == 0
     assert json.loads((out / "features.json").read_text())["complete"]
     assert np.array_equal(np.load(out / "holed.npy"), np.load(out / "good.npy"))
 
@@ -233,7 +232,7 @@ def test_wrong_sources_are_refused(data, words, tmp_path, capsys):
     film = (data / "videos/Normal/film.mp4").read_bytes()
 
     def error(*more, **options):
-        assert command.main(words(*more, **options)) == 1
+        assert main(words(*more, **options)) == 1
         return capsys.readouterr().err
 
     assert "holds no videos (.mp4" in error(src=src)
@@ -263,13 +262,13 @@ def test_folders_that_link_to_themselves_are_seen_once(data, tmp_path):
 def test_numbers_are_checked(wrong, words, capsys):
     for option in ("--batch-size", "--frames-per-second"):
         with pytest.raises(SystemExit):
-            command.main(words(f"{option}={wrong}"))
-        assert f"{wrong!r} is no number of 1 or more" in capsys.readouterr().err
+            main(words(f"{option}={wrong}"))
+        assert f"{wrong!r} is not a whole number of at least 1" in capsys.readouterr().err
 
 
 @pytest.mark.slow
 def test_two_processes_share_the_videos(words, tmp_path):
-    assert command.main(words(out=tmp_path / "alone")) == 0
+    assert main(words(out=tmp_path / "alone")) == 0
     launcher = [sys.executable, "-m", "torch.distributed.run", "--nnodes=1", "--nproc_per_node=2"]
     launcher += ["--rdzv_backend=c10d", "--rdzv_endpoint=localhost:0", "-m", "opentad_bi", "extract-clip-features"]
     line = [*launcher, *map(str, words(out=tmp_path / "two"))]
@@ -292,7 +291,7 @@ def test_clips_of_real_cameras(words, tmp_path):
     src.mkdir(parents=True)
     for clip in clips:
         (src / clip.name).symlink_to(clip)
-    assert command.main(words(src=src.parent)) == 0
+    assert main(words(src=src.parent)) == 0
     for clip in clips:
         facts = json.loads((tmp_path / "out" / "Fighting" / f"{clip.stem}.json").read_text())
         rows = np.load(tmp_path / "out" / "Fighting" / f"{clip.stem}.npy").astype(np.float32)

@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -14,13 +15,15 @@ from noise_video import write_noise
 from places import ROOT
 from torch import nn
 
-from opentad_bi.cli.extract_features import main
+from opentad_bi.cli.extract import folder as folder_module
+from opentad_bi.cli.extract.folder import FeatureFolder
+from opentad_bi.cli.main import call
 from opentad_bi.config import load_config
-from opentad_bi.engine import inference as extract_module
 from opentad_bi.engine.data import build_dataset
-from opentad_bi.engine.inference import plan_parts, unfinished
+from opentad_bi.engine.extract import plan_parts
 from opentad_bi.registry import BACKBONES, DATASETS, MODELS
 
+main = partial(call, "extract-features")
 BASES = ROOT / "configs" / "_base_"
 FPS, SIZE, STRIDE, WINDOW = 25, 32, 2, 32
 FRAMES = {"long": 150, "short": 21, "other": 90}
@@ -257,14 +260,13 @@ def test_an_interrupted_overwriting_is_not_taken_for_finished(prepare, tmp_path,
 
 def test_processes_share_the_videos_that_the_first_one_sees(tmp_path, monkeypatch):
     """A file that appears between two processes' looks must leave no video to nobody."""
-    parts = plan_parts([(video, 0, 8) for video in "abcd"])
-    monkeypatch.setattr(extract_module, "world_size", lambda: 2)
+    monkeypatch.setattr(folder_module, "world_size", lambda: 2)
     first, taken = [], []
     # the list of process 0 is what all get, as all_gather_object gives it
-    monkeypatch.setattr(extract_module, "gather_objects", lambda mine: [first.append(mine) or first[0]], raising=False)
+    monkeypatch.setattr(folder_module, "gather_objects", lambda mine: [first.append(mine) or first[0]], raising=False)
     for rank in range(2):
-        monkeypatch.setattr(extract_module, "rank", lambda number=rank: number)
-        taken += [part.video for part in unfinished(parts, ("for",), tmp_path)]
+        monkeypatch.setattr(folder_module, "rank", lambda number=rank: number)
+        taken += FeatureFolder(tmp_path, {}, kinds=["for"]).todo("abcd")
         (tmp_path / "for").mkdir(exist_ok=True)
         (tmp_path / "for" / "a.npy").touch()
     assert sorted(taken) == list("abcd")
@@ -278,9 +280,9 @@ def test_interrupted_videos_are_done_again_whole(tmp_path):
     for name in ("for/a.npy", "for/b.npy", "back/b.npy"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()
-    assert unfinished(parts, ("for", "back"), tmp_path) == parts[:2]
-    assert unfinished(parts, ("for",), tmp_path) == []
-    assert unfinished(parts, ("for",), tmp_path, overwrite=True) == parts
+    assert FeatureFolder(tmp_path, {}, kinds=["for", "back"]).todo("ab") == ["a"]
+    assert FeatureFolder(tmp_path, {}, kinds=["for"]).todo("ab") == []
+    assert FeatureFolder(tmp_path, {}, kinds=["for"], overwrite=True).todo("ab") == ["a", "b"]
 
 
 @pytest.mark.parametrize(
@@ -335,7 +337,7 @@ def test_features_of_a_replaced_video_are_made_anew(prepare, data, tmp_path, mor
     times = {path: path.stat().st_mtime_ns for path in before}
     write_noise(tmp_path / "set/raw_data/short.mp4", 7, FRAMES["short"], size=SIZE, fps=FPS)
     assert main(words) == 0
-    assert "1 videos were replaced since their features were made" in capsys.readouterr().err
+    assert "1 of 3 videos were replaced since their features were made" in capsys.readouterr().err
     changed = {path for path in before if path.read_bytes() != before[path]}
     assert {path.stem for path in changed} == {"short"} and len(changed) == 2
     assert all(path.stat().st_mtime_ns == times[path] for path in times if path not in changed)

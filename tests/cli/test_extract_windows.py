@@ -2,6 +2,7 @@
 
 import json
 import re
+from functools import partial
 
 import numpy as np
 import pytest
@@ -10,15 +11,15 @@ from close import close
 from noise_video import write_noise
 from places import ROOT
 
-from opentad_bi.cli.extract_features import main
 from opentad_bi.cli.main import call
 from opentad_bi.config import load_config
 from opentad_bi.datasets.detection.features import open_windows
 from opentad_bi.engine import Runner
 from opentad_bi.engine.data import build_dataset
-from opentad_bi.engine.inference import in_dtype
+from opentad_bi.engine.extract import in_dtype
 from opentad_bi.registry import MODELS
 
+main = partial(call, "extract-features")
 BASES = ROOT / "configs" / "_base_"
 FPS, SIZE, STRIDE, WINDOW, STEP, WIDTH = 25, 32, 2, 32, 24, 16
 FRAMES = {"long": 150, "short": 21, "other": 90}

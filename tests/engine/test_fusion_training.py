@@ -5,7 +5,7 @@ import tiny_detector as tiny
 import torch
 from close import close
 
-from opentad_bi.cli.cache_predictions import cache
+from opentad_bi.cli.extract.predictions import cache
 from opentad_bi.datasets.detection.cached_predictions import write_record
 from opentad_bi.datasets.detection.paired import collate
 from opentad_bi.engine import Runner

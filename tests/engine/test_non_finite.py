@@ -7,7 +7,7 @@ import tiny_detector as tiny
 import torch
 
 from opentad_bi.datasets.detection.paired import collate
-from opentad_bi.engine.inference import in_dtype, window_features
+from opentad_bi.engine.extract import in_dtype, window_features
 from opentad_bi.registry import MODELS
 
 NAN, INF = float("nan"), float("inf")

@@ -6,7 +6,7 @@ N frames, H, W their height and width, S, T those that the tower takes, D width 
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,9 +16,7 @@ from torchvision.transforms.v2 import InterpolationMode
 from torchvision.transforms.v2 import functional as F
 
 from ...utils.logging import warn
-
-if TYPE_CHECKING:
-    from .loading import CLIPModel
+from .loading import CLIPModel, load_clip
 
 MODES = ("shortest", "longest", "squash")
 INTERPOLATIONS = {"bicubic": InterpolationMode.BICUBIC, "bilinear": InterpolationMode.BILINEAR}
@@ -124,7 +122,7 @@ class FrameEncoder:
 
     def __init__(
         self,
-        clip: "CLIPModel",
+        clip: CLIPModel,
         device: torch.device,
         autocast: Callable[[], AbstractContextManager],
         *,
@@ -141,3 +139,11 @@ class FrameEncoder:
         with self.autocast():
             features = self.network.encode_image(inputs).float()
         return (normalize(features, dim=-1) if self.normalised else features).cpu().numpy()
+
+
+def load_frame_encoder(
+    device: torch.device, autocast: Callable[[], AbstractContextManager], *, normalised: bool = True, **clip: Any
+) -> tuple[CLIPModel, FrameEncoder]:
+    """The CLIP model that `load_clip(**clip)` loads, and the encoder of frames by it; arguments: see `FrameEncoder`."""
+    loaded = load_clip(**clip)
+    return loaded, FrameEncoder(loaded, device, autocast, normalised=normalised)

@@ -1,41 +1,20 @@
-"""Keep what a trained pair says of its training windows, so that a fusion can train without the detectors."""
+"""Keep what a trained pair finds in its training windows, so that a fusion can train without the detectors."""
 
 import contextlib
+from argparse import Namespace
 from pathlib import Path
+from typing import Any
 
-import torch
-from tqdm import tqdm
-
-from ..datasets.detection.cached_predictions import write_cached, write_record
-from ..datasets.readers.base import find_video
-from ..engine import Runner
-from ..engine.checkpoint import class_names
-from ..engine.data import to_device, train_loader
-from ..ops.names import FORWARD
-from ..utils.distributed import close_distributed, gather_objects, is_main, rank, setup_distributed, world_size
-from ..utils.files import list_folder
-from ..utils.logging import LOGGER, setup_logging
-from ..utils.provenance import source_stamps
-from ._made_of import flat
-from .common import (
-    Parser,
-    add_config_arguments,
-    add_device_arguments,
-    add_weight_arguments,
-    command,
-    config_of,
-    make_writable,
-)
-from .test import load_model
+from ..arguments import Parser, add_config_arguments, add_device_arguments, add_weight_arguments
 
 EPILOG = """
-The windows are those of dataset.train in the config, with the draws of as many epochs as asked for. A config that
+The windows are those of dataset.train in the config, sampled anew in each of as many epochs as asked for. A config that
 trains on them names dataset.train = dict(type="CachedPredictions", folder=DIR) and freezes both networks
 (trainable=[]); see configs/demo/pair_exp3_3_cached.py. Its networks start from the same weights as here.
 """
 
 
-def parser():
+def parser() -> Parser:
     """The arguments of the command."""
     cli = Parser(__doc__, EPILOG)
     add_config_arguments(cli)
@@ -43,12 +22,22 @@ def parser():
     add_weight_arguments(cli)
     cli.add_argument("--checkpoint", metavar="P", help="PATH or PATH:KEY of the pair (or --for_resume, --back_resume)")
     cli.add_argument("--out", required=True, metavar="DIR", help="folder of the files")
-    cli.add_argument("--epochs", type=int, default=5, help="passes over the training set, each with draws of its own")
+    cli.add_argument("--epochs", type=int, default=5, help="passes over the training set, each sampled anew")
     return cli
 
 
-def run(args):
+def run(args: Namespace) -> int:
     """Write the files; returns 0."""
+    from ...contracts import RawMaps
+    from ...datasets.detection.cached_predictions import write_record
+    from ...engine import Runner
+    from ...engine.checkpoint import class_names
+    from ...utils.distributed import close_distributed, gather_objects, is_main, setup_distributed
+    from ...utils.files import list_folder
+    from ...utils.logging import LOGGER, setup_logging
+    from ..common import config_of, make_writable
+    from ..test import load_model
+
     cfg, out = config_of(args), Path(args.out)
     device = setup_distributed(args.device)
     try:
@@ -58,7 +47,7 @@ def run(args):
         make_writable(out, "--out")
         cfg.solver.ema = {"type": "NoAverage"}
         runner = Runner(cfg, work_dir=out, device=device, seed=args.seed, training=False)
-        if not hasattr(runner.model, "raw_maps"):
+        if not isinstance(runner.model, RawMaps):
             raise ValueError(f"{args.config} describes a {cfg.model.type}; only a pair has two directions to keep")
         classes = class_names(runner.dataset("train")).get("classes")
         load_model(runner, args, out, classes)
@@ -75,18 +64,17 @@ def run(args):
         close_distributed()
 
 
-def main(argv=None):
-    """Run the command; returns its exit code."""
-    return command(parser(), run, argv)
-
-
-def sources_of(cfg, dataset):
+def sources_of(cfg: Any, dataset: Any) -> dict[str, dict[str, Any]]:
     """{name: stamp} of the annotation and of the files of all videos of the training set."""
-    inner, texts = getattr(dataset, "dataset", dataset), flat(cfg.dataset.train.to_dict()).values()
-    found = {str(text): text for text in texts if isinstance(text, str) and Path(text).is_file()}
-    places = [getattr(inner, "data_path", None), getattr(dataset, "back_data_path", None)]
-    places = [[place] if isinstance(place, (str, Path)) else place or [] for place in places]
-    for folder in [folder for own in places for folder in own]:
+    from ...contracts import innermost
+    from ...datasets.readers.base import find_video
+    from ...utils.provenance import source_stamps
+    from .._made_of import flat
+
+    inner, texts = innermost(dataset), flat(cfg.dataset.train.to_dict()).values()
+    found: dict[str, str | Path] = {str(text): text for text in texts if isinstance(text, str) and Path(text).is_file()}
+    places = [vars(inner).get("data_path"), vars(dataset).get("back_data_path")]
+    for folder in [folder for own in places for folder in ([own] if isinstance(own, (str, Path)) else own or [])]:
         for name in [video.name for video in inner.videos]:
             features = Path(folder, f"{name}.npy")
             with contextlib.suppress(FileNotFoundError):  # of another form: not compared
@@ -95,9 +83,16 @@ def sources_of(cfg, dataset):
     return source_stamps(found)
 
 
-@torch.no_grad()
-def cache(runner, out, epochs):
+def cache(runner: Any, out: Path, epochs: int) -> int:
     """Write the training windows of `epochs` passes (whole batches only); returns how many this process wrote."""
+    import torch
+    from tqdm import tqdm
+
+    from ...datasets.detection.cached_predictions import write_cached
+    from ...engine.data import to_device, train_loader
+    from ...ops.names import FORWARD
+    from ...utils.distributed import is_main, rank, world_size
+
     size = runner.cfg.solver.train
     loader = train_loader(
         runner.dataset("train"),
@@ -114,7 +109,7 @@ def cache(runner, out, epochs):
         index = rank() * (loader.sampler.used // world_size())
         for batch in tqdm(loader, desc=f"epoch {epoch}", unit="batch", disable=not is_main(), leave=False):
             moved = to_device(batch, runner.device)
-            with runner.autocast():
+            with torch.no_grad(), runner.autocast():
                 maps = runner.model.raw_maps(moved)
             side = batch.get(FORWARD, batch)
             write_cached(out, epoch, index, side, maps)
