@@ -57,9 +57,9 @@ def last_losses(log):
     lines = [json.loads(line) for line in log.read_text().splitlines()]
     steps = [line for line in lines if "loss/global_loss" in line]
     steps = [line for line in steps if line["epoch"] == steps[-1]["epoch"]]
-    loss = {"global": "loss/global_loss", "region": "watched/region_contrast"}
+    loss = {"global": "loss/global_loss", "region": "logged/region_contrast"}
     names = {f"{part}_loss": loss[part] for part in PARTS} | {
-        f"{part}_chance": f"watched/{part}_chance" for part in PARTS
+        f"{part}_chance": f"logged/{part}_chance" for part in PARTS
     }
     return {name: statistics.mean(line[key] for line in steps) for name, key in names.items()}
 

@@ -14,6 +14,7 @@ import time
 
 import torch
 
+from opentad_bi.contracts import total_loss
 from opentad_bi.registry import MODELS
 
 MIB = 2**20
@@ -145,7 +146,7 @@ def step(name, device, videos, count, precision, recompute):
 
     def work():
         with cast_to(half, device):
-            losses = sum(model(batch).values())
+            losses = total_loss(model(batch))
         losses.backward()
         optimizer.step()
         optimizer.zero_grad()

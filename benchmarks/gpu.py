@@ -13,6 +13,7 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from opentad_bi.config import load_config
+from opentad_bi.contracts import total_loss
 from opentad_bi.engine.branch import Branch, train_mode
 from opentad_bi.engine.optim import ExponentialMovingAverage
 from opentad_bi.engine.runner import precision
@@ -61,7 +62,7 @@ def measure_config(path, count, device):
     def train():
         train_mode(model)
         with torch.autocast("cuda", dtype=dtype, enabled=dtype is not None):
-            total = sum(model(batch).values())
+            total = total_loss(model(batch))
         scaler.scale(total).backward()
         for branch in branches:
             branch.clip(scaler)

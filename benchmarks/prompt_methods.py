@@ -24,6 +24,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks.detect import in_process
 from opentad_bi.config import load_config
+from opentad_bi.contracts import total_loss
 from opentad_bi.engine.branch import Branch, train_mode
 from opentad_bi.engine.runner import precision
 from opentad_bi.registry import DATASETS, MODELS
@@ -124,7 +125,7 @@ def measure(method, folder, options):
         before, kept, begun, cpu = resident(device), Kept(model), time.perf_counter(), time.process_time()
         counting = torch.autograd.graph.saved_tensors_hooks(kept, lambda tensor: tensor)
         with counting, torch.autocast(device.type, dtype=dtype, enabled=dtype is not None):
-            loss = sum(model(batch).values())
+            loss = total_loss(model(batch))
         loss.backward()
         scaler = torch.amp.GradScaler(device.type, enabled=False)
         branch.clip(scaler)

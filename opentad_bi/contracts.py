@@ -1,9 +1,9 @@
 """What every kind of component offers, and what happens where it does not.
 
-Required methods are abstract. Everything else is optional: it stands here as a method or a value with its default.
-A class of this package inherits its contract. A registered class from elsewhere need not: `CONTRACT.of(component)` sees
-it through the contract, so that what it lacks has the default; the engine asks by that alone. An ability without a
-sensible default (`Windowed`, `HeatMaps`, ...) is a protocol that `isinstance` asks for.
+Required methods are abstract. Everything else is optional: it stands here as a method or a value with its default. A
+class of this package inherits its contract. One from elsewhere need not: `CONTRACT.of(component)` sees it through the
+contract, so that what is missing has the default. An ability without a sensible default (`Windowed`,
+`HeatMaps`, ...) is a protocol that `isinstance` asks for.
 
 B batch, C classes or channels, T grid positions of a window, T_l points of level l, K prompts, N samples
 """
@@ -44,7 +44,7 @@ class Contract(ABC):  # noqa: B024 - the contracts below have abstract methods
 
 
 class _Seen:
-    """A component whose class does not inherit its contract: what it lacks has the contract's default."""
+    """A component whose class does not inherit its contract: what is missing has the contract's default."""
 
     def __init__(self, component: object, contract: type[Contract]) -> None:
         self._component, self._contract = component, contract
@@ -164,7 +164,7 @@ class Mixer(Protocol):
 
 
 class Dataset(Contract):
-    """Samples by index; `dataset[index, seed]` depends on both alone, `dataset[index]` draws by the index.
+    """Samples by index; `dataset[index, seed]` depends on both alone, `dataset[index]` on the index.
 
     It may also have `__getitems__(keys)`, which makes a whole batch at once, as torch's loader knows it.
     """
@@ -205,7 +205,7 @@ class Dataset(Contract):
 
     @classmethod
     def verdicts(cls, arguments: Mapping[str, Any], *, full: bool = True, workers: int = 4) -> list[CheckResult] | None:
-        """Check the data before training; None: there is no check, which is told as "not checked".
+        """Check the data before training; None: there is no check, reported as "not checked".
 
         Args:
             arguments: of its constructor.
@@ -309,7 +309,7 @@ class Hook(Contract):
         """After every epoch; `runner.epoch` counts it already."""
 
     def after_train(self, runner: Any) -> None:
-        """Once, also after an error; `runner.stop` tells an orderly stop from an error of one process."""
+        """Once, also after an error; `runner.stop` is the reason of an orderly stop."""
 
 
 # abilities without a default: ask by isinstance, or of a class by issubclass
@@ -376,7 +376,7 @@ class RawMaps(Protocol):
 
 @runtime_checkable
 class HeatMaps(Protocol):
-    """A model that tells where in a frame a class is."""
+    """A model that shows where in a frame a class is."""
 
     def heat_map(self, frames: torch.Tensor, name: str) -> torch.Tensor:
         """(T, 3, S, S) uint8, name of a class -> (T, h, w) float32; KeyError for an unknown class."""

@@ -3,7 +3,8 @@
 import difflib
 import functools
 import inspect
-from collections.abc import Container
+from collections.abc import Collection, Container, Iterable, Mapping, Sequence
+from typing import Any
 
 from mmengine.registry import Registry
 
@@ -24,7 +25,7 @@ RENAMED = {
 }
 
 
-def nearest(name, choices, every=False):
+def nearest(name: object, choices: Iterable[Any], every: bool = False) -> str:
     """Return a hint for a misspelt `name`: the closest of `choices` (and, with `every`, all), or all of them."""
     choices = sorted(map(str, choices))
     near = difflib.get_close_matches(str(name), choices, n=1)
@@ -34,7 +35,7 @@ def nearest(name, choices, every=False):
     return f"did you mean {near[0]!r}?" + (f" (all: {known})" if every else "")
 
 
-def check_keys(where, given, known):
+def check_keys(where: str, given: Iterable[str], known: Collection[str]) -> None:
     """Raise a KeyError with a hint if `given` (the dict at `where` in a config) has a key that is not `known`."""
     for key in given:
         if key not in known:
@@ -66,10 +67,10 @@ class Kind(Registry):
     `locations` are the packages that hold the registered classes; they are imported at the first lookup.
     """
 
-    def __init__(self, name, locations):
+    def __init__(self, name: str, locations: Sequence[str]) -> None:
         super().__init__(name, scope="opentad_bi", locations=locations)
 
-    def find(self, name):
+    def find(self, name: str) -> Any:
         """Return the class registered under `name`; KeyError with a hint if there is none."""
         if name not in self._module_dict:
             self.import_from_location()
@@ -78,7 +79,7 @@ class Kind(Registry):
             raise KeyError(f"no {self.name} is called {name!r}; {nearest(name, self._module_dict)}")
         return self._module_dict[name]
 
-    def build(self, cfg, **context):
+    def build(self, cfg: Mapping[str, Any], **context: Any) -> Any:
         """Build `cfg["type"]` with the other entries of `cfg` as keyword arguments.
 
         `context` are defaults from the caller, given only where the constructor has such a parameter.

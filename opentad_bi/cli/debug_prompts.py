@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from ..config import dataset_config, find_config, load_config, parse_overrides
+from ..contracts import total_loss
 from ..datasets.detection.check import check_dataset
 from ..engine import Runner
 from ..engine.branch import train_mode
@@ -126,7 +127,7 @@ def look_at_steps(runner, steps):
     chance = math.log(len(model.classes))
     yield CheckResult("loss at the start", OK, f"{before:.4f} (chance level: {chance:.4f})")
     for batch in batches:
-        runner.scaler.scale(sum(model(batch).values())).backward()
+        runner.scaler.scale(total_loss(model(batch))).backward()
         scale = runner.scaler.get_scale()
         for name, parameter in trained.items():
             norms[name].append(0.0 if parameter.grad is None else float(parameter.grad.norm()) / scale)
@@ -150,4 +151,4 @@ def _forever(loader):
 @torch.no_grad()
 def _loss(model, batches):
     """Mean loss of some batches."""
-    return sum(float(sum(model(batch).values())) for batch in batches) / len(batches)
+    return sum(float(total_loss(model(batch))) for batch in batches) / len(batches)

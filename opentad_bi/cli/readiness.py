@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from ..config import dataset_config, load_config, parse_overrides
+from ..contracts import losses_and_logged
 from ..datasets.common.check import unwrap
 from ..datasets.detection.check import check_dataset, own_results
 from ..datasets.video_anomaly.captions import caption_files
@@ -232,7 +233,7 @@ class Trial:
         """Losses are finite, and each of them has a gradient in every branch."""
         batch = to_device(self.data.collate(self._samples()), self.device)
         with autocast(self.device, precision(self.cfg.solver.get("amp")))():
-            losses = self.model(batch)
+            losses, _ = losses_and_logged(self.model(batch))
         values = {name: loss.item() for name, loss in losses.items()}
         told = ", ".join(f"{name} {value:.4g}" for name, value in values.items())
         if not all(map(math.isfinite, values.values())):

@@ -1,20 +1,24 @@
-"""What trains is declared by name patterns; the rest is frozen, and frozen modules are in eval mode.
+"""Branches: the named parts of a model, each with its own optimizer, schedule, gradient clipping and initial weights.
 
-A named part of the model with its own optimizer, schedule, gradient clipping and initial weights.
+What trains is declared by name patterns; the rest is frozen, and frozen modules are in eval mode.
 """
 
 import math
+from collections.abc import Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
+from typing import Any
 
 import torch
+from torch import nn
 
+from ..contracts import Names, Network, PartialState
 from ..registry import SCHEDULERS, check_keys
 from ..utils.logging import LOGGER
 from .optim import build_optimizer
 from .warm_start import check_same_classes, continue_from, continue_schedule, file_classes, load_initial_weights
 
 
-def apply_trainable(module, patterns):
+def apply_trainable(module: nn.Module, patterns: Sequence[str] | None) -> tuple[int, int]:
     """Leave only the parameters that match one of `patterns` trainable.
 
     Args:
@@ -43,7 +47,7 @@ def apply_trainable(module, patterns):
     return sum(n for n, trains in sizes if trains), sum(n for n, _ in sizes)
 
 
-def train_mode(module):
+def train_mode(module: nn.Module) -> None:
     """`module.train()`, but every sub-module that owns parameters, all of them frozen, is put in eval mode.
 
     A module without parameters (drop path, dropout) follows the module that holds it.
@@ -52,7 +56,7 @@ def train_mode(module):
     _eval_frozen(module)
 
 
-def _eval_frozen(module):
+def _eval_frozen(module: nn.Module) -> None:
     parameters = list(module.parameters())
     if not parameters:
         return
@@ -90,14 +94,17 @@ class Branch:
             neither optimizer nor schedule is built.
     """
 
-    def __init__(self, name, module, cfg, iters_per_epoch=None):
+    def __init__(
+        self, name: str, module: nn.Module, cfg: Mapping[str, Any], iters_per_epoch: int | None = None
+    ) -> None:
         check_keys(f"branches.{name}", cfg, KEYS)
         _refuse_contradictions(name, cfg)
         self.name, self.module, self.cfg, self.iters_per_epoch = name, module, cfg, iters_per_epoch
         self.clip_grad_norm = cfg.get("clip_grad_norm")
         if not isinstance(self.clip_grad_norm, (int, float, type(None))):
             raise ValueError(f"branches.{name}.clip_grad_norm {self.clip_grad_norm!r} must be a number or None")
-        self.optimizer = self.scheduler = None
+        self.optimizer: torch.optim.Optimizer | None = None
+        self.scheduler: torch.optim.lr_scheduler.LRScheduler | None = None
         trainable, total = apply_trainable(module, cfg.get("trainable"))
         LOGGER.info("%s: %s of %s parameters are trainable", name, f"{trainable:,}", f"{total:,}")
         if iters_per_epoch is None or not trainable:
@@ -108,7 +115,7 @@ class Branch:
                 cfg["scheduler"], optimizer=self.optimizer, iters_per_epoch=iters_per_epoch
             )
 
-    def load_initial_weights(self):
+    def load_initial_weights(self) -> dict[str, Any]:
         """Fill the network from `load_from`, else from `pretrained`, strictly; nothing if neither is given.
 
         `continue_from` gives what fits of it afterwards, see `continue_from`.
@@ -116,17 +123,17 @@ class Branch:
         Returns:
             all that the file `load_from` or `continue_from` holds; {} without one.
         Raises:
-            ValueError: `load_required`, as in experiments that go on from trained networks, but no `load_from`.
+            ValueError: `load_required`, as in experiments that start from trained networks, but no `load_from`.
         """
         more = self.cfg.get("continue_from")
         source = self.cfg.get("load_from") or (self.cfg.get("pretrained") or {}).get("path") or more
         frozen = sum(p.numel() for p in self.module.parameters() if not p.requires_grad)
         if self.cfg.get("load_required") and not self.cfg.get("load_from"):
             raise ValueError(
-                f"{self.name}: this experiment goes on from trained networks (load_required), but there are no weights "
+                f"{self.name}: this experiment starts from trained networks (load_required), but there are no weights "
                 f"to start with; give --for-resume and --back-resume, or branches.{self.name}.load_from"
             )
-        if frozen and not source and not getattr(self.module, "comes_trained", False):
+        if frozen and not source and not Network.of(self.module).comes_trained:
             LOGGER.warning("%s: no initial weights, so %s frozen parameters stay random", self.name, f"{frozen:,}")
         content = load_initial_weights(self.name, self.module, self.cfg)
         if not more:
@@ -137,16 +144,16 @@ class Branch:
         return content
 
     @property
-    def parameters(self):
+    def parameters(self) -> list[nn.Parameter]:
         """The parameters this branch steps."""
-        return [p for group in self.optimizer.param_groups for p in group["params"]]
+        return [p for group in self.optimizer.param_groups for p in group["params"]] if self.optimizer else []
 
     @property
-    def lrs(self):
+    def lrs(self) -> list[float]:
         """Current learning rate of each parameter group."""
         return [group["lr"] for group in self.optimizer.param_groups] if self.optimizer else []
 
-    def clip(self, scaler):
+    def clip(self, scaler: torch.amp.GradScaler) -> float:
         """Clip the gradients of this branch to the total norm `clip_grad_norm`, if given; return the norm before.
 
         The norm (a float) is NaN or infinite where a gradient is; a branch without trained parameters has 0.
@@ -156,7 +163,7 @@ class Branch:
         scaler.unscale_(self.optimizer)
         return torch.nn.utils.clip_grad_norm_(self.parameters, self.clip_grad_norm or math.inf).item()
 
-    def step(self, scaler):
+    def step(self, scaler: torch.amp.GradScaler) -> None:
         """Step optimizer and schedule, and drop the gradients."""
         if self.optimizer is None:
             return
@@ -165,7 +172,7 @@ class Branch:
         if self.scheduler:
             self.scheduler.step()
 
-    def state_dict(self):
+    def state_dict(self) -> dict[str, Any]:
         """Optimizer and schedule, as plain tensors, numbers and dicts."""
         state = {}
         if self.optimizer:
@@ -174,7 +181,7 @@ class Branch:
             state["scheduler"] = self.scheduler.state_dict()
         return state
 
-    def load_state_dict(self, state):
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Restore what `state_dict` gave."""
         if self.optimizer:
             self.optimizer.load_state_dict(state["optimizer"])
@@ -183,7 +190,7 @@ class Branch:
             self.scheduler.load_state_dict({k: v for k, v in state["scheduler"].items() if k in own})
 
 
-def _refuse_contradictions(name, cfg):
+def _refuse_contradictions(name: str, cfg: Mapping[str, Any]) -> None:
     """ValueError for sources of weights, or of a schedule, that exclude or lack each other."""
     if cfg.get("load_from") and cfg.get("continue_from"):
         raise ValueError(
@@ -194,7 +201,7 @@ def _refuse_contradictions(name, cfg):
         raise ValueError(f"branches.{name}: use_fresh_lr_scheduler=False needs a continue_from with the schedule")
 
 
-def fill_branches(branches, known):
+def fill_branches(branches: Iterable[Branch], known: Mapping[str, Names | None]) -> list[dict[str, Any]]:
     """Fill every branch from its initial weights, which must be of networks with the same classes.
 
     Args:
@@ -203,13 +210,14 @@ def fill_branches(branches, known):
     Returns:
         list of all that the files hold.
     Raises:
-        ValueError: weights that are required lack or do not fit; the classes differ.
+        ValueError: weights that are required are missing or do not fit; the classes differ.
     """
     names, contents = dict(known), []
     for branch in branches:
         content = branch.load_initial_weights()
         contents.append(content)
         source = branch.cfg.get("load_from") or branch.cfg.get("continue_from")
-        names[str(source)] = None if hasattr(branch.module, "partial_state") else file_classes(content, branch.module)
+        partial = isinstance(branch.module, PartialState)  # which leaves out what belongs to other classes
+        names[str(source)] = None if partial else file_classes(content, branch.module)
     check_same_classes(names)
     return contents

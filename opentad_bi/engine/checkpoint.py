@@ -1,33 +1,34 @@
-"""Checkpoints of a run: written, listed, and restored whole.
+"""Checkpoints of a run: the whole state in one dict, saved and restored bit for bit, over any interruption.
 
-Checkpoint files: tensors, numbers, strings and dicts only, written whole or not at all.
-
-The whole state of a run in one dict: saved and restored bit for bit, over any interruption.
+The files hold tensors, numbers, strings and dicts only, and are written whole or not at all.
 """
 
 import contextlib
 import difflib
 import os
 import re
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import torch
 
 from ..config import text_with_current_names
+from ..contracts import Average, Dataset
 from ..utils.distributed import gather_objects, rank, world_size
 from ..utils.files import atomic, list_folder
 from ..utils.logging import LOGGER
 from ..utils.weight_files import check_dense, load_checkpoint
-from .data import FORMER, read_record
-from .optim import progress_of
+from .data import PREVIOUS, read_record
 from .warm_start import load_weights
 
-__all__ = ["checkpoint_files", "load_checkpoint", "load_latest", "save_checkpoint"]
+if TYPE_CHECKING:
+    from .runner import Runner
 
 _EPOCH = re.compile(r"epoch_(\d+)\.pth")
 
 
-def save_checkpoint(path, state):
+def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
     """Write `state` to `path` through a temporary file that is flushed to disk and renamed."""
     with atomic(path) as temporary, open(temporary, "wb") as file:
         torch.save(state, file)
@@ -35,7 +36,7 @@ def save_checkpoint(path, state):
         os.fsync(file.fileno())
 
 
-def checkpoint_files(folder):
+def checkpoint_files(folder: Path | str) -> list[Path]:
     """Checkpoints of a run that can be resumed, newest progress last: epoch_{k}.pth by k, interrupt.pth by its time."""
     folder = Path(folder)
     epochs = [(int(m[1]), p) for p in list_folder(folder, absent=True) if (m := _EPOCH.fullmatch(p.name))]
@@ -47,13 +48,13 @@ def checkpoint_files(folder):
     return files
 
 
-def load_latest(folder):
-    """(path, state) of the newest whole checkpoint in `folder`, or (None, None); damaged ones are passed over."""
+def load_latest(folder: Path | str) -> tuple[Path | None, Any]:
+    """(path, state) of the newest whole checkpoint in `folder`, or (None, None); damaged ones are skipped."""
     for path in reversed(checkpoint_files(folder)):
         try:
             return path, load_checkpoint(path)
         except ValueError as error:
-            LOGGER.warning("%s; this checkpoint is passed over", error)
+            LOGGER.warning("%s; this checkpoint is skipped", error)
     return None, None
 
 
@@ -64,21 +65,21 @@ _PARTS = {  # of a checkpoint that a run resumes from
     "config": str,
 }
 _NO_RUN = (
-    "no run to go on with: that is an epoch_*.pth or interrupt.pth of this toolbox or, for a single network, of "
+    "no run to resume: that is an epoch_*.pth or interrupt.pth of this toolbox or, for a single network, of "
     "OpenTAD; weights alone are given by --for-resume and --back-resume, or by load_from"
 )
 FORMAT = 1  # of our checkpoints; files without it come from OpenTAD
 
 
-def run_state(runner):
-    """Everything needed to go on: weights, averages, optimizers, schedules, scaler, progress, random states.
+def run_state(runner: "Runner") -> dict[str, Any]:
+    """Everything needed to resume: weights, averages, optimizers, schedules, scaler, progress, random states.
 
     `state_dict_ema` are the weights that are evaluated; `ema`: how far their average has come.
 
     `epoch` is the last finished epoch, counted from 0, as in OpenTAD's files; `iteration` counts the iterations
     done since; `means` and `lrs` are of the epoch so far, or of the finished one. By `iters_per_epoch`, iterations of
-    an epoch, another run can tell epochs from the schedules. `classes` are the names that the training set gives its
-    labels, where it does; `videos` tell which they were, see `videos.video_record`.
+    an epoch, another run can derive epochs from the schedules. `classes` are the names that the training set gives its
+    labels, where it does; `videos` are those of the sets, see `data.video_record`.
     """
     random_states = gather_objects(_random_state(runner.device))
     return {
@@ -88,7 +89,7 @@ def run_state(runner):
         "iters_per_epoch": runner.iters_per_epoch,
         "state_dict": runner.model.state_dict(),
         "state_dict_ema": runner.ema.module.state_dict(),
-        **progress_of(runner.ema, whole=True),
+        "ema": Average.of(runner.ema).state_dict(),
         "branches": {name: branch.state_dict() for name, branch in runner.branches.items()},
         "scaler": runner.scaler.state_dict(),
         "random": random_states,
@@ -103,16 +104,16 @@ def run_state(runner):
     }
 
 
-def class_names(dataset):
-    """{"classes": [...]} of a dataset with that attribute, or around one (`dataset.dataset`), else {}."""
+def class_names(dataset: Any) -> dict[str, list[str]]:
+    """{"classes": [...]} of a dataset that has them, or that wraps one which does, else {}."""
     while dataset is not None:
-        if names := getattr(dataset, "classes", None):
+        if names := Dataset.of(dataset).classes:
             return {"classes": list(map(str, names))}
-        dataset = getattr(dataset, "dataset", None)
+        dataset = Dataset.of(dataset).dataset
     return {}
 
 
-def restore_run(runner, state, path):
+def restore_run(runner: "Runner", state: Any, path: Path | str) -> None:
     """Put `runner` where the checkpoint `state`, read from `path`, was written.
 
     Raises:
@@ -137,23 +138,23 @@ def restore_run(runner, state, path):
         _restore_average(runner, state)
     with _part(path, "the means of the epoch"):
         for kind, means in state.get("means", {}).items():
-            runner.means[kind].load_state_dict(means)
+            runner.means["logged" if kind == "watched" else kind].load_state_dict(means)  # the name it once had
     runner.lrs = state.get("lrs", {})
-    runner.former = read_record(state).get(FORMER, [])
+    runner.previous = read_record(state).get(PREVIOUS, [])
     _compare_configs(runner, state, path)
     if state["seed"] != runner.seed:
-        LOGGER.warning("the run was started with seed %d; it goes on with that, not %d", state["seed"], runner.seed)
+        LOGGER.warning("the run was started with seed %d and keeps it; seed %d is ignored", state["seed"], runner.seed)
         runner.seed = runner.sampler.seed = state["seed"]
     if len(state["random"]) == world_size():
         with _part(path, "the random state"):
             _set_random_state(state["random"][rank()], runner.device)
     else:
-        LOGGER.warning("%s was written by %d processes, this run has %d: dropout draws will differ",
+        LOGGER.warning("%s was written by %d processes, this run has %d: random numbers of dropout will differ",
                        path, len(state["random"]), world_size())  # fmt: skip
 
 
 @contextlib.contextmanager
-def _part(path, what):
+def _part(path: Path | str, what: str) -> Iterator[None]:
     """Whatever goes wrong with a part of a checkpoint names the file and the part."""
     try:
         yield
@@ -162,8 +163,8 @@ def _part(path, what):
         raise ValueError(f"{path} cannot be resumed: {what} in it cannot be restored in this run ({reason})") from error
 
 
-def _compare_configs(runner, state, path):
-    """Tell what changed in the config since the checkpoint; a half-done epoch must be cut into the same batches."""
+def _compare_configs(runner: "Runner", state: Mapping[str, Any], path: Path | str) -> None:
+    """Log what changed in the config since the checkpoint; a half-done epoch must be cut into the same batches."""
     was, now = (text_with_current_names(text).splitlines() for text in (state["config"], runner.config_text))
     changed = [line for line in difflib.unified_diff(was, now, "then", "now", n=0, lineterm="") if line[0] in "+-"]
     if changed:
@@ -172,13 +173,13 @@ def _compare_configs(runner, state, path):
         )
     if runner.iteration and state["global_batch"] != runner.global_batch:
         raise ValueError(
-            f"{path} lies amid an epoch of batches of {state['global_batch']} samples, but this run has "
+            f"{path} is within an epoch of batches of {state['global_batch']} samples, but this run has "
             f"{runner.global_batch} (batch_size x accumulate); resume an epoch_*.pth instead, or keep the batch"
         )
 
 
-def _restore_opentad(runner, state, path):
-    """Go on from an OpenTAD checkpoint of a single network; scaler and random states are not in such files."""
+def _restore_opentad(runner: "Runner", state: Mapping[str, Any], path: Path | str) -> None:
+    """Resume from an OpenTAD checkpoint of a single network; scaler and random states are not in such files."""
     if len(runner.branches) != 1 or not {"epoch", "state_dict", "optimizer", "scheduler"} <= set(state):
         raise ValueError(f"{path} holds {_NO_RUN}")
     with _part(path, "the list of weights"):
@@ -192,7 +193,9 @@ def _restore_opentad(runner, state, path):
     _restore_average(runner, {})
 
 
-def _load_both(runner, weights, averages, path):
+def _load_both(
+    runner: "Runner", weights: dict[str, torch.Tensor], averages: dict[str, torch.Tensor], path: Path | str
+) -> None:
     """Fill the average, then the live network: frozen weights are shared, and the live ones are exact."""
     check_dense(averages, path)
     check_dense(weights, path)
@@ -200,21 +203,20 @@ def _load_both(runner, weights, averages, path):
     load_weights(runner.model, weights, what=path)
 
 
-def _restore_average(runner, state):
+def _restore_average(runner: "Runner", state: Mapping[str, Any]) -> None:
     """How far the average has come; a file that does not say, of an earlier version, has the plain one."""
-    if hasattr(runner.ema, "load_state_dict"):
-        done = runner.epoch * state.get("iters_per_epoch", runner.iters_per_epoch) + runner.iteration
-        runner.ema.load_state_dict(state.get("ema") or {"updates": done})
+    done = runner.epoch * state.get("iters_per_epoch", runner.iters_per_epoch) + runner.iteration
+    Average.of(runner.ema).load_state_dict(state.get("ema") or {"updates": done})
 
 
-def _random_state(device):
+def _random_state(device: torch.device) -> dict[str, torch.Tensor]:
     state = {"cpu": torch.get_rng_state()}
     if device.type == "cuda":
         state["cuda"] = torch.cuda.get_rng_state(device)
     return state
 
 
-def _set_random_state(state, device):
+def _set_random_state(state: dict[str, torch.Tensor], device: torch.device) -> None:
     torch.set_rng_state(state["cpu"])
     if device.type == "cuda" and "cuda" in state:
         torch.cuda.set_rng_state(state["cuda"], device)

@@ -1,20 +1,34 @@
 """A model run over a whole dataset, and the numbers that a metric gives for it."""
 
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from typing import Any
+
 import torch
 from tqdm import tqdm
 
+from ..contracts import Metric, Metrics
 from ..utils.distributed import gather_objects, is_main
 from .data import eval_loader, to_device
 
 
 @torch.no_grad()
-def evaluate(model, dataset, metric, *, batch_size, num_workers, device, autocast):
+def evaluate(
+    model: Any,
+    dataset: Any,
+    metric: Metric,
+    *,
+    batch_size: int,
+    num_workers: int,
+    device: torch.device,
+    autocast: Callable[[], AbstractContextManager],
+) -> Metrics:
     """Predict every sample once, over all processes, and return the metric's numbers.
 
     Args:
-        model: has `predict(batch) -> list`, one result per sample.
-        dataset: has `collate`.
-        metric: has `update(results)` and `compute()`; it sees the results in the order of the dataset.
+        model: a `contracts.Model`, whose `predict` is called.
+        dataset: a `contracts.Dataset`.
+        metric: sees the results in the order of the dataset.
         batch_size: samples per batch over all processes.
         num_workers: loader processes in this process.
         device: where the model is.
@@ -33,7 +47,7 @@ def evaluate(model, dataset, metric, *, batch_size, num_workers, device, autocas
             results += model.predict(to_device(batch, device))
     model.train(training)
     gathered = gather_objects(list(zip(indices, results, strict=True)))
-    metrics = None
+    metrics: Metrics = {}
     if is_main():
         in_order = sorted((pair for part in gathered for pair in part), key=lambda pair: pair[0])
         metric.update([result for _, result in in_order])

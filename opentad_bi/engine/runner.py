@@ -1,74 +1,37 @@
-"""Means of numbers over an epoch.
+"""The one training loop, for any model that answers `forward`, `predict` and `branches` (`contracts.Model`).
 
-Mixed precision, as `solver.amp` of a config asks for it.
-
-The one training loop: any model that answers `forward`, `predict` and `branches`.
+Also what the loop needs on its way: seeds, mixed precision as `solver.amp` asks for it, and means over an epoch.
 """
 
 import itertools
 import math
 import random
 import sys
-from contextlib import nullcontext
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from functools import cached_property, partial
+from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 import torch
+from mmengine.config import Config
+from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
 from ..config import config_text
-from ..registry import EMAS, METRICS, MODELS, check_keys, nearest
+from ..contracts import Average, Batch, Dataset, Hook, Metric, Metrics, Model, innermost, losses_and_logged
+from ..registry import EMAS, METRICS, MODELS, Kind, check_keys, nearest
 from ..utils.distributed import mean_over_ranks, rank, share_buffers, world_size
 from ..utils.logging import LOGGER
 from ..utils.weight_files import load_checkpoint
 from .branch import Branch, fill_branches, train_mode
 from .checkpoint import class_names, restore_run
-from .data import build_dataset, sample_names, to_device, train_loader, trained_sets, video_record
+from .data import EpochSampler, build_dataset, sample_names, to_device, train_loader, trained_sets, video_record
 from .hooks import WORKFLOW_KEYS, EvaluateHook, StopRun, build_hooks
 from .inference import evaluate
 from .optim import log_evaluated
 from .warm_start import asks_for_classes, check_same_classes
-
-
-class EpochMeans:
-    """Running means of numbers by name; what a checkpoint holds of them goes on after a resume."""
-
-    def __init__(self):
-        self.sums, self.count = {}, 0
-
-    def add(self, numbers, weight=1):
-        """Count an iteration of `weight` micro-batches with the {name: mean over them} it gave."""
-        self.count += weight
-        for name, value in numbers.items():
-            self.sums[name] = self.sums.get(name, 0.0) + weight * value
-
-    def values(self):
-        """{name: mean} so far."""
-        return {name: value / self.count for name, value in self.sums.items()}
-
-    def state_dict(self):
-        """As plain numbers."""
-        return {"sums": dict(self.sums), "count": self.count}
-
-    def load_state_dict(self, state):
-        """Restore what `state_dict` gave."""
-        self.sums, self.count = dict(state["sums"]), state["count"]
-
-
-PRECISIONS = {None: None, False: None, "fp16": torch.float16, True: torch.float16, "bf16": torch.bfloat16}
-
-
-def precision(amp):
-    """The dtype of `solver.amp`: "fp16" (also True), "bf16", or None (also False) for none."""
-    if isinstance(amp, (dict, list)) or amp not in PRECISIONS:
-        raise ValueError(f"solver.amp {amp!r} is not one of 'fp16', 'bf16', None")
-    return PRECISIONS[amp]
-
-
-def autocast(device, dtype):
-    """A function that returns the autocast context of `dtype` on `device`, or that of none for None."""
-    return partial(torch.autocast, device.type, dtype=dtype) if dtype else nullcontext
-
 
 SOLVER_KEYS = ("train", "val", "test", "amp", "accumulate", "ema", "static_graph", "fp16_compress")
 TRAIN_KEYS = ("batch_size", "num_workers", "drop_last")
@@ -86,26 +49,48 @@ class Runner:
         cfg: the config (see `docs/configs.md` for its keys).
         work_dir: folder of this run; it exists.
         device: `torch.device` of this process.
-        seed: seed of weights, shuffling and draws.
+        seed: seed of weights, shuffling and random sampling.
         training: False builds neither optimizers nor the training set.
         fresh: False leaves out the initial weights, which a resume would replace.
         split: what is evaluated; None: "val" during training if the config has it, else "test".
 
-    State that hooks read and write: `epoch` and `iteration` in it (the next ones to do), `losses` and `watched` (means
-    over the processes) and `lrs` of the last iteration, `means` of both over the epoch, `metrics` of the last
-    evaluation, `scores` ({epoch: score} of all of them), and `stop` (a reason to leave the loop after this iteration,
-    or None). A hook that wants one process's wish to stop all of them sets `stop_requested`.
+    Hooks read and write the state below. One that wants one process's wish to stop all of them sets `stop_requested`.
     """
 
-    def __init__(self, cfg, *, work_dir, device, seed=42, training=True, fresh=True, split=None):
+    epoch: int  # the next one to do
+    iteration: int  # in it, the next one to do
+    losses: dict[str, float]  # of the last iteration, means over the processes
+    logged: dict[str, float]  # likewise
+    lrs: dict[str, list[float]]  # of the last iteration, of every parameter group of every branch
+    means: dict[str, "EpochMeans"]  # of "losses" and "logged" over the epoch
+    metrics: Metrics | None  # of the last evaluation
+    scores: dict[int, float]  # of all evaluations by epoch
+    stop: str | None  # a reason to leave the loop after this iteration
+    model: Any  # an nn.Module that offers what contracts.Model does
+    ddp: Any  # the same, wrapped where there are several processes
+    previous: list[dict[str, Any]]  # sets of videos that the initial weights were learned from
+    datasets: dict[str, Any]  # those built so far, by split
+
+    def __init__(
+        self,
+        cfg: Config,
+        *,
+        work_dir: Path,
+        device: torch.device,
+        seed: int = 42,
+        training: bool = True,
+        fresh: bool = True,
+        split: str | None = None,
+    ) -> None:
         self.cfg, self.work_dir, self.device, self.seed = cfg, work_dir, device, seed
-        self.epoch = self.iteration = 0
-        self.losses, self.watched, self.lrs, self.metrics, self.scores = {}, {}, {}, None, {}
-        self.means = {kind: EpochMeans() for kind in ("losses", "watched")}
-        self.stop, self.stop_requested, self.evaluating, self.overflows = None, False, False, 0
         self.training, self.split = training, split or ("val" if training and "val" in cfg.dataset else "test")
+        self.epoch = self.iteration = self.overflows = 0
+        self.losses, self.logged, self.lrs, self.metrics, self.scores = {}, {}, {}, None, {}
+        self.means = {kind: EpochMeans() for kind in ("losses", "logged")}
+        self.stop, self.stop_requested, self.evaluating = None, False, False
+        self.datasets, self.model, self.previous = {}, None, []
         seed_everything(seed)
-        self.solver, self.datasets, self.model = cfg.solver, {}, None
+        self.solver = cfg.solver
         check_keys("solver", cfg.solver, SOLVER_KEYS)
         check_keys("workflow", cfg.workflow, WORKFLOW_KEYS)
         self.accumulate = self.solver.get("accumulate", 1)
@@ -113,41 +98,40 @@ class Runner:
         if training:
             self._build_loader()
         self.model = MODELS.build(cfg.model, **self._context(MODELS, cfg.model)).to(device)
-        for split, dataset in self.datasets.items():
-            self._match(split, dataset)
-        self.former = []  # sets of videos that the initial weights were learned from
+        for name, dataset in self.datasets.items():
+            self._match(name, dataset)
         self.branches = self._build_branches(self.iters_per_epoch if training else None)
         self._set_precision()
         if training and fresh:
             contents = fill_branches(self.branches.values(), {"dataset.train": self.classes})
-            self.former = [own for content in contents for own in trained_sets(content)]
-        self.ema = EMAS.build(self.solver.get("ema", {"type": "ExponentialMovingAverage"}), model=self.model)
+            self.previous = [own for content in contents for own in trained_sets(content)]
+        self.ema: Average = EMAS.build(self.solver.get("ema", {"type": "ExponentialMovingAverage"}), model=self.model)
         self.ddp = self._wrap() if training else self.model
-        self.hooks = build_hooks(cfg) if training else []
+        self.hooks: list[Hook] = build_hooks(cfg) if training else []
         if training and any(isinstance(hook, EvaluateHook) and hook.interval for hook in self.hooks):
             self.check_metric(self.build_metric())  # what is wrong with it should show before the training, not after
         torch.manual_seed(seed + rank())  # dropout of its own in every process
 
-    def train(self, resume=None):
+    def train(self, resume: Path | str | None = None) -> None:
         """Train to `workflow.end_epoch`, from the start or from the checkpoint file `resume`."""
         if resume:
             restore_run(self, load_checkpoint(resume), resume)
             LOGGER.info("resumed %s: epoch %d, iteration %d", resume, self.epoch, self.iteration)
-        if hasattr(self.model, "check_weights"):
-            self.model.check_weights(self.datasets["train"])
+        Model.of(self.model).check_weights(self.datasets["train"])
         try:
-            self.call("before_train")
+            for hook in self.hooks:
+                hook.before_train(self)
             while self.epoch < self.end_epoch and not self.stop:
                 self.train_epoch()
         except StopRun:
             self.stop = "a signal"
         except NonFiniteLoss:
-            self.stop = "a loss or gradient that is not finite"
+            self.stop = "a non-finite loss or gradient"
             raise
         finally:
             self._finish()
 
-    def train_epoch(self):
+    def train_epoch(self) -> None:
         """The rest of the current epoch."""
         train_mode(self.model)
         if self.iteration == 0:
@@ -158,26 +142,27 @@ class Runner:
         while group := list(itertools.islice(batches, self.accumulate)):
             self.train_step(group)
             self.iteration += 1
-            self.call("after_iter")
+            for hook in self.hooks:
+                hook.after_iter(self)
             if self.stop:
                 return
         self.epoch, self.iteration = self.epoch + 1, 0
-        self.call("after_epoch")
+        for hook in self.hooks:
+            hook.after_epoch(self)
 
-    def train_step(self, batches):
+    def train_step(self, batches: Sequence[Batch]) -> None:
         """One iteration: the gradients of `batches` are averaged, then every branch steps once."""
         self.lrs = {name: branch.lrs for name, branch in self.branches.items()}
-        parts, watched = [], []
+        outputs = []
         for i, batch in enumerate(batches):
             last = i == len(batches) - 1
             with nullcontext() if last or self.ddp is self.model else self.ddp.no_sync():
                 with self.autocast():
-                    losses = self.ddp(to_device(batch, self.device))
-                total = sum(losses.values()) / len(batches)
+                    losses, logged = losses_and_logged(self.ddp(to_device(batch, self.device)))
+                total = torch.as_tensor(sum(losses.values()) / len(batches))
                 self.scaler.scale(total).backward()
-            parts.append(losses)
-            watched.append(dict(getattr(self.model, "watched", {})))
-        self._record(parts, watched, batches)
+            outputs.append((losses, logged))
+        self._record(outputs, batches)
         norms = {name: branch.clip(self.scaler) for name, branch in self.branches.items()}
         if not self.scaler.is_enabled() and not all(math.isfinite(norm) for norm in norms.values()):
             self._refuse(f"gradient norms {norms}", batches)
@@ -186,9 +171,9 @@ class Runner:
         self.scaler.update()
         self.ema.update()
         self.means["losses"].add(self.losses, len(batches))
-        self.means["watched"].add(self.watched, len(batches))
+        self.means["logged"].add(self.logged, len(batches))
 
-    def evaluate(self, split=None, metric=None):
+    def evaluate(self, split: str | None = None, metric: Metric | None = None) -> Metrics:
         """Numbers of the averaged weights on `dataset[split]` (None: the runner's); also left in `self.metrics`."""
         split = split or self.split
         size = self.solver.get(split) or self.solver.test
@@ -211,7 +196,7 @@ class Runner:
             self.evaluating = False
         return self.metrics
 
-    def dataset(self, split):
+    def dataset(self, split: str) -> Any:
         """The dataset of `split`, built once."""
         if split not in self.datasets:
             self.datasets[split] = build_dataset(self.cfg.dataset, split)
@@ -220,43 +205,36 @@ class Runner:
         return self.datasets[split]
 
     @cached_property
-    def classes(self):
+    def classes(self) -> list[str] | None:
         """Names of the classes of the data by label, or None where the data have none."""
         return class_names(self.dataset("train" if self.training else self.split)).get("classes")
 
     @property
-    def best(self):
+    def best(self) -> float | None:
         """Best score of the evaluations so far, or None."""
         return max(self.scores.values(), default=None)
 
     @cached_property
-    def config_text(self):
+    def config_text(self) -> str:
         """The config as Python source, for checkpoints."""
         return config_text(self.cfg)
 
     @cached_property
-    def video_record(self):
-        """Which videos the sets built so far have, for checkpoints, see `videos.video_record`."""
-        return video_record(self.datasets, self.former)
+    def video_record(self) -> dict[str, torch.Tensor]:
+        """Which videos the sets built so far have, for checkpoints, see `data.video_record`."""
+        return video_record(self.datasets, self.previous)
 
-    def build_metric(self, **options):
+    def build_metric(self, **options: Any) -> Metric:
         """A fresh metric, as `evaluation` describes it; `options` are given where its constructor takes them."""
         cfg = self.cfg.evaluation
         return METRICS.build(cfg, **self._context(METRICS, cfg), **options)
 
-    def check_metric(self, metric):
-        """Let a metric look at the names of the videos that it will be given, where it asks for them."""
-        dataset = self.dataset(self.split)
-        videos = getattr(getattr(dataset, "dataset", dataset), "videos", None)
-        if videos and hasattr(metric, "check_videos"):
-            metric.check_videos([getattr(video, "name", video) for video in videos])
+    def check_metric(self, metric: Metric) -> None:
+        """Let a metric check the names of the videos that it will be given."""
+        if names := Dataset.of(innermost(self.dataset(self.split))).video_names():
+            Metric.of(metric).check_videos(names)
 
-    def call(self, point):
-        """Let every hook act at `point`."""
-        for hook in self.hooks:
-            getattr(hook, point)(self)
-
-    def _finish(self):
+    def _finish(self) -> None:
         """`after_train` of every hook, the last first; one that fails neither spares the others nor hides an error."""
         failures = []
         for hook in reversed(self.hooks):
@@ -268,47 +246,47 @@ class Runner:
         if failures and sys.exc_info()[0] is None:
             raise failures[0]
 
-    def _record(self, parts, watched, batches):
-        """Mean numbers over micro-batches and processes; all processes stop together on a loss that is not finite."""
-        losses, watched = _over_micro_batches(parts), _over_micro_batches(watched)
+    def _record(self, outputs: list[tuple[dict, dict]], batches: Sequence[Batch]) -> None:
+        """Mean numbers over micro-batches and processes; all processes stop together on a non-finite loss."""
+        losses, logged = (_over_micro_batches(parts) for parts in zip(*outputs, strict=True))
         asked = torch.tensor(float(self.stop_requested))
         device = next(iter(losses.values())).device
-        numbers = torch.stack([number.to(device) for number in (*losses.values(), *watched.values(), asked)])
-        *values, asked = mean_over_ranks(numbers.cpu()).tolist()
+        numbers = torch.stack([number.to(device) for number in (*losses.values(), *logged.values(), asked)])
+        *values, stopped = mean_over_ranks(numbers.cpu()).tolist()
         self.losses = dict(zip(losses, values[: len(losses)], strict=True))
-        self.watched = dict(zip(watched, values[len(losses) :], strict=True))
-        if asked:
+        self.logged = dict(zip(logged, values[len(losses) :], strict=True))
+        if stopped:
             self.stop = "a signal"
-        values = values[: len(losses)]
-        if all(np.isfinite(values)):
+        if all(map(math.isfinite, self.losses.values())):
             self.overflows = 0
             return
         self.overflows += 1
         # the scaler leaves out a step whose gradients overflow fp16; many in a row are no overflow
         if not self.scaler.is_enabled() or self.overflows > MAX_OVERFLOWS:
             self._refuse(f"losses {self.losses}", batches)
-        LOGGER.warning("epoch %d, iteration %d: %s overflows fp16, step left out", self.epoch, self.iteration, values)
+        LOGGER.warning(
+            "epoch %d, iteration %d: losses overflow fp16, step left out: %s", self.epoch, self.iteration, self.losses
+        )
 
-    def _refuse(self, what, batches):
-        """Stop because of numbers that are not finite, before any weight has changed."""
+    def _refuse(self, what: str, batches: Sequence[Batch]) -> None:
+        """Stop because of non-finite numbers, before any weight has changed."""
         videos = ", ".join(name for batch in batches for name in sample_names(batch))
         raise NonFiniteLoss(
             f"epoch {self.epoch}, iteration {self.iteration}: {what} are not finite; samples of this "
             f"process: {videos}. The weights are as before this iteration"
         )
 
-    def _match(self, split, dataset):
+    def _match(self, split: str, dataset: Any) -> None:
         """Both must have the same classes, and the model may refuse a dataset that it cannot work with."""
-        named = {"model": getattr(self.model, "classes", None), f"dataset.{split}": class_names(dataset).get("classes")}
-        check_same_classes(named)
-        if hasattr(self.model, "check_dataset"):
-            self.model.check_dataset(dataset)
+        model = Model.of(self.model)
+        check_same_classes({"model": model.classes, f"dataset.{split}": class_names(dataset).get("classes")})
+        model.check_dataset(dataset)
 
-    def _context(self, kind, cfg):
+    def _context(self, kind: Kind, cfg: Mapping[str, Any]) -> dict[str, Any]:
         """{"classes": names} for a component that asks for them and whose config leaves them to the data."""
         return {"classes": self.classes} if asks_for_classes(kind, cfg) and self.classes else {}
 
-    def _build_loader(self):
+    def _build_loader(self) -> None:
         size = self.solver.train
         check_keys("solver.train", size, TRAIN_KEYS)
         self.loader = train_loader(
@@ -320,26 +298,26 @@ class Runner:
             drop_last=size.get("drop_last", True),
             pin_memory=self.device.type == "cuda",
         )
-        self.sampler = self.loader.sampler
-        self.global_batch = size.batch_size * self.accumulate
+        self.sampler = cast(EpochSampler, self.loader.sampler)
+        self.global_batch: int = size.batch_size * self.accumulate
         self.iters_per_epoch = math.ceil(self.sampler.used / self.global_batch)
 
-    def _build_branches(self, iters_per_epoch):
+    def _build_branches(self, iters_per_epoch: int | None) -> dict[str, Branch]:
         modules, cfgs = self.model.branches(), self.cfg.branches
         for name in {*modules, *cfgs}:
             if name not in cfgs:
-                raise KeyError(f"the model has a branch {name!r} that the config's `branches` lacks")
+                raise KeyError(f"branches: {name!r}, a branch of the model, is missing from the config")
             if name not in modules:
-                raise KeyError(f"branches.{name}: the model has no such branch; {nearest(name, modules)}")
+                raise KeyError(f"branches.{name}: unknown branch of the model; {nearest(name, modules)}")
         return {name: Branch(name, module, cfgs[name], iters_per_epoch) for name, module in modules.items()}
 
-    def _set_precision(self):
+    def _set_precision(self) -> None:
         dtype = precision(self.solver.get("amp"))
         self.autocast = autocast(self.device, dtype)
         # fp16 gradients underflow without scaling; bf16 has the range of fp32
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=dtype is torch.float16)
 
-    def _wrap(self):
+    def _wrap(self) -> nn.Module:
         trains = any(p.requires_grad for p in self.model.parameters())
         if world_size() == 1 or not trains:
             return self.model
@@ -356,13 +334,54 @@ class Runner:
         return ddp
 
 
-def _over_micro_batches(parts):
-    """{name: 0-d mean} of a list of {name: 0-d tensor}."""
-    return {name: torch.stack([part[name].detach().float() for part in parts]).mean() for name in parts[0]}
-
-
-def seed_everything(seed):
+def seed_everything(seed: int) -> None:
     """Seed Python, numpy and torch."""
     random.seed(seed)
     np.random.seed(seed % 2**32)
     torch.manual_seed(seed)
+
+
+PRECISIONS = {None: None, False: None, "fp16": torch.float16, True: torch.float16, "bf16": torch.bfloat16}
+
+
+def precision(amp: str | bool | None) -> torch.dtype | None:
+    """The dtype of `solver.amp`: "fp16" (also True), "bf16", or None (also False) for none."""
+    if isinstance(amp, (dict, list)) or amp not in PRECISIONS:
+        raise ValueError(f"solver.amp {amp!r} is not one of 'fp16', 'bf16', None")
+    return PRECISIONS[amp]
+
+
+def autocast(device: torch.device, dtype: torch.dtype | None) -> Callable[[], AbstractContextManager]:
+    """A function that returns the autocast context of `dtype` on `device`, or that of none for None."""
+    return partial(torch.autocast, device.type, dtype=dtype) if dtype else nullcontext
+
+
+class EpochMeans:
+    """Running means of numbers by name; what a checkpoint holds of them continues after a resume."""
+
+    def __init__(self) -> None:
+        self.sums: dict[str, float] = {}
+        self.count = 0
+
+    def add(self, numbers: Mapping[str, float], weight: int = 1) -> None:
+        """Count an iteration of `weight` micro-batches with the {name: mean over them} it gave."""
+        self.count += weight
+        for name, value in numbers.items():
+            self.sums[name] = self.sums.get(name, 0.0) + weight * value
+
+    def values(self) -> dict[str, float]:
+        """{name: mean} so far."""
+        return {name: value / self.count for name, value in self.sums.items()}
+
+    def state_dict(self) -> dict[str, Any]:
+        """As plain numbers."""
+        return {"sums": dict(self.sums), "count": self.count}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Restore what `state_dict` gave."""
+        self.sums, self.count = dict(state["sums"]), state["count"]
+
+
+def _over_micro_batches(parts: Sequence[dict[str, torch.Tensor]]) -> dict[str, torch.Tensor]:
+    """{name: 0-d mean} of {name: 0-d tensor} of every micro-batch."""
+    return {name: torch.stack([part[name].detach().float() for part in parts]).mean() for name in parts[0]}

@@ -1,41 +1,46 @@
-"""Weights from other files: initial weights of a branch, the classes they belong to, and runs that carry on from them.
+"""Weights of other files: initial weights of a branch, and runs that continue from another one.
 
-Initial weights of a branch: from whatever file a user has, strictly, saying what was taken.
-
-Names of classes that come from several places: a label means the same class in all of them, or it is an error.
-
-Go on from another run, which need not be of the same model: what fits is taken, and a table tells what was not.
+Initial weights are loaded strictly, from whatever file a user has, and the log says what was taken. Names of classes
+come from several places, and a label means the same class in all of them, or it is an error. `continue_from` may be of
+another model: what fits is taken, and a table lists what was not.
 """
 
 import inspect
 import warnings
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import torch
+from torch import nn
 
-from ..registry import check_keys, nearest
+from ..contracts import Names, Network, PartialState, State
+from ..registry import Kind, check_keys, nearest
 from ..utils.files import walk_files
 from ..utils.logging import LOGGER
 from ..utils.validation import check_finite_weights
 from ..utils.weight_files import adapted, differences, listing, mismatch, read_file, split_spec, unwrapped
 from .optim import warn_of_start, weights_in_words
 
-__all__ = ["branch_part", "fill", "load_initial_weights", "load_weights", "read_file", "read_weights"]
+if TYPE_CHECKING:
+    from .branch import Branch
 
 _PRETRAINED_KEYS = ("path", "module", "missing", "unexpected")
 
 
-def read_weights(spec):
-    """State dict in the file `spec` and the key it was found under, of what `utils.weight_files.read_file` gives."""
-    return read_file(spec)[:2]
-
-
-def load_weights(module, state, *, what, missing=(), unexpected=()):
+def load_weights(
+    module: nn.Module,
+    state: State,
+    *,
+    what: str | Path,
+    missing: Sequence[str] = (),
+    unexpected: Sequence[str] = (),
+) -> int:
     """Load `state` into `module`: every name must match, except those that the patterns allow for.
 
     Args:
-        module: the network; its `adapt_state_dict`, if it has one, first brings foreign key styles to its own.
+        module: the network; its `adapt_state_dict` first brings the key styles of other programs to its own.
         state: {name: tensor}.
         what: name of the source, for errors.
         missing: patterns of names the network may have beyond the file.
@@ -45,19 +50,27 @@ def load_weights(module, state, *, what, missing=(), unexpected=()):
     Raises:
         ValueError: names or shapes differ, or a weight is NaN or infinite; all of them are listed.
     """
-    state = adapted(state, getattr(module, "adapt_state_dict", dict), what)
+    state = adapted(state, Network.of(module).adapt_state_dict, str(what))
     own = module.state_dict()
     text = differences(own, state, missing=missing, unexpected=unexpected)
     if text:
         raise ValueError(f"the weights of {what} do not fit the network:{text}")
     taken = {n: t for n, t in state.items() if n in own}
-    check_finite_weights(taken, what, own)
+    check_finite_weights(taken, str(what), own)
     module.load_state_dict(taken, strict=False)
     return len(taken)
 
 
-def fill(module, spec, *, name=None, part=None, missing=(), unexpected=()):
-    """Read `spec` (see `read_weights`), load it strictly into `module` (see `load_weights`), log what was taken.
+def fill(
+    module: nn.Module,
+    spec: str | Path,
+    *,
+    name: str | None = None,
+    part: str | None = None,
+    missing: Sequence[str] = (),
+    unexpected: Sequence[str] = (),
+) -> dict[str, Any]:
+    """Read `spec` (see `read_file`), load it strictly into `module` (see `load_weights`), log what was taken.
 
     Args:
         name: what the log calls the network.
@@ -74,7 +87,7 @@ def fill(module, spec, *, name=None, part=None, missing=(), unexpected=()):
     return content
 
 
-def _in_words(key, content):
+def _in_words(key: str, content: Mapping[str, Any]) -> str:
     """What the weights under `key` of the content of a file are; warns of an average that is mostly its start."""
     if key != "state_dict_ema":
         return f"{key}: raw weights" if key == "state_dict" else key or "plain state dict"
@@ -84,7 +97,7 @@ def _in_words(key, content):
     return f"{key}: {weights_in_words(progress if known else None)}"
 
 
-def load_initial_weights(name, module, cfg):
+def load_initial_weights(name: str, module: nn.Module, cfg: Mapping[str, Any]) -> dict[str, Any]:
     """Fill the network of branch `name` from `cfg["load_from"]`, else from `cfg["pretrained"]` (see `Branch`).
 
     `load_from` fills the whole network; the file may also be one of a pair, which then gives the part of this name.
@@ -105,7 +118,7 @@ def load_initial_weights(name, module, cfg):
     return {}
 
 
-def branch_part(state, name):
+def branch_part(state: State, name: str) -> State:
     """The entries below `name.` if the file holds several branches, else all of them."""
     prefix = f"{name}."
     if any(n.startswith(prefix) for n in state):
@@ -113,7 +126,7 @@ def branch_part(state, name):
     return state
 
 
-def asks_for_classes(kind, cfg):
+def asks_for_classes(kind: Kind, cfg: Any) -> bool:
     """Does what `cfg` describes take `classes`, which `cfg` does not give?
 
     Args:
@@ -125,24 +138,24 @@ def asks_for_classes(kind, cfg):
     return "classes" in inspect.signature(kind.find(cfg["type"])).parameters
 
 
-def file_classes(content, module=None):
+def file_classes(content: Mapping[str, Any], module: nn.Module | None = None) -> list[str] | None:
     """Names by label that the content of a checkpoint gives, or None where it gives none.
 
     None, too, if the weights do not belong to classes: `module`, the network they are for, has `open_vocabulary`.
     """
-    if getattr(module, "open_vocabulary", False):
+    if module is not None and Network.of(module).open_vocabulary:
         return None
     names = content.get("classes")
     return list(map(str, names)) if isinstance(names, (list, tuple)) and names else None
 
 
-def check_same_classes(sources):
+def check_same_classes(sources: Mapping[str, Names | None]) -> None:
     """Compare the names of the classes by label.
 
     Args:
         sources: {where they are from: names, or None where they are not known}.
     Raises:
-        ValueError: two lists differ; it tells the first label that they name differently, or their lengths.
+        ValueError: two lists differ; it gives the first label that they name differently, or their lengths.
     """
     known = [(source, list(map(str, names))) for source, names in sources.items() if names]
     for source, names in known[1:]:
@@ -158,19 +171,19 @@ def check_same_classes(sources):
             )
 
 
-ROOT, FILE = Path("models"), "checkpoint.pth"  # where runs leave what others may go on from
+ROOT, FILE = Path("models"), "checkpoint.pth"  # where runs leave what others may continue from
 
 
-def find_checkpoint(spec, root=ROOT):
+def find_checkpoint(spec: str | Path, root: Path = ROOT) -> str:
     """The file behind `continue_from`: a path is looked for before the key of a run, which is its folder below `root`.
 
     Args:
-        spec: "PATH" of a checkpoint or of a folder with checkpoint.pth, or "KEY"; either may tell the place of the
+        spec: "PATH" of a checkpoint or of a folder with checkpoint.pth, or "KEY"; either may name the place of the
             weights in the file: "PATH:state_dict".
     Returns:
         what `utils.weight_files.read_file` takes.
     Raises:
-        FileNotFoundError: none of them; it tells the runs that there are.
+        FileNotFoundError: none of them; it lists the runs that there are.
     """
     path, key = split_spec(spec)
     found = [file for file in (Path(path), Path(path) / FILE, root / path / FILE) if file.is_file()]
@@ -184,11 +197,11 @@ def find_checkpoint(spec, root=ROOT):
     return f"{found[0]}:{key}" if key else str(found[0])
 
 
-def continue_from(name, module, spec):
+def continue_from(name: str, module: nn.Module, spec: str | Path) -> dict[str, Any]:
     """Fill the network of branch `name` with those tensors of `spec` that match by name and shape; log the others too.
 
     A network with `partial_state(state, classes)` brings the file's names to its own and leaves out what belongs to
-    other classes (`classes`: those of the file, or None); else `adapt_state_dict` does, if there is one.
+    other classes (`classes`: those of the file, or None); else `adapt_state_dict` does.
 
     Returns:
         all that the file holds.
@@ -200,10 +213,10 @@ def continue_from(name, module, spec):
     file = find_checkpoint(spec)
     given, key, content = read_file(file)
     given = branch_part(unwrapped(given, module.state_dict()), name)
-    if hasattr(module, "partial_state"):
-        state = adapted(given, partial(module.partial_state, classes=file_classes(content)), file)
-    else:
-        state = adapted(given, getattr(module, "adapt_state_dict", dict), file)
+    adapt = Network.of(module).adapt_state_dict
+    if isinstance(module, PartialState):
+        adapt = partial(module.partial_state, classes=file_classes(content))
+    state = adapted(given, adapt, file)
     groups, taken = compare(module.state_dict(), given, state)
     table = "\n".join(f"  {title:<12}{len(names):>5}  {listing(names)}".rstrip() for title, names in groups.items())
     epoch = f", epoch {content['epoch']}" if isinstance(content.get("epoch"), int) else ""
@@ -216,7 +229,7 @@ def continue_from(name, module, spec):
     return content
 
 
-def compare(own, given, state):
+def compare(own: State, given: State, state: State) -> tuple[dict[str, list[str]], State]:
     """What of a file fits a network.
 
     Args:
@@ -239,19 +252,19 @@ def compare(own, given, state):
     return groups, taken
 
 
-def continue_schedule(branch, content, spec):
+def continue_schedule(branch: "Branch", content: Mapping[str, Any], spec: str | Path) -> None:
     """Put the schedule of `branch` where that of the file is, of which `content` is all that it holds.
 
     The place alone is the file's: where epochs are counted, so many epochs, else so many iterations. Base rates and
     shape are those of the config.
 
     Raises:
-        ValueError: the branch or the file has none, they are of different kinds, or the place cannot be told.
+        ValueError: the branch or the file has none, they are of different kinds, or the place is not known.
     """
     branches = content.get("branches")
     state = branches.get(branch.name, {}).get("scheduler") if isinstance(branches, dict) else None
     where = f"branches.{branch.name}: use_fresh_lr_scheduler=False"
-    if branch.scheduler is None:
+    if branch.scheduler is None or branch.optimizer is None:
         raise ValueError(f"{where}, but the branch has no scheduler")
     if state is None:
         raise ValueError(
@@ -260,13 +273,13 @@ def continue_schedule(branch, content, spec):
     kind, groups = type(branch.scheduler), len(branch.optimizer.param_groups)
     if {"last_epoch", "_last_lr", *branch.scheduler.state_dict()} - set(state) or len(state["_last_lr"]) != groups:
         raise ValueError(
-            f"{where}, but the schedule in {spec} is no {kind.__name__} over {groups} groups of parameters"
+            f"{where}, but the schedule in {spec} is not a {kind.__name__} over {groups} groups of parameters"
         )
     place = state["last_epoch"]  # torch's name of the iterations done
     if place and "iters_per_epoch" in inspect.signature(kind).parameters:
         if not content.get("iters_per_epoch"):
             raise ValueError(
-                f"{where}, but {spec}, of a former version, does not tell the iterations of its epochs, by which "
+                f"{where}, but {spec}, of a previous version, does not have the iterations of its epochs, by which "
                 f"{kind.__name__} counts; take a newer checkpoint, or use_fresh_lr_scheduler=True"
             )
         place = round(place * branch.iters_per_epoch / content["iters_per_epoch"])
@@ -274,8 +287,8 @@ def continue_schedule(branch, content, spec):
         warnings.simplefilter("ignore")  # that the optimizer has not stepped yet is meant
         for _ in range(place):
             branch.scheduler.step()
-    LOGGER.info("%s: the schedule goes on at iteration %d, rates %s", branch.name, place, branch.lrs)
+    LOGGER.info("%s: the schedule continues at iteration %d, rates %s", branch.name, place, branch.lrs)
 
 
-def _equal(own, other):
+def _equal(own: torch.Tensor, other: Any) -> bool:
     return isinstance(other, torch.Tensor) and own.shape == other.shape and torch.equal(own.cpu(), other.cpu())

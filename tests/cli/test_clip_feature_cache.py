@@ -13,6 +13,7 @@ from places import ROOT
 from opentad_bi.cli.extract import folder
 from opentad_bi.cli.main import call
 from opentad_bi.config import load_config
+from opentad_bi.contracts import total_loss
 from opentad_bi.engine.data import build_dataset
 from opentad_bi.registry import MODELS
 
@@ -83,7 +84,7 @@ def test_losses_are_those_of_the_frames(pooling, normalise, data_root, features)
         model.check_dataset(data)
         batch = data.collate([data[i] for i in (0, 2, 5, 7)])
         losses = model(batch)
-        sum(losses.values()).backward()
+        total_loss(losses).backward()
         gradient = torch.cat([p.grad.flatten() for p in model.parameters() if p.grad is not None])
         scores = np.stack([score.probabilities for score in model.eval().predict(batch)])
         found[source] = losses["cls_loss"].detach(), gradient, torch.from_numpy(scores)

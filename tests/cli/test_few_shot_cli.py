@@ -143,7 +143,7 @@ def test_artifacts_of_another_study_show_before_any_training(runs, tmp_path, cap
     left.mkdir()
     run.refuse_another()  # an empty folder
     (left / "notes.txt").write_text("of a person")
-    with pytest.raises(ValueError, match=r"artifacts of another run \(one that is not known"):
+    with pytest.raises(ValueError, match=r"artifacts of another run \(an unknown one"):
         run.refuse_another()
 
 

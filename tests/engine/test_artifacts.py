@@ -64,7 +64,7 @@ def test_the_best_weights_are_kept_with_all_that_belongs_to_them(config, make_ru
     assert [entry["score"] for entry in log] == [0.2, 0.9, 0.5]
     assert log[2]["losses"] == runner.means["losses"].values() and log[2]["rates"] == runner.lrs
     assert log[2]["evaluation"] == json.loads(json.dumps(runner.metrics))
-    assert all(entry["seconds"] > 0 and entry["watched"] == {} for entry in log)
+    assert all(entry["seconds"] > 0 and entry["logged"] == {} for entry in log)
 
 
 def test_without_evaluations_the_newest_weights_are_kept(config, make_runner, tmp_path):
@@ -210,7 +210,7 @@ def test_a_run_may_be_resumed_with_another_number_of_processes_and_keeps_its_bes
     assert [entry["score"] for entry in read(folder, "training_log")] == [0.9, 0.2, 0.5]
     assert load_checkpoint(folder / "checkpoint.pth")["epoch"] == read(folder, "validation_results")["epoch"] == 0
     assert read(folder, "config")["run"] == "gpu2_id0"
-    with pytest.raises(ValueError, match="holds the artifacts of a former run in gpu2_id0"):
+    with pytest.raises(ValueError, match="holds the artifacts of a previous run in gpu2_id0"):
         make_runner(config, "gpu4_id0").train()
     config.hooks[0].run_id = "id0"
     with pytest.raises(ValueError, match=r"holds the artifacts of another run \(gpu2_id0\)"):
@@ -225,11 +225,11 @@ def test_the_folder_of_another_run_is_refused_before_training(config, make_runne
     with pytest.raises(ValueError, match=r"id0 holds the artifacts of another run \(first/gpu1_id0\); .*--id.* run_id"):
         other.train()
     anew = make_runner(config, "first/gpu1_id0")
-    with pytest.raises(ValueError, match=r"a former run in first/gpu1_id0.*--resume auto"):
+    with pytest.raises(ValueError, match=r"a previous run in first/gpu1_id0.*--resume auto"):
         anew.train()
     assert other.iteration == anew.iteration == other.epoch == anew.epoch == 0
     (folder / "config.json").unlink()
-    with pytest.raises(ValueError, match="one that is not known"):
+    with pytest.raises(ValueError, match="an unknown one"):
         make_runner(config, "first/gpu1_id0").train()
     del before["config.json"]
     assert before == {path.name: path.read_bytes() for path in folder.iterdir()}

@@ -6,7 +6,6 @@ import pytest
 import toy
 
 from opentad_bi.engine.checkpoint import class_names
-from opentad_bi.engine.warm_start import read_weights
 from opentad_bi.utils.weight_files import load_checkpoint, read_file
 
 
@@ -20,7 +19,7 @@ def test_every_checkpoint_has_the_names_where_the_dataset_has(toy_config, make_r
         path = runner.work_dir / "checkpoint" / name
         assert load_checkpoint(path).get("classes") == classes
         state, key, content = read_file(path)
-        assert key == "state_dict_ema" == read_weights(path)[1] and state.keys() == content[key].keys()
+        assert key == "state_dict_ema" == read_file(path)[1] and state.keys() == content[key].keys()
     resumed = make_runner(toy_config, fresh=False)
     resumed.train(runner.work_dir / "checkpoint" / "epoch_1.pth")
     assert resumed.epoch == 3

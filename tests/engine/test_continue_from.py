@@ -166,7 +166,7 @@ def test_the_schedule_goes_on_where_it_was_if_that_is_asked_for(config, first, m
         make_runner(config, "gpu1_id1")
     config.branches.model.continue_from = "toy/line/id0"
     config.branches.model.scheduler = {"type": "StepLR", "step_size": 1}
-    with pytest.raises(ValueError, match="is no StepLR over 1 groups"):
+    with pytest.raises(ValueError, match="is not a StepLR over 1 groups"):
         make_runner(config, "gpu1_id1")
     config.branches.model.scheduler = None
     with pytest.raises(ValueError, match="the branch has no scheduler"):
@@ -194,7 +194,7 @@ def test_a_file_that_does_not_tell_its_iterations_will_do_where_none_is_needed(c
         config.branches.model.update(continue_from=f"{name}.pth", use_fresh_lr_scheduler=False)
         return make_runner(config, "gpu1_id3").branches["model"].lrs
 
-    with pytest.raises(ValueError, match=r"gpu1_id0\.pth.* does not tell the iterations .*use_fresh_lr_scheduler=True"):
+    with pytest.raises(ValueError, match=r"gpu1_id0\.pth.* does not have the iterations .*use_fresh_lr_scheduler=True"):
         continued("gpu1_id0")
     config.branches.model.update(continue_from=None, use_fresh_lr_scheduler=True)
     config.branches.model.scheduler = {"type": "StepLR", "step_size": 3, "gamma": 0.5}  # counted in iterations
@@ -208,7 +208,7 @@ def test_a_schedule_over_other_groups_of_parameters_is_refused(config, make_runn
     make_runner(config, "gpu1_id0").train()
     config.branches.model.optimizer.paramwise = False
     config.branches.model.update(continue_from="toy/line/id0", use_fresh_lr_scheduler=False)
-    with pytest.raises(ValueError, match="no LinearWarmupCosineAnnealingLR over 1 groups"):
+    with pytest.raises(ValueError, match="not a LinearWarmupCosineAnnealingLR over 1 groups"):
         make_runner(config, "gpu1_id1")
 
 

@@ -26,7 +26,7 @@ class KeepOfRank(Hook):
     def after_train(self, runner):
         rank = os.environ["RANK"]
         kept = {"weights": runner.model.state_dict(), "lrs": runner.lrs, "losses": runner.losses, "rank": int(rank)}
-        torch.save({**kept, "watched": runner.watched}, runner.work_dir / f"rank{rank}.pt")
+        torch.save({**kept, "logged": runner.logged}, runner.work_dir / f"rank{rank}.pt")
 
 
 @pytest.fixture
@@ -88,7 +88,7 @@ def test_the_smaller_iteration_averages_over_what_it_has(config, make_runner):
 
 def test_means_over_an_epoch_weigh_every_micro_batch_alike(config, make_runner):
     """With the rate 0 the network stays, so the means are those over all micro-batches of the epoch."""
-    config.model = {"type": "ToyWatcher"}
+    config.model = {"type": "ToyLogger"}
     config.branches.model.update(optimizer={"type": "SGD", "lr": 0.0}, scheduler=None)
     runner = make_runner(config)
     batches, runner.end_epoch = list(runner.loader), 1
@@ -96,7 +96,7 @@ def test_means_over_an_epoch_weigh_every_micro_batch_alike(config, make_runner):
     losses = [(found - batch["target"]).square().mean().item() for found, batch in zip(said, batches, strict=True)]
     runner.train()
     assert runner.means["losses"].values() == {"loss": pytest.approx(sum(losses) / 3)}
-    assert runner.means["watched"].values() == {"said": pytest.approx(sum(s.mean().item() for s in said) / 3)}
+    assert runner.means["logged"].values() == {"said": pytest.approx(sum(s.mean().item() for s in said) / 3)}
 
 
 @pytest.mark.parametrize("stop_after", [1, 2, 3])
@@ -122,7 +122,7 @@ def test_a_set_smaller_than_an_iteration_but_not_than_a_micro_batch_trains(confi
 
 
 def test_two_processes_train_as_one(config, make_runner, tmp_path):
-    config.model = {"type": "ToyWatcher"}
+    config.model = {"type": "ToyLogger"}
     alone = make_runner(config)
     alone.train()
     artifacts = {"type": "ArtifactsHook", "folder": "toy/line", "root": str(tmp_path / "models")}
@@ -136,8 +136,8 @@ def test_two_processes_train_as_one(config, make_runner, tmp_path):
         assert torch.equal(first["weights"][name], second["weights"][name])
         close(first["weights"][name], parameters[name].detach())
     assert first["lrs"] == second["lrs"] == alone.lrs
-    for kind in ("losses", "watched"):
+    for kind in ("losses", "logged"):
         assert first[kind] == second[kind] == pytest.approx(getattr(alone, kind), rel=1e-5)
     log = json.loads((tmp_path / "models" / "toy" / "line" / "id0" / "training_log.json").read_text())
     assert [entry["epoch"] for entry in log] == [0, 1, 2]
-    assert log[-1]["watched"] == pytest.approx(alone.means["watched"].values(), rel=1e-5)
+    assert log[-1]["logged"] == pytest.approx(alone.means["logged"].values(), rel=1e-5)

@@ -139,7 +139,8 @@ def test_poisoned_buffers_are_not_saved(toy_config, make_runner):
     runner.train_step([next(iter(runner.loader))])
     runner.iteration, runner.stop = 1, "the test"
     runner.model.seen.fill_(float("nan"))
-    runner.call("after_train")
+    for hook in runner.hooks:
+        hook.after_train(runner)
     assert not list((runner.work_dir / "checkpoint").iterdir())
 
 

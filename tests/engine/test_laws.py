@@ -166,6 +166,6 @@ def test_clipping_is_per_branch(pair_config, make_runner):
 
 def test_a_network_without_weights_is_an_error_where_the_config_says_so(pair_config, make_runner):
     pair_config.branches.second.update(trainable=["layers.0.*"], load_required=True)
-    with pytest.raises(ValueError, match=r"second: .* goes on from trained networks .*--back-resume"):
+    with pytest.raises(ValueError, match=r"second: .* starts from trained networks .*--back-resume"):
         make_runner(pair_config)
     assert make_runner(pair_config, fresh=False).branches["second"].optimizer is not None

@@ -106,6 +106,12 @@ def test_exports_are_of_the_start_the_best_and_the_end(toy_config, make_runner):
     assert json.loads((runner.work_dir / "initial.json").read_text()) == start
 
 
+def test_a_model_without_exports_is_named(toy_config, make_runner):
+    toy_config.hooks = [{"type": "ExportHook"}]
+    with pytest.raises(TypeError, match=r"ToyNet has no export\(folder, stage\)"):
+        make_runner(toy_config).train()
+
+
 class Scored(toy.ToyMetric):
     """A metric with a given score."""
 

@@ -73,7 +73,7 @@ def test_filling_gives_the_file_and_says_what_it_took(tmp_path, caplog):
 def test_weights_that_are_required_and_lack_are_asked_for():
     (branch,) = branches(None)
     branch.cfg["load_required"] = True
-    with pytest.raises(ValueError, match="goes on from trained networks") as error:
+    with pytest.raises(ValueError, match="starts from trained networks") as error:
         branch.load_initial_weights()
     for word in ("--for-resume", "--back-resume", "branches.0_model.load_from"):
         assert word in str(error.value)

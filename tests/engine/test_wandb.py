@@ -107,7 +107,7 @@ import sys
 from pathlib import Path
 from types import SimpleNamespace
 from opentad_bi.engine.hooks import WritersHook
-numbers = dict(epoch=0, iteration=1, iters_per_epoch=1, losses=dict(cls_loss=0.5), watched=dict(top1=0.5), lrs={})
+numbers = dict(epoch=0, iteration=1, iters_per_epoch=1, losses=dict(cls_loss=0.5), logged=dict(top1=0.5), lrs={})
 runner = SimpleNamespace(work_dir=Path(sys.argv[1]), metrics=dict(model=dict(mean=0.25)), **numbers)
 hook = WritersHook(tensorboard=False, wandb=dict(project="toy", mode="offline"))
 for point in ("before_train", "after_iter", "after_epoch", "after_train"):
@@ -124,7 +124,7 @@ def test_a_run_offline_is_written_below_the_work_folder(tmp_path):
     done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     (kept,) = (tmp_path / "wandb").glob("offline-run-*/*.wandb")
-    for name in (b"loss/cls_loss", b"watched/top1", b"eval/model/mean"):
+    for name in (b"loss/cls_loss", b"logged/top1", b"eval/model/mean"):
         assert name in kept.read_bytes()
 
 

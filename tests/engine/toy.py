@@ -58,8 +58,8 @@ class ToyNet(nn.Module):
 
 
 @MODELS.register_module(force=True)
-class ToyWatcher(ToyNet):
-    """A toy network that watches the mean of what it says and, where it is `odd`, a number that is none."""
+class ToyLogger(ToyNet):
+    """A toy network that logs the mean of what it says and, where it is `odd`, a number that is none."""
 
     def __init__(self, width=8, odd=False):
         super().__init__(width)
@@ -68,8 +68,8 @@ class ToyWatcher(ToyNet):
     def forward(self, batch):
         losses = super().forward(batch)
         said = self.layers(batch["inputs"])[:, 0].detach()
-        self.watched = {"said": said.mean(), **({"none": said.sum() * float("nan")} if self.odd else {})}
-        return losses
+        logged = {"said": said.mean(), **({"none": said.sum() * float("nan")} if self.odd else {})}
+        return losses | {"logged": logged}
 
 
 @MODELS.register_module(force=True)

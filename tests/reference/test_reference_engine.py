@@ -13,9 +13,9 @@ from torch import nn
 from opentad_bi.engine import Runner
 from opentad_bi.engine.checkpoint import restore_run
 from opentad_bi.engine.hooks import Hook
-from opentad_bi.engine.warm_start import load_weights, read_weights
+from opentad_bi.engine.warm_start import load_weights
 from opentad_bi.registry import DATASETS, HOOKS, MODELS, SCHEDULERS
-from opentad_bi.utils.weight_files import load_checkpoint
+from opentad_bi.utils.weight_files import load_checkpoint, read_file
 
 STATES = {}
 EMA = {"type": "ExponentialMovingAverage", "decay": 0.999, "warm_up": False}
@@ -222,10 +222,10 @@ def sample(reference):
 def test_a_checkpoint_loads_strictly(sample):
     path, expected = sample
     batch = our_batch({}, expected)
-    assert read_weights(path)[1] == max(expected["eval_after_load"])  # the averaged ones, where there are any
+    assert read_file(path)[1] == max(expected["eval_after_load"])  # the averaged ones, where there are any
     for key, wanted in expected["eval_after_load"].items():
         model = MODELS.build(translate_model(expected["model_cfg"])).eval()
-        state, found = read_weights(f"{path}:{key}")
+        state, found, _ = read_file(f"{path}:{key}")
         assert found == key
         assert load_weights(model, state, what=path) == len(model.state_dict()) == len(state)
         with torch.no_grad():

@@ -1,8 +1,10 @@
 """Side effects of training, at four points of the loop."""
 
+from typing import Any
+
+from ...contracts import Hook
 from ...registry import HOOKS
 from .artifacts import ArtifactsHook
-from .base import Hook
 from .logging import LogHook, WritersHook
 from .saving import CheckpointHook, EarlyStopHook, EvaluateHook, ExportHook, SignalHook, StopRun
 
@@ -33,10 +35,10 @@ WORKFLOW_KEYS = (
 )
 
 
-def build_hooks(cfg):
+def build_hooks(cfg: Any) -> list[Hook]:
     """The hooks every run has, as `workflow` sets them, then those the config lists in `hooks`.
 
-    An `ArtifactsHook` comes before the writers: it may refuse the run, which nobody else should be told of then.
+    An `ArtifactsHook` comes before the writers: where it refuses the run, these have nothing to write.
     """
     flow = cfg.workflow
     checkpoint = {"interval": flow.get("checkpoint_interval", 1), "keep_last": flow.get("keep_last")}

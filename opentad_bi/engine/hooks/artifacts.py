@@ -6,17 +6,20 @@ import re
 import time
 from functools import partial
 from pathlib import Path, PurePath
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ...contracts import Average, Hook
 from ...registry import HOOKS
 from ...utils.distributed import gather_objects, is_main
 from ...utils.files import list_folder, read_json, write_text
 from ...utils.logging import LOGGER
 from ..checkpoint import class_names, save_checkpoint
-from ..optim import progress_of
 from ..warm_start import FILE, ROOT
-from .base import Hook
+
+if TYPE_CHECKING:
+    from ..runner import Runner
 
 CONFIG, LOG, RESULTS = "config.json", "training_log.json", "validation_results.json"
 
@@ -29,7 +32,7 @@ class ArtifactsHook(Hook):
       score, the names of the classes, the config, and optimizer and schedule of every branch and the iterations of an
       epoch.
     * `config.json`: the resolved config, the seed, and as "run" the work folder that the artifacts belong to.
-    * `training_log.json`: of every epoch the mean losses, what else is watched, the rates of its last iteration, the
+    * `training_log.json`: of every epoch the mean losses and logged metrics, the rates of its last iteration, the
       seconds it trained (after a resume, those since then), its evaluation and its score.
     * `validation_results.json`: the numbers of the best evaluation, its epoch, score and split.
 
@@ -42,13 +45,15 @@ class ArtifactsHook(Hook):
         TypeError: the config or the metric gives what JSON cannot hold.
     """
 
-    def __init__(self, folder, run_id=None, root=ROOT):
-        self.parent, self.run_id = Path(root) / folder, run_id
-        self.root, self.folder, self.log = Path(root), None, []
-        self.started = self.seconds = None
+    def __init__(self, folder: Path | str, run_id: str | None = None, root: Path | str = ROOT) -> None:
+        self.root, self.run_id = Path(root), run_id
+        self.parent = self.folder = self.root / folder
+        self.log: list[dict[str, Any]] = []
+        self.started = 0.0
+        self.seconds: float | None = None
 
-    def before_train(self, runner):
-        """Refuse the folder of another run; take up the log of this one, and make up for an epoch it lacks."""
+    def before_train(self, runner: "Runner") -> None:
+        """Refuse the folder of another run; take up the log of this one, and make up for a missing epoch."""
         folder = self.parent / str(self.run_id or _without_processes(runner.work_dir).name)
         run = os.path.relpath(runner.work_dir.resolve(), self.root.resolve().parent)
         resumed = bool(runner.epoch or runner.iteration)
@@ -63,19 +68,19 @@ class ArtifactsHook(Hook):
         logged = gather_objects([entry["epoch"] for entry in self.log])[0]
         if runner.iteration == 0 < runner.epoch and runner.epoch - 1 not in logged:
             if runner.epoch - 1 in runner.scores and runner.metrics is None:
-                runner.evaluate()  # the score was kept, the numbers went with the process
+                runner.evaluate()  # the score was kept, the numbers were not
             self.after_epoch(runner)
         self.started = time.perf_counter()
 
-    def after_iter(self, runner):
+    def after_iter(self, runner: "Runner") -> None:
         """Look at the clock."""
         self.seconds = time.perf_counter() - self.started
 
-    def after_epoch(self, runner):
+    def after_epoch(self, runner: "Runner") -> None:
         """Write the log and, if the epoch is the best, its weights and numbers."""
         if is_main():
             done = runner.epoch - 1
-            # resumed in another work folder, a run has its former scores in the log alone
+            # resumed in another work folder, a run has its earlier scores in the log alone
             others = {entry["epoch"]: entry["score"] for entry in self.log if entry["score"] is not None}
             others.update(runner.scores)
             score = others.pop(done, None)
@@ -86,14 +91,14 @@ class ArtifactsHook(Hook):
             _write(self.folder / LOG, self.log)
         self.started, self.seconds = time.perf_counter(), None
 
-    def _keep(self, runner, done, score):
+    def _keep(self, runner: "Runner", done: int, score: float | None) -> None:
         state = {
             "epoch": done,
             "score": score,
             "iters_per_epoch": runner.iters_per_epoch,
             "state_dict": runner.model.state_dict(),
             "state_dict_ema": runner.ema.module.state_dict(),
-            **progress_of(runner.ema),
+            "ema": Average.of(runner.ema).progress(),
             "branches": {name: branch.state_dict() for name, branch in runner.branches.items()},
             "config": runner.config_text,
             **class_names(runner.dataset("train")),
@@ -105,11 +110,11 @@ class ArtifactsHook(Hook):
             _write(self.folder / RESULTS, best)
         LOGGER.info("artifacts: %s", self.folder)
 
-    def _entry(self, runner, done, score):
+    def _entry(self, runner: "Runner", done: int, score: float | None) -> dict[str, Any]:
         return {
             "epoch": done,
             "losses": runner.means["losses"].values(),
-            "watched": runner.means["watched"].values(),
+            "logged": runner.means["logged"].values(),
             "rates": runner.lrs,
             "seconds": None if self.seconds is None else round(self.seconds, 3),
             "evaluation": None if score is None else runner.metrics,
@@ -117,34 +122,34 @@ class ArtifactsHook(Hook):
         }
 
 
-def _problem(folder, run, resumed):
+def _problem(folder: Path, run: str, resumed: bool) -> str | None:
     """Why a run must not write to `folder`, or None."""
     if not folder.is_dir() or not list_folder(folder):
         return None
-    told = read_json(folder / CONFIG, "config") if (folder / CONFIG).is_file() else {}
-    owner = told.get("run", "one that is not known")
+    kept = read_json(folder / CONFIG, "config") if (folder / CONFIG).is_file() else {}
+    owner = kept.get("run", "an unknown one")
     own = _without_processes(owner) == _without_processes(run)
     if own and (resumed or not (folder / FILE).is_file()):
         return None
-    other = f"a former run in {owner}" if own else f"another run ({owner})"
+    other = f"a previous run in {owner}" if own else f"another run ({owner})"
     return (
-        f"{folder} holds the artifacts of {other}; take another number of the run (--id) or another run_id, go on with "
+        f"{folder} holds the artifacts of {other}; take another number of the run (--id) or another run_id, resume "
         "that run (--resume auto), or move them away"
     )
 
 
-def _without_processes(run):
+def _without_processes(run: Path | str) -> Path:
     """A work folder's path without the number of processes in its name: a run may be resumed with another."""
     run = Path(run)
     return run.parent / re.sub(r"^gpu\d+_", "", run.name)
 
 
-def _write(path, value):
+def _write(path: Path, value: Any) -> None:
     write_text(path, json.dumps(value, indent=2, default=partial(_plain, path)))
 
 
-def _plain(path, value):
-    """What JSON does not know as it knows it; anything else would come back as another thing."""
+def _plain(path: Path, value: Any) -> Any:
+    """What JSON does not know, as it knows it; anything else would be read as another thing."""
     if isinstance(value, np.generic):
         return value.item()
     if isinstance(value, PurePath):

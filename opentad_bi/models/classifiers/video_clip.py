@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint as recomputed
 
-from ...contracts import Dataset
+from ...contracts import LOGGED, Dataset
 from ...ops.records import ClassScores
 from ...registry import COUPLINGS, MODELS, VISUAL_PROMPTS
 from ...utils.validation import check_choice, check_count
@@ -84,10 +84,9 @@ class VideoCLIP(CLIPClassifier):
         self.frames, self.normalise_frames, self.kl = frames, normalise_frames, loss == "kl"
         self.text_chunk, self.checkpoint = text_chunk, checkpoint
         self.regulariser = self._build_regulariser(regularisation)
-        self.watched: dict[str, Tensor] = {}
 
     def forward(self, batch: dict) -> dict[str, Any]:
-        """Losses of a batch: {"cls_loss": 0-d} and, with a regularisation, "text_loss".
+        """Losses of a batch: {"cls_loss": 0-d} and, with a regularisation, "text_loss"; logged: "train_top1".
 
         Args:
             batch: `inputs` (B, V, T, 3, S, S) uint8, RGB, or (B, V, T, E) float features of frames; `labels` (B,)
@@ -97,13 +96,13 @@ class VideoCLIP(CLIPClassifier):
         logits = self._logits(pooled, text, batch["inputs"].shape[:2])
         goal = batch.get("targets")
         hard = batch["labels"] if goal is None else goal.argmax(1)
-        self.watched = {"train_top1": (logits.detach().argmax(1) == hard).float().mean()}
+        top1 = (logits.detach().argmax(1) == hard).float().mean()
         if self.kl:
             goal = F.one_hot(hard, logits.shape[1]).float() if goal is None else goal
             loss = F.kl_div(logits.log_softmax(1), goal.float(), reduction="batchmean")
         else:
             loss = F.cross_entropy(logits, hard if goal is None else goal.float())
-        losses = {"cls_loss": loss}
+        losses = {"cls_loss": loss, LOGGED: {"train_top1": top1}}
         if self.regulariser is not None:
             losses["text_loss"] = self.regulariser(text)
         self.look_at_first(loss, text.flatten(0, -2)[: len(self.classes)], pooled)

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ...contracts import Model
+from ...contracts import LOGGED, Model
 from ...ops.names import label_of, normal_label
 from ...ops.records import CaptionFeatures, RowScores
 from ...registry import MODELS, nearest
@@ -132,8 +132,8 @@ class FGCLIP(Model, nn.Module):
         found = self.features(batch)
         bank = self.texts(self.text) if self.objective.bank else None
         encode, learn = self.text.encode, self.training
-        losses, self.watched = self.objective(found, batch, self.vision.scales, encode=encode, bank=bank, learn=learn)
-        return losses
+        losses, logged = self.objective(found, batch, self.vision.scales, encode=encode, bank=bank, learn=learn)
+        return losses | {LOGGED: logged}
 
     def features(self, batch: dict) -> dict[str, Tensor]:
         """Features of length 1, float32: {"videos", "captions": (B, E), "regions", "region_captions": (K, E)}."""

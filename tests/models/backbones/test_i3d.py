@@ -7,9 +7,10 @@ import torch.nn.functional as F
 from close import close
 from places import SHARED
 
-from opentad_bi.engine.warm_start import load_weights, read_weights
+from opentad_bi.engine.warm_start import load_weights
 from opentad_bi.models.backbones.i3d import I3D, pad_same
 from opentad_bi.models.backbones.video_backbone import VideoBackbone
+from opentad_bi.utils.weight_files import read_file
 
 VIDEOS = {"kinetics/clean_and_jerk.mp4": "clean and jerk", "activitynet/v_ZNVhz7ctTq0.mp4": "walking the dog"}
 
@@ -65,7 +66,7 @@ def write_arrays(path, model):
 
 
 def state_of(path, model):
-    return model.adapt_state_dict(read_weights(path)[0])
+    return model.adapt_state_dict(read_file(path)[0])
 
 
 def test_array_file_loads_strictly(tmp_path):
@@ -82,7 +83,7 @@ def test_array_file_loads_strictly(tmp_path):
         torch.equal(a, b) for a, b in zip(source.state_dict().values(), target.state_dict().values(), strict=True)
     )
     backbone = VideoBackbone(backbone={"type": "I3D"}, clip_frames=None)
-    state, _ = read_weights(tmp_path / "i3d.npz")
+    state, *_ = read_file(tmp_path / "i3d.npz")
     assert load_weights(backbone, state, what="i3d.npz", unexpected=["logits.*"]) == len(backbone.state_dict())
     for name, value in backbone.model["backbone"].state_dict().items():
         assert torch.equal(value, source.state_dict()[name]), name

@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from close import close
 
+from opentad_bi.contracts import losses_and_logged, total_loss
 from opentad_bi.models.classifiers import video_clip
 from opentad_bi.models.clip.preprocess import FramePreprocess
 from opentad_bi.ops.records import UnitMeta
@@ -110,7 +111,7 @@ def test_the_gradient_reaches_what_trains_and_nothing_else(name, build):
     model, batch = build(**METHODS[name]).train(), batch_of(4)
     if name == "conditional":
         torch.nn.init.constant_(model.prompt_learner.shift[0].bias, 1.0)  # two hidden units, neither dead
-    losses = model(batch)
+    losses, _ = losses_and_logged(model(batch))
     assert set(losses) == ({"cls_loss", "text_loss"} if name == "vilt" else {"cls_loss"})
     sum(losses.values()).backward()
     named = dict(model.named_parameters())
@@ -128,11 +129,11 @@ def test_checkpoints_and_chunks_change_no_number(name, build):
     batch = batch_of(2)
     whole = build(**METHODS[name])
     changed = build(**METHODS[name], checkpoint=True), build(**METHODS[name], text_chunk=5)
-    loss = sum(whole(batch).values())
+    loss = total_loss(whole(batch))
     expected = torch.autograd.grad(loss, [p for p in whole.parameters() if p.requires_grad])
     for model in changed:
         assert all(torch.equal(a, b) for a, b in zip(whole.parameters(), model.parameters(), strict=True))
-        found = sum(model(batch).values())
+        found = total_loss(model(batch))
         close(found, loss)
         grads = torch.autograd.grad(found, [p for p in model.parameters() if p.requires_grad])
         close(grads, expected, ulps=1024, scale=max(grad.abs().max().item() for grad in expected))
@@ -184,7 +185,7 @@ def kept_by_the_graph(model, batch):
         return tensor
 
     with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
-        loss = sum(model(batch).values())
+        loss = total_loss(model(batch))
     assert loss.requires_grad
     return sum(sizes.values())
 
@@ -243,8 +244,9 @@ def test_soft_labels(build, loss):
     soft = torch.tensor([[0.2, 0.8, 0.0], [0.6, 0.4, 0.0], [0.0, 0.1, 0.9]])
     expected = -(soft * logits.log_softmax(1)).sum(1).mean()
     entropy = -(soft * soft.clamp(min=1e-9).log()).sum(1).mean()  # what the divergence leaves out
-    close(model({**batch, "targets": soft})["cls_loss"], expected - (entropy if loss == "kl" else 0))
-    assert model.watched["train_top1"].item() == pytest.approx((logits.argmax(1) == soft.argmax(1)).float().mean())
+    losses = model({**batch, "targets": soft})
+    close(losses["cls_loss"], expected - (entropy if loss == "kl" else 0))
+    assert losses["logged"]["train_top1"].item() == pytest.approx((logits.argmax(1) == soft.argmax(1)).float().mean())
 
 
 def test_the_scale_is_learned_and_stays_below_its_bound(build):
@@ -308,10 +310,10 @@ def test_mixed_precision_leaves_the_logits_whole(name, build):
     exact = model(batch)["cls_loss"]
     with torch.autocast("cpu", dtype=torch.bfloat16):
         logits = model._logits(*model._encode(batch), (2, 2))
-        loss = sum(model(batch).values())
+        loss = total_loss(model(batch))
     assert logits.dtype == torch.float32
     loss.backward()
-    assert abs(loss - sum(model(batch).values())) < 0.2
+    assert abs(loss - total_loss(model(batch))) < 0.2
     assert torch.isfinite(exact)
 
 

@@ -4,6 +4,7 @@ import pytest
 import torch
 from close import close
 
+from opentad_bi.contracts import total_loss
 from opentad_bi.ops.records import UnitMeta
 from opentad_bi.registry import MODELS
 
@@ -64,10 +65,9 @@ def part(batch, rows):
 
 def gradients(model, batch):
     model.zero_grad()
-    losses = model(batch)
-    sum(losses.values()).backward()
-    total = sum(losses.values()).detach()
-    return total, {name: p.grad.clone() for name, p in model.named_parameters() if p.grad is not None}
+    total = total_loss(model(batch))
+    total.backward()
+    return total.detach(), {name: p.grad.clone() for name, p in model.named_parameters() if p.grad is not None}
 
 
 def probabilities(model, batch):
@@ -78,7 +78,7 @@ def train(model, batch, steps, lr=3e-3):
     optimizer = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=lr, weight_decay=0.0)
     losses = []
     for _ in range(steps):
-        loss = sum(model(batch).values())
+        loss = total_loss(model(batch))
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()

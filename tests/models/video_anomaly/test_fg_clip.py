@@ -11,15 +11,12 @@ from close import close
 from region_batches import CLASSES, build, make_batch
 from torch.nn import functional as F
 
+from opentad_bi.contracts import losses_and_logged, total_loss
 from opentad_bi.engine.branch import apply_trainable
 from opentad_bi.ops.records import UnitMetas
 from opentad_bi.registry import MODELS
 
 PROMPTS = {"Normal": ["an empty street", "people walk", "a quiet shop"], "Fire": ["flames", "smoke"]}
-
-
-def total(losses):
-    return sum(losses.values())
 
 
 def reached(model):
@@ -34,10 +31,10 @@ def test_both_losses_start_near_chance_and_fall(tiny_json):
         losses = model(batch)
         seen.append([losses["global_loss"].item(), losses["region_loss"].item()])
         optimizer.zero_grad()
-        total(losses).backward()
+        total_loss(losses).backward()
         optimizer.step()
-    assert model.watched["global_chance"].item() == pytest.approx(math.log(4))
-    assert model.watched["region_chance"].item() == pytest.approx(math.log(4))
+    assert losses["logged"]["global_chance"].item() == pytest.approx(math.log(4))
+    assert losses["logged"]["region_chance"].item() == pytest.approx(math.log(4))
     assert seen[1][0] < seen[0][0] and seen[1][1] < seen[0][1]
     assert seen[-1][0] < 0.5 * math.log(4) and seen[-1][1] < 0.1 * 0.8 * math.log(4)
 
@@ -47,7 +44,7 @@ def test_the_gradient_reaches_everything(tiny_json):
     model = build(tiny_json, context_length=248, bank=True, global_feature=pooling)
     torch.nn.init.normal_(model.vision.pooling.out.weight, std=0.1)
     torch.nn.init.normal_(model.vision.pooling.readout.score[-1].weight, std=0.1)
-    total(model(make_batch())).backward()
+    total_loss(model(make_batch())).backward()
     missing = {name for name, _ in model.named_parameters()} - reached(model)
     assert not missing - {"vision.pooling.readout.score.2.bias"}  # adds the same to the score of every step
 
@@ -67,10 +64,10 @@ def test_captions_that_say_the_same_are_no_negatives(tiny_json):
     model, batch = build(tiny_json), make_batch()
     batch["captions"] = ["A fire.", "a  fire", "a fire", " A FIRE . "]
     batch["region_captions"] = ["smoke"] * 4
-    losses = model(batch)
+    losses, logged = losses_and_logged(model(batch))
     assert [loss.item() for loss in losses.values()] == [0, 0]
-    assert model.watched["global_chance"] == 0
-    total(losses).backward()
+    assert logged["global_chance"] == 0
+    total_loss(losses).backward()
     assert not reached(model)
     assert model.idle == {"global": 1, "region": 1, "hard": 0}
 
@@ -105,8 +102,8 @@ def test_captions_of_regions_are_told_from_what_is_nearly_right(tiny_json):
     losses = model(batch)
     close(losses["hard_loss"], 0.5 * sum(rows) / 2, ulps=1024)
     plain = build(tiny_json, context_length=248)(batch)
-    assert set(plain) == {"global_loss", "region_loss"}
-    assert plain["region_loss"].item() == losses["region_loss"].item() and model.watched["hard_regions"] == 2
+    assert set(plain) == {"global_loss", "region_loss", "logged"}
+    assert plain["region_loss"].item() == losses["region_loss"].item() and losses["logged"]["hard_regions"] == 2
     losses["hard_loss"].backward()
     assert {"vision.hard_scale", "text.text_projection"} <= reached(model)
     assert "vision.region_scale" not in reached(model)
@@ -119,28 +116,28 @@ def test_captions_of_regions_are_told_from_what_is_nearly_right(tiny_json):
 def test_no_hard_negative_is_a_zero_with_a_way_back(tiny_json):
     for batch in (make_batch(owners=()), make_batch() | {"region_negatives": [()] * 4}):
         model = build(tiny_json, hard_weight=0.5)
-        loss = model(batch)["hard_loss"]
-        assert loss.item() == 0 and model.idle["hard"] == 1 and model.watched["hard_regions"] == 0
+        losses = model(batch)
+        loss = losses["hard_loss"]
+        assert loss.item() == 0 and model.idle["hard"] == 1 and losses["logged"]["hard_regions"] == 0
         loss.backward()
         assert model.vision.hard_scale.grad == 0
     with pytest.raises(ValueError, match=r"hard_weight 0\.5 needs regions"):
         build(tiny_json, hard_weight=0.5, region_weight=0)
 
 
-def test_counts_of_the_batch_are_watched(tiny_json):
-    model = build(tiny_json)
-    model(make_batch() | {"counts": {"missed": torch.tensor(0.5)}})
-    assert model.watched["regions_missed"] == 0.5
+def test_counts_of_the_batch_are_logged(tiny_json):
+    losses = build(tiny_json)(make_batch() | {"counts": {"missed": torch.tensor(0.5)}})
+    assert losses["logged"]["regions_missed"] == 0.5
 
 
 def test_duplicates_are_negatives_where_that_is_asked_for(tiny_json):
     batch = make_batch()
     batch["captions"] = ["a fire"] * 4
     model = build(tiny_json, duplicates="negatives", queue=8, queue_warmup=0)
-    model(batch)
-    assert model.watched["global_chance"].item() == pytest.approx(math.log(4)) and not model.idle["global"]
-    model(batch)
-    assert model.watched["global_chance"].item() == pytest.approx(math.log(8))
+    losses = model(batch)
+    assert losses["logged"]["global_chance"].item() == pytest.approx(math.log(4)) and not model.idle["global"]
+    losses = model(batch)
+    assert losses["logged"]["global_chance"].item() == pytest.approx(math.log(8))
 
 
 def test_one_video_is_no_mistake_where_nothing_is_learned(tiny_json):
@@ -178,8 +175,8 @@ def test_a_region_has_the_class_of_its_own_video(tiny_json):
         others[row, 3 + label] = -math.inf
     own = torch.arange(3)
     wanted = F.cross_entropy(others, own) + F.cross_entropy(scale * found["region_captions"] @ found["regions"].T, own)
-    model(batch)
-    close(model.watched["region_contrast"], wanted.detach() / 2, ulps=1024)
+    losses = model(batch)
+    close(losses["logged"]["region_contrast"], wanted.detach() / 2, ulps=1024)
 
 
 def test_the_number_of_frames_reaches_a_pooling_that_needs_it(tiny_json):
@@ -206,7 +203,7 @@ def test_no_region_is_an_exact_zero(tiny_json, caplog):
     model = build(tiny_json)
     losses = model(make_batch(owners=()))
     assert losses["region_loss"] == 0 and losses["global_loss"] > 0
-    total(losses).backward()
+    total_loss(losses).backward()
     assert all(p.grad is not None and p.grad.isfinite().all() for p in model.parameters())
     assert model.idle == {"global": 0, "region": 1, "hard": 0}
 
@@ -235,9 +232,10 @@ def test_a_single_video_is_refused_unless_something_is_beside_it(tiny_json):
     with pytest.raises(ValueError, match=r"a batch of 1 video has no negatives.*batch_size of 2 or more.*bank=True"):
         build(tiny_json)(batch)
     model = build(tiny_json, bank=True)
-    total(model(batch)).backward()
+    losses = model(batch)
+    total_loss(losses).backward()
     assert {"vision.logit_scale", "vision.region_scale", "text.ln_final.weight"} <= reached(model)
-    assert model.watched["global_chance"].item() == pytest.approx(math.log(3) / 2)  # two other classes
+    assert losses["logged"]["global_chance"].item() == pytest.approx(math.log(3) / 2)  # two other classes
     model = build(tiny_json, queue=4, queue_warmup=1)
     assert model(batch)["global_loss"] == 0  # it fills first
     batch["captions"], batch["region_captions"] = ["rain"], ["a tree"]
@@ -253,9 +251,9 @@ def test_the_queue_is_saved_and_a_resumed_run_goes_on_the_same(tiny_json):
         model(batch)
     other = build(tiny_json, seed=1, queue=5, queue_warmup=0)
     other.load_state_dict(model.state_dict())
-    losses = model(batches[2])
-    assert all(torch.equal(losses[name], loss) for name, loss in other(batches[2]).items())
-    assert model.watched["global_chance"].item() == pytest.approx(math.log(9))
+    losses, logged = losses_and_logged(model(batches[2]))
+    assert all(torch.equal(losses[name], loss) for name, loss in losses_and_logged(other(batches[2]))[0].items())
+    assert logged["global_chance"].item() == pytest.approx(math.log(9))
     model.eval()
     pushed = int(model.queues["global"].pushed)
     model(batches[0])
@@ -267,13 +265,13 @@ def test_scales_are_capped_and_come_back(tiny_json):
     with torch.no_grad():
         model.vision.logit_scale.fill_(9)
         model.vision.region_scale.fill_(-1)
-    total(model(batch)).backward()
+    total_loss(model(batch)).backward()
     assert model.vision.logit_scale.item() == pytest.approx(math.log(100))
     assert model.vision.region_scale == -1 and model.vision.logit_scale.grad != 0
     with torch.no_grad():
         model.vision.region_scale.fill_(9)
         model.vision.logit_scale.fill_(-1)
-    total(model(batch)).backward()
+    total_loss(model(batch)).backward()
     assert model.vision.region_scale.item() == pytest.approx(math.log(100))
     assert model.vision.logit_scale == -1 and model.vision.region_scale.grad != 0
 
@@ -283,8 +281,8 @@ def test_bf16_on_cpu_is_finite(tiny_json):
     for _ in range(2):
         with torch.autocast("cpu", torch.bfloat16):
             losses = model(batch)
-        assert all(loss.dtype == torch.float32 for loss in losses.values())
-        total(losses).backward()
+        assert all(loss.dtype == torch.float32 for loss in losses_and_logged(losses)[0].values())
+        total_loss(losses).backward()
     assert all(p.dtype == torch.float32 and p.grad.isfinite().all() for p in model.parameters())
 
 

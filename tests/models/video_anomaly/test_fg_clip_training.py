@@ -68,7 +68,7 @@ def test_a_resumed_run_is_the_uninterrupted_one(make):
     assert set(wanted["branches"]) == {"vision", "text"} and wanted["state_dict"]["queues.region.pushed"] > 0
     rates = [whole.lrs[name][0] for name in ("vision", "text")]
     assert rates[0] == pytest.approx(2 * rates[1], rel=1e-4) and rates[0] > 0
-    assert {"global_chance", "region_chance", "global_top1", "region_top1"} <= set(whole.watched)
+    assert {"global_chance", "region_chance", "global_top1", "region_top1"} <= set(whole.logged)
     third = make("third", load_from=str(whole.work_dir / "checkpoint" / "epoch_1.pth"))
     named = dict(third.model.named_parameters())
     assert all(torch.equal(named[name], wanted["state_dict_ema"][name]) for name in named)

@@ -5,6 +5,8 @@ import torch.distributed as dist
 from region_batches import build, make_batch
 from torch.nn.parallel import DistributedDataParallel
 
+from opentad_bi.contracts import losses_and_logged
+
 OPTIONS = {
     "bank": True, "queue": 3, "queue_warmup": 1, "recompute": "video", "context_length": 248, "hard_weight": 0.5
 }  # fmt: skip
@@ -34,7 +36,7 @@ def train(model, wrapped, rank=None):
     """Steps on all batches, or on the share of that process; returns the losses."""
     optimizer, seen = torch.optim.SGD(model.parameters(), lr=0.02), []
     for batch in batches():
-        losses = wrapped(batch if rank is None else share(batch, rank))
+        losses, _ = losses_and_logged(wrapped(batch if rank is None else share(batch, rank)))
         optimizer.zero_grad()
         sum(losses.values()).backward()
         optimizer.step()

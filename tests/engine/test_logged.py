@@ -1,4 +1,4 @@
-"""Numbers that a model watches beside its losses, and that nothing else changes for models without them."""
+"""Numbers that a model logs beside its losses, and that nothing else changes for models without them."""
 
 import json
 
@@ -7,43 +7,43 @@ import torch
 import toy
 from close import close
 
-from opentad_bi.engine.checkpoint import save_checkpoint
+from opentad_bi.engine.checkpoint import restore_run, save_checkpoint
 from opentad_bi.registry import MODELS
 from opentad_bi.utils.weight_files import load_checkpoint
 
 
-def test_watched_numbers_are_averaged_as_the_losses_and_no_part_of_the_total(toy_config, make_runner):
+def test_logged_numbers_are_averaged_as_the_losses_and_no_part_of_the_total(toy_config, make_runner):
     toy_config.solver.accumulate = 2
     plain = make_runner(toy_config, "plain")
-    toy_config.model = {"type": "ToyWatcher", "odd": True}
-    watching = make_runner(toy_config, "watching")
-    batches = [batch for batch, _ in zip(watching.loader, range(2), strict=False)]
-    said = [watching.model.layers(batch["inputs"])[:, 0].mean().item() for batch in batches]
+    toy_config.model = {"type": "ToyLogger", "odd": True}
+    logging = make_runner(toy_config, "logging")
+    batches = [batch for batch, _ in zip(logging.loader, range(2), strict=False)]
+    said = [logging.model.layers(batch["inputs"])[:, 0].mean().item() for batch in batches]
     plain.train_step(batches)
-    watching.train_step(batches)
-    assert watching.watched["said"] == pytest.approx(sum(said) / 2)
-    assert plain.watched == {}
-    assert plain.losses == watching.losses  # and the NaN among the watched stops nothing
-    for a, b in zip(plain.model.parameters(), watching.model.parameters(), strict=True):
+    logging.train_step(batches)
+    assert logging.logged["said"] == pytest.approx(sum(said) / 2)
+    assert plain.logged == {}
+    assert plain.losses == logging.losses  # and the NaN among the logged ones stops nothing
+    for a, b in zip(plain.model.parameters(), logging.model.parameters(), strict=True):
         assert torch.equal(a, b)
 
 
-def test_watched_numbers_are_logged_beside_the_losses(toy_config, make_runner, caplog):
-    toy_config.model.type, toy_config.workflow.tensorboard = "ToyWatcher", True
+def test_logged_numbers_are_logged_beside_the_losses(toy_config, make_runner, caplog):
+    toy_config.model.type, toy_config.workflow.tensorboard = "ToyLogger", True
     toy_config.workflow.logging_interval = 1
     runner = make_runner(toy_config)
     caplog.set_level("INFO", "opentad_bi")
     runner.train()
     records = [json.loads(line) for line in (runner.work_dir / "log.jsonl").read_text().splitlines()]
-    said = [record["watched/said"] for record in records if "loss/loss" in record]
+    said = [record["logged/said"] for record in records if "loss/loss" in record]
     assert len(said) == 12
-    assert said[-1] == runner.watched["said"]
-    assert runner.means["watched"].values()["said"] == pytest.approx(sum(said[8:]) / 4)
+    assert said[-1] == runner.logged["said"]
+    assert runner.means["logged"].values()["said"] == pytest.approx(sum(said[8:]) / 4)
     line = next(text for text in caplog.messages if text.startswith("[Train]: [002][00004/00004]"))
     mean = runner.means["losses"].values()["loss"]
     assert f"Loss={mean:.4f}  loss={mean:.4f}  said={sum(said[8:]) / 4:.4f}" in line
     events = (runner.work_dir / "tensorboard").iterdir()
-    assert any(b"watched/said" in path.read_bytes() for path in events)
+    assert any(b"logged/said" in path.read_bytes() for path in events)
 
 
 def test_a_model_without_the_new_things_is_trained_by_the_plain_loop(toy_config, make_runner):
@@ -81,3 +81,15 @@ def test_a_model_without_the_new_things_is_trained_by_the_plain_loop(toy_config,
     again.train(runner.work_dir / "checkpoint" / "epoch_1.pth")
     for a, b in zip(runner.model.parameters(), again.model.parameters(), strict=True):
         assert torch.equal(a, b)
+
+
+def test_a_checkpoint_with_the_previous_name_of_the_logged_numbers_is_resumed(toy_config, make_runner):
+    toy_config.model.type = "ToyLogger"
+    runner = make_runner(toy_config)
+    runner.train()
+    path = runner.work_dir / "checkpoint" / "epoch_2.pth"
+    state = load_checkpoint(path)
+    state["means"]["watched"] = state["means"].pop("logged")
+    again = make_runner(toy_config, "again")
+    restore_run(again, state, path)
+    assert again.means["logged"].values() == runner.means["logged"].values() != {}
