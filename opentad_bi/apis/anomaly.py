@@ -14,7 +14,8 @@ from mmengine.config import Config
 
 from ..contracts import HeatMaps, Model
 from ..datasets.readers.base import open_video
-from ..datasets.video_anomaly.regions import Lifespan, Region
+from ..datasets.video_anomaly.records import Region
+from ..datasets.video_anomaly.regions import VisibilityTrack
 from ..datasets.video_anomaly.stream import VideoRows, read_squares, stream_settings
 from ..engine.warm_start import asks_for_classes
 from ..evaluation.anomaly.localization import (
@@ -268,7 +269,7 @@ def localize(
         found: VideoAnomalies of that model.
         regions: `Region`s of the video with keyframes (`datasets.video_anomaly.captions.read_captions`).
         name: class whose heat-maps are taken; default `found.label`.
-        enabled_mode, open_end: see `Lifespan`.
+        enabled_mode, open_end: see `VisibilityTrack`.
     Returns:
         numbers of `evaluation.anomaly.localization.localization`; of all frames with a box together, 0 and 1 of a
         heat-map are the lowest and the highest value in them.
@@ -279,9 +280,9 @@ def localize(
     for region in regions:
         if not region.keyframes:
             continue
-        life = Lifespan(region, enabled_mode=enabled_mode, open_end=open_end)
-        seen = numbers[life.visible(numbers)]
-        frames, boxes = [*frames, *seen], [*boxes, *life.box(seen)]
+        track = VisibilityTrack(region, enabled_mode=enabled_mode, open_end=open_end)
+        seen = numbers[track.visible(numbers)]
+        frames, boxes = [*frames, *seen], [*boxes, *track.box(seen)]
     if not frames:
         return localization([], [])
     unique, place = np.unique(frames, return_inverse=True)

@@ -15,7 +15,7 @@ from opentad_bi.apis.anomaly import AnomalyDetector
 from opentad_bi.cli.main import call
 from opentad_bi.config import load_config
 from opentad_bi.datasets.readers.base import VideoError, open_video
-from opentad_bi.datasets.video_anomaly.regions import Keyframe, Region
+from opentad_bi.datasets.video_anomaly.records import Keyframe, Region
 from opentad_bi.registry import MODELS
 
 

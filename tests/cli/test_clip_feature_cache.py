@@ -228,7 +228,7 @@ def test_features_of_an_older_version_are_taken_with_a_warning(swapped, capsys):
         path.unlink()
     build_dataset(config(swapped / "set", feature_dir=str(swapped / "features")).dataset, "train")
     assert main(words(swapped / "set", swapped / "features")) == 0
-    assert "16 of 16 files of features do not tell which video" in capsys.readouterr().err
+    assert "16 of 16 files of features do not say which video" in capsys.readouterr().err
 
 
 def test_an_extraction_that_is_killed_leaves_no_features_of_the_replaced_video(swapped, monkeypatch):

@@ -2,7 +2,7 @@
 
 from hypothesis import strategies as st
 
-from opentad_bi.datasets.video_anomaly.regions import Keyframe, Region
+from opentad_bi.datasets.video_anomaly.records import Keyframe, Region
 
 LENGTH = 40
 boxes = st.tuples(*[st.floats(0, 0.4)] * 2, *[st.floats(0.5, 1)] * 2)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from opentad_bi.cli.main import call
 from opentad_bi.datasets.video_anomaly.captions import read_captions
-from opentad_bi.datasets.video_anomaly.regions import Lifespan
+from opentad_bi.datasets.video_anomaly.regions import VisibilityTrack
 from opentad_bi.prepare.label_studio import import_file, import_tasks, video_file
 
 main = partial(call, "label-studio")
@@ -77,13 +77,13 @@ def test_boxes_live_as_in_label_studio(tmp_path_factory, pairs):
     path = tmp_path_factory.mktemp("export") / "captions.json"
     source = task(1, "Fighting001.mp4", rectangle("a", *(keyframe(*pair) for pair in pairs)), text("x", "y"))
     path.write_text(json.dumps(import_tasks([source])[0]))
-    life = Lifespan(read_captions(path)[0][0].regions[0])
+    track = VisibilityTrack(read_captions(path)[0][0].regions[0])
     lives, state = [], False
     for frame in range(1, 61):
         here = dict(pairs).get(frame)
         lives.append(state or here is not None)
         state = state if here is None else here
-    assert life.visible(range(60)).tolist() == lives
+    assert track.visible(range(60)).tolist() == lives
 
 
 @pytest.mark.parametrize(

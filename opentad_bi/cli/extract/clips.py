@@ -18,7 +18,7 @@ from ...datasets.common.feature_files import feature_path
 from ...datasets.common.stream import SecondFrames, batches_ahead
 from ...datasets.readers.base import VideoError
 from ...datasets.video_prompts.dataset import VideoFolder
-from ...datasets.video_prompts.features import FAILED, NoDraws, difference, pipeline_settings
+from ...datasets.video_prompts.features import FAILED, NoRandomness, difference, pipeline_settings
 from ...engine.data import build_dataset
 from ...engine.extract import Arrays, Piece, Whole, extract
 from ...engine.runner import autocast, precision
@@ -199,7 +199,7 @@ class Clips(Dataset):
     def __getitem__(self, number: int) -> tuple[str, torch.Tensor | None, str]:
         name, (dataset, index) = self.places[number]
         try:
-            return name, dataset.clip(index, NoDraws())["inputs"], ""
+            return name, dataset.clip(index, NoRandomness())["inputs"], ""
         except (VideoError, OSError) as error:
             return name, None, str(error)
 

@@ -1,19 +1,21 @@
 """Checks of data sets, of every family: one result for each thing that can be wrong."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from ...errors import message_of, some
 from ...utils.arrays import float32_table, huge
-from ...utils.checks import attempt, judge
+from ...utils.checks import CheckResult, attempt, judge
 
 MANY, SEVERAL = 1000, 64  # headers of arrays, and containers or files, that are read where not all are
 FETCH = "get these files again, or take them out"
 
 
-def unwrap(cfg):
+def unwrap(cfg: Mapping[str, Any]) -> tuple[Mapping[str, Any], str | Path | Sequence[str | Path] | None]:
     """The dataset with the annotation in a (paired) dataset config, and the folder of reversed files or None."""
     if not isinstance(cfg, dict) or "type" not in cfg:
         raise ValueError(f"a dataset is described by a dict with the key 'type'; got {cfg!r}")
@@ -33,7 +35,7 @@ def spread(count: int, most: int) -> Sequence[int]:
     return np.linspace(0, count - 1, min(count, most)).round().astype(int).tolist()
 
 
-def try_build(name, build, arguments):
+def try_build(name: str, build: Callable[..., Any], arguments: Mapping[str, Any]) -> tuple[Any, list[CheckResult]]:
     """The dataset and no results, or None and the result that says why it cannot be built."""
     made = []
     failed = attempt(name, lambda: made.append(build(**arguments)))
@@ -54,7 +56,7 @@ def problems_of(jobs: Iterable[Callable], workers: int) -> list[str]:
         return [text for text in pool.map(run, jobs) if text is not None]
 
 
-def check_classes(data, arguments):
+def check_classes(data: Any, arguments: Mapping[str, Any]) -> CheckResult:
     """How many samples each class has; in training every class should have one, unless the config says otherwise."""
     counts = np.bincount(data.labels, minlength=len(data.classes))
     empty = [name for name, count in zip(data.classes, counts, strict=True) if not count]
@@ -64,7 +66,7 @@ def check_classes(data, arguments):
     return judge("classes", text, warning=none, hint="nothing is learned of them; look at the list or the folders")
 
 
-def check_values(paths, read, workers):
+def check_values(paths: Sequence[Path], read: Callable[[int], np.ndarray], workers: int) -> list[CheckResult]:
     """Results for the numbers of files: all finite, none huge."""
     large = [""] * len(paths)
 

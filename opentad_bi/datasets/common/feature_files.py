@@ -3,7 +3,9 @@
 import os
 import pickle
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,7 +17,7 @@ from ...utils.logging import LOGGER
 from ...utils.provenance import FEATURE_RECORD, changed_files, is_stamp, named
 
 
-def feature_path(folder, name):
+def feature_path(folder: str | Path, name: str) -> Path:
     """The file of the features of a video; ValueError if its name leads out of the folder."""
     path = PurePosixPath(name)
     if path.is_absolute() or ".." in path.parts:
@@ -27,13 +29,13 @@ def feature_path(folder, name):
     return Path(folder, f"{name}.npy")
 
 
-def source_record(path):
+def source_record(path: str | Path) -> Path:
     """The file beside the features at `path` that says, as "source", which video they are of."""
     return Path(path).with_name(f"{Path(path).name.removesuffix('.npy')}.json")
 
 
-def replaced_sources(features, sources=None):
-    """Which features are of a video that is another one now; a warning counts those whose video no record tells.
+def replaced_sources(features: Mapping[str, str | Path], sources: dict[str, Path] | None = None) -> dict[str, str]:
+    """Which features are of a video that is another one now; a warning counts those whose video no record names.
 
     Args:
         features: {name: path of its features}.
@@ -51,7 +53,7 @@ def replaced_sources(features, sources=None):
             unknown.append(name)
     if unknown and (sources or stamps):
         LOGGER.warning(
-            "%d of %d files of features do not tell which video they were made of, as an older version made them; if "
+            "%d of %d files of features do not say which video they were made of, as an older version made them; if "
             "a video was replaced since, make them again with --overwrite: %s",
             len(unknown),
             len(features),
@@ -60,7 +62,9 @@ def replaced_sources(features, sources=None):
     return changed_files(stamps, sources)
 
 
-def refuse_replaced(folder, features, sources=None):
+def refuse_replaced(
+    folder: str | Path, features: Mapping[str, str | Path], sources: dict[str, Path] | None = None
+) -> None:
     """ValueError if features in `folder` are of videos that were replaced since; arguments: see `replaced_sources`."""
     if replaced := replaced_sources(features, sources):
         raise ValueError(
@@ -79,9 +83,8 @@ def read_features(path: str | Path) -> np.ndarray:
         ValueError: an unknown extension, or contents that are not a table of finite numbers; names the file and, of a
             CSV, the line.
     """
-    path = _known(path)
-    array = _opened(path, FORMATS[path.suffix])
-    features = float32_table(array, f"features {path}")
+    file = _known(path)
+    features = float32_table(_opened(file, FORMATS[file.suffix]), f"features {path}")
     if features.ndim != 2 or not features.size:
         raise ValueError(_no_table(path, features.shape))
     return features
@@ -89,8 +92,8 @@ def read_features(path: str | Path) -> np.ndarray:
 
 def feature_shape(path: str | Path) -> tuple[int, int]:
     """(T, C) of one feature file; of npy and npz only the header is read.  Raises as `read_features`."""
-    path = _known(path)
-    array = _opened(path, {**FORMATS, ".npy": open_array, ".npz": _npz_shape}[path.suffix])
+    file = _known(path)
+    array = _opened(file, {**FORMATS, ".npy": open_array, ".npz": _npz_shape}[file.suffix])
     refuse_other_kinds(array.dtype, f"features {path}")
     shape = tuple(map(int, array.shape))
     if len(shape) != 2 or not all(shape):
@@ -176,7 +179,7 @@ def _csv(path):
 
 
 def _damaged_line(lines):
-    """The first of (number, text) that is no row of as many numbers as the first, in words."""
+    """The first of (number, text) that is not a row of as many numbers as the first, in words."""
     columns = len(lines[0][1].split(","))
     for number, line in lines:
         cells = [cell.strip() for cell in line.partition("#")[0].split(",")]
@@ -215,7 +218,7 @@ class _DataUnpickler(pickle.Unpickler):
         }
     )
 
-    def find_class(self, module, name):
+    def find_class(self, module: str, name: str) -> Any:
         if (module, name) not in self.ALLOWED:
             raise pickle.UnpicklingError(f"the pickle asks for {module}.{name}; only arrays are accepted")
         return super().find_class(module, name)

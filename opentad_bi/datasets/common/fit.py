@@ -177,7 +177,7 @@ def _feature_hints(fits, bad):
 
 
 def _fits(fit, stride, rows=None):
-    """Do as many rows fit, each of so many frames?"""
+    """Do as many rows fit, each of `stride` frames?"""
     found = (fit.rows if rows is None else rows) * stride
     return misfit(found, fit.expected, _slack(stride, fit.expected / fit.seconds), (WHOLE, math.inf)) is None
 

@@ -4,7 +4,8 @@ import glob
 import os
 import re
 import string
-from pathlib import Path, PurePosixPath
+from collections.abc import Sequence
+from pathlib import Path, PurePath, PurePosixPath
 
 from ...ops.names import VIDEO_SUFFIXES, bare_name, class_key
 from ...registry import nearest
@@ -13,11 +14,11 @@ from ...utils.files import is_file, match_files
 _SEGMENT = re.compile(r"(.+?_x264)[_.\- ].*", re.I)
 
 
-def parent_name(name):
+def parent_name(name: str | PurePath) -> str:
     """The video that a segment is from: `Abuse001_x264_3.mp4` -> `Abuse001_x264`; other names as they are, bare."""
-    name = bare_name(name)
-    found = _SEGMENT.fullmatch(name)
-    return found[1] if found else name
+    bare = bare_name(name)
+    found = _SEGMENT.fullmatch(bare)
+    return found[1] if found else bare
 
 
 # of UCF-Crime, as it is unpacked by different people; relative to the root, '*' is any text
@@ -34,10 +35,12 @@ FIELDS = ("path", "folder", "file")
 ALIASES = {"roadaccedent": "RoadAccidents", "roadaccedents": "RoadAccidents", "roadaccident": "RoadAccidents"}
 _TEST_NORMAL, _TRAIN_NORMAL = "Testing_Normal_Videos_Anomaly", "Training_Normal_Videos_Anomaly"
 _NORMAL_FOLDERS = (_TEST_NORMAL, _TRAIN_NORMAL, "Normal_Videos_event")
-_NORMAL, _LETTERS = re.compile("(?<!ab)normalvideo"), re.compile(r"[^\d]*")
+_NORMAL, _DIGIT = re.compile("(?<!ab)normalvideo"), re.compile(r"\d")
 
 
-def class_of_path(path, classes=None, normal_class="Normal"):
+def class_of_path(
+    path: str | PurePath, classes: Sequence[str] | None = None, normal_class: str = "Normal"
+) -> str | None:
     """The class that the name or the folder of a video says.
 
     Args:
@@ -49,7 +52,7 @@ def class_of_path(path, classes=None, normal_class="Normal"):
     """
     path = PurePosixPath(str(path).replace("\\", "/"))
     for part in (path.name, path.parent.name):
-        letters = _LETTERS.match(bare_name(part))[0].strip("_- ")
+        letters = _letters(bare_name(part)).strip("_- ")
         alias = class_of_words(letters, normal_class)
         if alias == normal_class:
             return normal_class
@@ -59,7 +62,12 @@ def class_of_path(path, classes=None, normal_class="Normal"):
     return None
 
 
-def class_of_words(text, normal_class="Normal"):
+def _letters(text: str) -> str:
+    """What stands before the first digit."""
+    return _DIGIT.split(text, maxsplit=1)[0]
+
+
+def class_of_words(text: str, normal_class: str = "Normal") -> str:
     """A class in its usual spelling: `normal_class` for all that normal videos are called, else `text` or its alias."""
     key = class_key(text)
     if _NORMAL.search(key) or key in ("normal", class_key(normal_class)):
@@ -67,7 +75,7 @@ def class_of_words(text, normal_class="Normal"):
     return ALIASES.get(key, text)
 
 
-def check_layouts(layouts):
+def check_layouts(layouts: str | Sequence[str] | None) -> tuple[str, ...]:
     """Layouts as a tuple, `LAYOUTS` for None; ValueError for one with an unknown field."""
     layouts = LAYOUTS if layouts is None else tuple([layouts] if isinstance(layouts, str) else layouts)
     for layout in layouts:
@@ -79,11 +87,11 @@ def check_layouts(layouts):
             if name not in FIELDS:
                 raise ValueError(f"layout {layout!r}: unknown field {{{name}}}; {nearest(name, FIELDS, every=True)}")
     if not layouts:
-        raise ValueError("layouts are none; give at least one, such as '{path}'")
+        raise ValueError("layouts is empty; give at least one, such as '{path}'")
     return layouts
 
 
-def find_video_file(path, root, layouts=None):
+def find_video_file(path: str | PurePath, root: str | Path, layouts: str | Sequence[str] | None = None) -> Path:
     """The first file that a layout finds; the file of a segment is that of its video.
 
     Args:
@@ -106,7 +114,7 @@ def find_video_file(path, root, layouts=None):
             return found[0]
         tried.append(str(Path(root) / place))
     tried = list(dict.fromkeys(tried))
-    raise FileNotFoundError(f"video {str(path)!r} is none of the {len(tried)} files tried: {', '.join(tried)}")
+    raise FileNotFoundError(f"video {str(path)!r} was not found; {len(tried)} files were tried: {', '.join(tried)}")
 
 
 def _places(path, layouts):
@@ -127,7 +135,7 @@ def _places(path, layouts):
 
 def _folders(path):
     """Folders of classes that a video may lie in: the one that its path says, then that of its name."""
-    name = _LETTERS.match(path.name)[0]
+    name = _letters(path.name)
     if _NORMAL.search(class_key(name)):
         # names of the test have a '_' before the number
         own = list(_NORMAL_FOLDERS if name.endswith("_") else (_TRAIN_NORMAL, _TEST_NORMAL, _NORMAL_FOLDERS[2]))

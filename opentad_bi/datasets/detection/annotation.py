@@ -1,17 +1,15 @@
-"""Class maps, block lists, ground truth, and the lengths of videos that an annotation leaves out.
-
-Annotated videos as they are trained on: records, class maps, block lists, ground truth in frames.
+"""Annotated videos as they are trained on: records, class maps, ground truth in frames, lengths from files.
 
 `utils.annotation` reads the files. A class map is text, one class per line; the line number, from 0, is the label.
 
 N segments of a video
-
-Frames and seconds of a video, from its file, for annotation that does not say them.
 """
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -45,7 +43,7 @@ class Video:
     labels: np.ndarray
 
 
-def read_class_map(path):
+def read_class_map(path: str | Path | Sequence[str]) -> list[str]:
     """Read a class map (text, a JSON list, or the names themselves).  Returns the class names, label 0 first."""
     if isinstance(path, (str, Path)) and not Path(path).is_file():
         raise FileNotFoundError(
@@ -59,14 +57,16 @@ def read_class_map(path):
     return classes
 
 
-def write_class_map(ann_file, path):
+def write_class_map(ann_file: str | Path, path: str | Path) -> list[str]:
     """Write all labels of an annotation file (without "Ambiguous"), sorted, as a class map; returns them."""
     classes = sorted({item["label"] for entry in read_database(ann_file).values() for item in actions(entry)})
     write_text(path, "".join(f"{name}\n" for name in classes))
     return classes
 
 
-def ground_truth(entry, classes, *, frames, filter_gt=False):
+def ground_truth(
+    entry: dict[str, Any], classes: Mapping[str, int], *, frames: int, filter_gt: bool = False
+) -> tuple[np.ndarray, np.ndarray, list[str]]:
     """Segments of one entry in frames, with labels; "Ambiguous" and exact repeats are left out.
 
     Args:
@@ -78,9 +78,10 @@ def ground_truth(entry, classes, *, frames, filter_gt=False):
         segments (N, 2) float32, labels (N,) int64, and a list of problems: segments beyond the video by more than a
         frame (clipped to it) or empty (left out).
     Raises:
-        ValueError: a label that the class map lacks.
+        ValueError: a label that is not in the class map.
     """
-    duration, rows, problems = entry["duration"], {}, []
+    rows: dict[tuple[int, int, int], None] = {}
+    duration, problems = entry["duration"], []
     for item in actions(entry):
         if item["label"] not in classes:
             hint = nearest(item["label"], classes)
@@ -100,8 +101,16 @@ def ground_truth(entry, classes, *, frames, filter_gt=False):
     return table[:, :2].astype(np.float32), table[:, 2], problems
 
 
-def with_length(name, entry, *, steps, data_path, file_format, feature_stride):
-    """The entry of a video with `frame` and `duration`, from the files of the video where it lacks them.
+def with_length(
+    name: str,
+    entry: dict[str, Any],
+    *,
+    steps: Sequence[Any],
+    data_path: str | Path | Sequence[str | Path],
+    file_format: str,
+    feature_stride: int,
+) -> dict[str, Any]:
+    """The entry of a video with `frame` and `duration`, from the files of the video where it has none.
 
     Args:
         name: of the video.

@@ -4,8 +4,9 @@ T grid positions, V of them valid, K classes, P points of all levels, N segments
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch.utils.data import Dataset
@@ -21,10 +22,13 @@ from ...utils.logging import LOGGER
 from ...utils.provenance import changed_files, is_stamp, named
 from ...utils.weight_files import load_checkpoint
 from ..common.check import SEVERAL, problems_of, spread, try_build
+from ..transforms.compose import Sample
 from .paired import collate
 
 
-def check_cached(build: Callable, arguments: dict, *, full: bool = True, workers: int = 4) -> list[CheckResult]:
+def check_cached(
+    build: Callable, arguments: Mapping[str, Any], *, full: bool = True, workers: int = 4
+) -> list[CheckResult]:
     """Check `CachedPredictions`: the record and the files, all of them in the full check.
 
     Args: see `check_features`.
@@ -35,8 +39,8 @@ def check_cached(build: Callable, arguments: dict, *, full: bool = True, workers
     looked = range(len(data)) if full else spread(len(data), SEVERAL)
     problems = problems_of([lambda n=n: _finite_maps(data, n) for n in looked], workers)
     bad = f"{len(problems)} of {len(looked)} are damaged: {some(problems)}" if problems else ""
-    told = f"{len(looked)} of {len(data)} files were read"
-    return [judge("cached predictions", told, error=bad, hint="make them again with opentad-bi cache-predictions")]
+    summary = f"{len(looked)} of {len(data)} files were read"
+    return [judge("cached predictions", summary, error=bad, hint="make them again with opentad-bi cache-predictions")]
 
 
 def _finite_maps(data, number):
@@ -72,7 +76,7 @@ class CachedPredictions(Dataset):
 
     collate = staticmethod(collate)
 
-    def __init__(self, folder):
+    def __init__(self, folder: str | Path) -> None:
         folder = Path(folder)
         self.files = [path for path in list_folder(folder, absent=True) if _NAME.fullmatch(path.name)]
         if not self.files:
@@ -96,18 +100,18 @@ class CachedPredictions(Dataset):
             )
 
     @classmethod
-    def verdicts(cls, arguments, *, full=True, workers=4):
+    def verdicts(cls, arguments: Mapping[str, Any], *, full: bool = True, workers: int = 4) -> list[CheckResult]:
         """What is wrong with such a set, as a list of `CheckResult`; see `check.check_cached`."""
         return check_cached(cls, arguments, full=full, workers=workers)
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.files)
 
-    def __getitem__(self, key):
+    def __getitem__(self, key: int | tuple[int, int]) -> Sample:
         index, seed = key if isinstance(key, tuple) else (key, key)
         return self.sample(index, seed)
 
-    def sample(self, index, seed, back_data_path=None):
+    def sample(self, index: int, seed: int, back_data_path: str | Path | Sequence[str | Path] | None = None) -> Sample:
         """Sample `index`; the backward side is in it, so there is nothing to read from `back_data_path`."""
         stored = load_checkpoint(self.files[index])
         if wrong := _wrong_entry(stored, self.classes):
@@ -168,12 +172,14 @@ def _is_map(value):
     )
 
 
-def write_record(folder, *, windows, classes, **more):
+def write_record(folder: str | Path, *, windows: int, classes: Sequence[str] | None, **more: Any) -> None:
     """Say beside the files how many there are, the names of the classes (or None), and what made them."""
     write_json(Path(folder) / RECORD, {"windows": windows, "classes": classes, **more})
 
 
-def write_cached(folder, epoch, index, batch, maps):
+def write_cached(
+    folder: str | Path, epoch: int, index: int, batch: Mapping[str, Any], maps: Mapping[str, torch.Tensor]
+) -> None:
     """Write the samples of a batch, counted from `index`.
 
     Args:

@@ -8,12 +8,15 @@ from and to test on.
 import contextlib
 import logging
 import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from ...config import dataset_config
+from ...contracts import Dataset, ListsVideos
 from ...errors import message_of
 from ...ops.names import overlap
 from ...ops.windows import OVERLAP, cut_windows
@@ -64,7 +67,8 @@ def check_annotation(arguments: dict) -> tuple[list[CheckResult], dict[str, dict
         results, and {name: entry} of the well-formed videos of the subset (empty where the file cannot be read),
         with the `duration` and `frame` that training takes, see `annotation.with_length`.
     """
-    repeated, where = [], named(arguments["ann_file"])
+    repeated: list[str] = []
+    where = named(arguments["ann_file"])
     try:
         sound, malformed = parse_database(arguments["ann_file"], repeated=repeated)
     except (OSError, ValueError, KeyError) as error:
@@ -163,7 +167,9 @@ class MediaCheck:
         step: the step of the pipeline that loads, or None: then no file is looked at.
     """
 
-    def __init__(self, arguments, back_data_path, *, full):
+    def __init__(
+        self, arguments: Mapping[str, Any], back_data_path: str | Path | Sequence[str | Path] | None, *, full: bool
+    ) -> None:
         self.arguments = arguments
         self.folders = [arguments["data_path"], *([back_data_path] if back_data_path is not None else [])]
         self.full, self.limits = full, BY_CONTENT if full else BY_HEADER
@@ -173,16 +179,20 @@ class MediaCheck:
         except (KeyError, TypeError, ValueError) as error:
             self._problems.append(_files(ERROR, f"pipeline: {error}"))
         looks = {LoadFeats: self._features, LoadWindowFeats: self._windows, LoadFrames: self._video}
-        found = ((step, look) for step in steps for kind, look in looks.items() if isinstance(step, kind))
+        found: Iterator[tuple[Any, Any]] = (
+            (step, look) for step in steps for kind, look in looks.items() if isinstance(step, kind)
+        )
+        self.step: Any
+        self._look: Any
         self.step, self._look = next(found, (None, None))
         if self.step is None and not self._problems:
             self._problems.append(_files(NOT_CHECKED, "no step of the pipeline is known to load them"))
 
-    def check_pipeline(self):
+    def check_pipeline(self) -> list[CheckResult]:
         """Results for the pipeline itself."""
         return self._problems
 
-    def sample(self, names):
+    def sample(self, names: Sequence[str]) -> set[str]:
         """Those of the videos that `check_video` opens: all in the full check, else some, spread evenly."""
         most = len(names) if self.full else self._most()
         return {names[i] for i in spread(len(names), most)}
@@ -192,7 +202,9 @@ class MediaCheck:
             return {"npy": MANY, "npz": MANY, "pt": SEVERAL}.get(self.step.feat_format, FEW)
         return MANY if isinstance(self.step, LoadWindowFeats) else SEVERAL
 
-    def check_video(self, name, entry, opened=True):
+    def check_video(
+        self, name: str, entry: Mapping[str, Any], opened: bool = True
+    ) -> tuple[list[CheckResult], list[Fit]]:
         """Look at the files of one video, forward and reversed.
 
         Args:
@@ -202,7 +214,9 @@ class MediaCheck:
         Returns:
             results, and a `Fit` for every length that was compared.
         """
-        findings, fits, lengths = [], [], []
+        findings: list[tuple[str, str]] = []
+        fits: list[Fit] = []
+        lengths: list[int] = []
         for folder in self.folders if self.step is not None else ():
             try:
                 paths = self._paths(folder, name)
@@ -218,7 +232,7 @@ class MediaCheck:
             findings += [(level, fit.text) for fit in fits if (level := fit.level(self.limits))]
         return [_files(level, problem, name) for level, problem in findings], fits
 
-    def summary(self, fits):
+    def summary(self, fits: Sequence[Fit]) -> list[CheckResult]:
         """Results for the lengths and channels of all files together; the full check has reported each length."""
         return [*summary(fits, self.limits, listed=not self.full), *other_channels(fits)]
 
@@ -307,7 +321,9 @@ def _replaced(paths):
     ]
 
 
-def check_dataset(cfg, *, full=True, workers=4, progress=None):
+def check_dataset(
+    cfg: Mapping[str, Any], *, full: bool = True, workers: int = 4, progress: Callable[..., Iterable[Any]] | None = None
+) -> list[CheckResult]:
     """Check a dataset config: its annotation and class map, that the files are there and fit the annotation.
 
     Args:
@@ -324,17 +340,18 @@ def check_dataset(cfg, *, full=True, workers=4, progress=None):
     own = own_results(inner, full=full, workers=workers)
     if own is not None:
         return sorted((result for result in own if result.level != OK), key=lambda result: result.level)
-    if name := unchecked(cfg):
-        text = f"{name} is not over an annotation file, and has no `verdicts` that would check it"
-        return [CheckResult("data", NOT_CHECKED, text)]
     arguments = dict(inner)
-    del arguments["type"]
+    kind = DATASETS.find(arguments.pop("type"))
+    if not issubclass(kind, AnnotationDataset):
+        text = f"{kind.__name__} is not over an annotation file, and has no `verdicts` that would check it"
+        return [CheckResult("data", NOT_CHECKED, text)]
     if problem := number_problem(arguments):
         return [CheckResult("config", ERROR, problem)]
     results, entries = check_annotation(arguments)
     media = MediaCheck(arguments, back_data_path, full=full)
     results += media.check_pipeline()
-    chosen, fits = media.sample(list(entries)), []
+    chosen = media.sample(list(entries))
+    fits: list[Fit] = []
     with ThreadPoolExecutor(max_workers=max(1, workers)) as pool:
         jobs = [pool.submit(media.check_video, name, entry, name in chosen) for name, entry in entries.items()]
         done = as_completed(jobs)
@@ -347,7 +364,7 @@ def check_dataset(cfg, *, full=True, workers=4, progress=None):
     return sorted(set(results), key=lambda result: (result.level, result.video, result.found))
 
 
-def own_results(cfg, *, full=True, workers=4):
+def own_results(cfg: Mapping[str, Any], *, full: bool = True, workers: int = 4) -> list[CheckResult] | None:
     """The results of a dataset's own check, its `verdicts(arguments, full=, workers=)`; None if it has none.
 
     Args:
@@ -356,16 +373,10 @@ def own_results(cfg, *, full=True, workers=4):
     """
     arguments = dict(cfg)
     cls = DATASETS.find(arguments.pop("type"))
-    return cls.verdicts(arguments, full=full, workers=workers) if hasattr(cls, "verdicts") else None
+    return Dataset.of(cls).verdicts(arguments, full=full, workers=workers)
 
 
-def unchecked(cfg):
-    """The type of a (paired) dataset config for which there is no check, else None."""
-    cls = DATASETS.find(unwrap(cfg)[0]["type"])
-    return None if issubclass(cls, AnnotationDataset) or hasattr(cls, "verdicts") else cls.__name__
-
-
-def check_splits(splits) -> list:
+def check_splits(splits: dict[str, Any]) -> list:
     """Compare the sets of a config's `dataset`: "train" with each of the others.
 
     Videos that both have are an error where the sets can list them (`drawn`), unless one of both has `allow_overlap`.
@@ -385,16 +396,15 @@ def check_splits(splits) -> list:
     kind = DATASETS.find(inner["train"]["type"])
     if issubclass(kind, AnnotationDataset):
         return [found for name in others if (found := _same_subset(inner["train"], inner[name], name))]
-    if not hasattr(kind, "drawn"):
+    if not issubclass(kind, ListsVideos):
         return []
+    comparable = {name: cfg for name, cfg in inner.items() if issubclass(DATASETS.find(cfg["type"]), ListsVideos)}
     with _quiet():
-        sets = {
-            name: DATASETS.build(cfg) for name, cfg in inner.items() if hasattr(DATASETS.find(cfg["type"]), "drawn")
-        }
+        sets = {name: DATASETS.build(cfg) for name, cfg in comparable.items()}
     train, results = sets.pop("train"), []
     trained = train.drawn()
     for name, other in sets.items():
-        allowed = any(getattr(own, "allow_overlap", False) for own in (train, other))
+        allowed = any(Dataset.of(own).allow_overlap for own in (train, other))
         if not allowed and (text := overlap(trained, other.drawn())):
             hint = "give other videos, or allow_overlap=True for the config to test all the same"
             results.append(CheckResult(f"dataset.{name}", ERROR, text, hint))

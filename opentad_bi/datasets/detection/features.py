@@ -1,20 +1,12 @@
-"""Steps that load features, of whole videos or of windows.
+"""Steps that load features: of whole videos, or of windows as the backbone gave them for these very windows.
 
-Features of every window of a video: NAME.npy (W, T, C) and NAME.json, of which one window at a time is read.
+Features of windows are NAME.npy (W, T, C), of which one window at a time is read, and NAME.json with `starts`, the
+first grid position of every window, and `valid`, its number of valid positions.
 
-NAME.json holds `starts`, the first grid position of every window, and `valid`, its number of valid positions.
-
-W windows, T positions of a window, C channels
-
-Features of a whole video.
-
-T positions, C channels, F folders
-
-Features of one window, as the backbone gave them for that very window.
-
-T positions of a window, V of them valid, C channels
+W windows, T positions of a video or a window, V of them valid, C channels
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,6 +18,7 @@ from ...registry import TRANSFORMS
 from ...utils.arrays import float32_table, open_array
 from ...utils.files import read_json
 from ..common.feature_files import FORMATS, read_features
+from ..transforms.compose import Results
 
 
 @dataclass(frozen=True)
@@ -43,7 +36,7 @@ class WindowFile:
     valid: list
     feats: np.ndarray
 
-    def window(self, start, window_size):
+    def window(self, start: int, window_size: int) -> tuple[np.ndarray, int]:
         """One window: its (T, C) float32 features, all finite, and how many positions of it are valid.
 
         Raises:
@@ -64,7 +57,7 @@ class WindowFile:
         return self.starts.index(start)
 
 
-def open_windows(path):
+def open_windows(path: str | Path) -> WindowFile:
     """Open the features of one video at `path` (.npy) without reading them.
 
     Raises:
@@ -100,14 +93,14 @@ class LoadFeats:
         suffix: after it.
     """
 
-    def __init__(self, feat_format, prefix="", suffix=""):
+    def __init__(self, feat_format: str, prefix: str = "", suffix: str = "") -> None:
         if f".{feat_format}" not in FORMATS:
             raise ValueError(f"feat_format {feat_format!r} is not one of {[name[1:] for name in FORMATS]}")
         self.feat_format = feat_format
         self.prefix = prefix
         self.suffix = suffix
 
-    def __call__(self, results):
+    def __call__(self, results: Results) -> Results:
         feats = self.load(results["data_path"], results["video"])
         if "back_data_path" in results:
             backward = self.load(results["back_data_path"], results["video"])
@@ -120,12 +113,12 @@ class LoadFeats:
         results["feats"] = feats[:: results["sample_stride"]]
         return results
 
-    def paths(self, data_path, video):
+    def paths(self, data_path: str | Path | Sequence[str | Path], video: str) -> list[Path]:
         """The file of the video in every folder."""
         folders = [data_path] if isinstance(data_path, (str, Path)) else data_path
         return [Path(folder) / f"{self.prefix}{video}{self.suffix}.{self.feat_format}" for folder in folders]
 
-    def load(self, data_path, video):
+    def load(self, data_path: str | Path | Sequence[str | Path], video: str) -> np.ndarray:
         """(T, C) features of a video from one folder or from several."""
         parts = [read_features(path) for path in self.paths(data_path, video)]
         longest = max(len(part) for part in parts)
@@ -150,7 +143,7 @@ class LoadWindowFeats:
     (T, 2C).
     """
 
-    def __call__(self, results):
+    def __call__(self, results: Results) -> Results:
         if "feature_start_idx" not in results:
             raise ValueError("LoadWindowFeats needs a dataset that gives windows, such as ThumosSlidingDataset")
         feats, valid = self._load(results["data_path"], results)
@@ -167,7 +160,7 @@ class LoadWindowFeats:
         results["masks"] = np.arange(len(feats)) < valid
         return results
 
-    def paths(self, data_path, video):
+    def paths(self, data_path: str | Path | Sequence[str | Path], video: str) -> list[Path]:
         """The file of the video in every folder."""
         folders = [data_path] if isinstance(data_path, (str, Path)) else data_path
         return [Path(folder) / f"{video}.npy" for folder in folders]

@@ -1,20 +1,24 @@
-"""Samples to batches.
+"""Batches of windows, and windows of both directions: played forward, and played in reverse.
 
-Both directions of a window: played forward, and played in reverse.
+B batch, T grid positions, C channels
 """
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
 import torch
 from torch.nn.functional import pad
 from torch.utils.data import Dataset
 
+from ...contracts import sample_name
 from ...ops.names import BACKWARD, FORWARD
 from ...ops.reverse import reverse_sample
 from ...registry import DATASETS
+from ..transforms.compose import Sample
 
-# B batch, T grid positions, C channels
 
-
-def collate(samples):
+def collate(samples: list[Sample]) -> Sample:
     """Stack `masks` and any `inputs`, keep the rest as lists; features of different lengths are padded with zeros.
 
     Args:
@@ -28,7 +32,7 @@ def collate(samples):
     return batch | {key: torch.stack(batch[key]) for key in ("inputs", "masks") if key in batch}
 
 
-def collate_pairs(samples):
+def collate_pairs(samples: list[dict[str, Sample]]) -> dict[str, Sample]:
     """Collate each direction of B paired samples: {"for": batch} or {"for": batch, "back": batch}."""
     return {direction: collate([sample[direction] for sample in samples]) for direction in samples[0]}
 
@@ -37,7 +41,7 @@ def _same_length(samples):
     """Features (C, T) and masks (T,) padded to the longest T; ValueError for features of several C."""
     channels = {len(sample["inputs"]): sample for sample in samples}
     if len(channels) > 1:
-        named = (f"{getattr(sample.get('meta'), 'video', '?')!r} {count}" for count, sample in channels.items())
+        named = (f"{sample_name(sample.get('meta', '?'))!r} {count}" for count, sample in channels.items())
         raise ValueError(f"features of one batch have different numbers of channels: {', '.join(named)}")
     longest = max(sample["inputs"].shape[1] for sample in samples)
     return [
@@ -60,7 +64,12 @@ class PairedDataset(Dataset):
 
     collate = staticmethod(collate_pairs)
 
-    def __init__(self, dataset, source="device", back_data_path=None):
+    def __init__(
+        self,
+        dataset: Mapping[str, Any],
+        source: str = "device",
+        back_data_path: str | Path | Sequence[str | Path] | None = None,
+    ) -> None:
         if source not in ("device", "files"):
             raise ValueError(f"source {source!r} is not one of 'device', 'files'")
         if (source == "files") != (back_data_path is not None):
@@ -68,16 +77,16 @@ class PairedDataset(Dataset):
                 f"source {source!r} with back_data_path {back_data_path!r}: 'files' needs it, 'device' not"
             )
         self.dataset = DATASETS.build(dataset)
-        self.source = source
+        self._source = source
         self.back_data_path = back_data_path
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.dataset)
 
-    def __getitem__(self, key):
+    def __getitem__(self, key: int | tuple[int, int]) -> dict[str, Sample]:
         index, seed = key if isinstance(key, tuple) else (key, key)
         sample = self.dataset.sample(index, seed, self.back_data_path)
-        if self.source == "device" or "raw" in sample:  # kept predictions hold both directions
+        if self._source == "device" or "raw" in sample:  # kept predictions hold both directions
             return {FORWARD: sample}
         # frames (3, T', H, W) stand behind each other along time, features (C, T) along channels
         forward, backward = sample["inputs"].chunk(2, dim=1 if sample["inputs"].ndim == 4 else 0)

@@ -1,19 +1,10 @@
-"""Steps of the pipelines of detectors: frames chosen, decoded, cut and collected.
+"""Steps of the pipelines of detectors: frames or features of a window chosen, frames decoded, the sample collected.
 
-Windows of features, and the random window of training.
-
-n length of the video, T length of the window, C channels, N segments
-
-Which frames of a video make a sample.
-
-n candidate frames of the video, T grid positions, T' = T * scale_factor frames, N segments
-
-Chosen frames to pixels.
-
-The end of a pipeline: the sample as the model takes it.
-
-C channels, T grid positions, T' frames, N segments
+n length of the video, T grid positions of the window, T' = T * scale_factor frames, C channels, N segments
 """
+
+from collections.abc import Sequence
+from random import Random
 
 import cv2
 import numpy as np
@@ -24,9 +15,20 @@ from ...ops.windows import clip_segments
 from ...registry import TRANSFORMS
 from ..readers.base import VideoError, find_video, open_video
 from ..transforms.color import sheet
+from ..transforms.compose import Results, Sample
 
 
-def random_truncation(segments, labels, length, *, trunc_len, thresh, rng, crop_ratio=None, max_num_trials=200):
+def random_truncation(
+    segments: np.ndarray,
+    labels: np.ndarray,
+    length: int,
+    *,
+    trunc_len: int,
+    thresh: float,
+    rng: Random,
+    crop_ratio: Sequence[float] | None = None,
+    max_num_trials: int = 200,
+) -> tuple[int, int, np.ndarray, np.ndarray]:
     """Draw a window of at most `trunc_len` that keeps at least one action.
 
     A video not longer than `trunc_len` is left as it is or, with `crop_ratio` (low, high), cut to a random length
@@ -68,13 +70,20 @@ class RandomTrunc:
         max_num_trials: windows drawn at most.
     """
 
-    def __init__(self, trunc_len, trunc_thresh=0.5, crop_ratio=None, *, max_num_trials=200):
+    def __init__(
+        self,
+        trunc_len: int,
+        trunc_thresh: float = 0.5,
+        crop_ratio: Sequence[float] | None = None,
+        *,
+        max_num_trials: int = 200,
+    ) -> None:
         self.trunc_len = trunc_len
         self.trunc_thresh = trunc_thresh
         self.crop_ratio = crop_ratio
         self.max_num_trials = max_num_trials
 
-    def __call__(self, results):
+    def __call__(self, results: Results) -> Results:
         start, end, results["gt_segments"], results["gt_labels"] = random_truncation(
             results["gt_segments"],
             results["gt_labels"],
@@ -92,7 +101,7 @@ class RandomTrunc:
 class SlidingWindowTrunc:
     """The window of the features that the dataset names, padded with zeros to `window_size`."""
 
-    def __call__(self, results):
+    def __call__(self, results: Results) -> Results:
         first, last = results["feature_start_idx"], results["feature_end_idx"] + 1
         if first >= len(results["feats"]):
             raise ValueError(
@@ -135,14 +144,14 @@ class LoadFrames:
     def __init__(
         self,
         *,
-        method,
-        trunc_len=None,
-        trunc_thresh=0.75,
-        crop_ratio=None,
-        scale_factor=1,
-        reader="pyav",
-        num_threads=1,
-    ):
+        method: str,
+        trunc_len: int | None = None,
+        trunc_thresh: float = 0.75,
+        crop_ratio: Sequence[float] | None = None,
+        scale_factor: int = 1,
+        reader: str = "pyav",
+        num_threads: int = 1,
+    ) -> None:
         if method not in METHODS:
             raise ValueError(f"LoadFrames method {method!r} is not one of {METHODS}")
         if (method == "random_trunc") != (trunc_len is not None):
@@ -155,7 +164,7 @@ class LoadFrames:
         self.reader = reader
         self.num_threads = num_threads
 
-    def __call__(self, results):
+    def __call__(self, results: Results) -> Results:
         if "total_frames" not in results:
             self._open(results)
         stride, rest = divmod(results["snippet_stride"], self.scale_factor)
@@ -165,7 +174,8 @@ class LoadFrames:
                 "grid position to the next"
             )
         candidates = np.arange(0, results["total_frames"], stride, dtype=np.int64)
-        chosen, length = getattr(self, f"_{self.method}")(results, candidates)
+        choose = self._random_trunc if self.method == "random_trunc" else self._sliding_window
+        chosen, length = choose(results, candidates)
         available = len(chosen) // self.scale_factor
         if available == 0:
             raise ValueError(
@@ -214,7 +224,7 @@ class DecodeFrames:
     order: (2T', H, W, 3). The steps that follow then draw once for both.
     """
 
-    def __call__(self, results):
+    def __call__(self, results: Results) -> Results:
         with results.pop("reader") as reader:
             results["imgs"] = reader.frames(results["frame_inds"])
         if "back_reader" in results:
@@ -255,7 +265,7 @@ class Collect:
             None: those there are.
     """
 
-    def __init__(self, inputs="imgs", keys=None):
+    def __init__(self, inputs: str = "imgs", keys: Sequence[str] | None = None) -> None:
         if inputs not in ("imgs", "feats"):
             raise ValueError(f"Collect inputs {inputs!r} is not one of 'imgs', 'feats'")
         known = ("masks", "gt_segments", "gt_labels")
@@ -265,7 +275,7 @@ class Collect:
         self.inputs = inputs
         self.keys = keys
 
-    def __call__(self, results):
+    def __call__(self, results: Results) -> Sample:
         inputs = to_planes(results["imgs"]) if self.inputs == "imgs" else results["feats"].T
         masks = results.get("masks")
         if masks is None:
@@ -286,7 +296,7 @@ class Collect:
         return key in results and (self.keys is None or key in self.keys)
 
 
-def to_planes(imgs):
+def to_planes(imgs: np.ndarray) -> np.ndarray:
     """uint8 (T', H, W, 3) -> (3, T', H, W), contiguous."""
     imgs = np.ascontiguousarray(imgs)
     frames, height, width, channels = imgs.shape

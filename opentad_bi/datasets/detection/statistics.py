@@ -1,14 +1,6 @@
-"""Statistics of a set of actions: lengths, what windows and levels reach, and settings proposed from them.
+"""What a set of annotated actions holds, what windows and pyramid of a detector reach of it, and proposed settings.
 
-What a data set holds, and what of it a detector's windows and pyramid reach; from the annotation alone.
-
-N actions of a video, A actions of all videos, P points of all L levels, n grid positions of a video
-
-What of a training set the points and windows of a config's detector can answer for.
-
-A grid, a window and a pyramid for a data set, from the lengths of its actions.
-
-The rules, in the order in which they are applied:
+All from the annotation alone. The rules of the proposal, in the order in which they are applied:
 
 1. Stride: the largest `unit * 2**k` frames at which a short action, of the 5th percentile, spans `SHORT` positions or
    more; at least `unit`. Finer grids cost time and memory, coarser ones blur where a short action begins.
@@ -20,10 +12,14 @@ The rules, in the order in which they are applied:
    `context` times its length on either side. A window of T with an overlap of o T holds whatever is not longer than
    o T. It is a multiple of 16, the frames of a clip of a video transformer, and of what the pyramid asks for, and not
    longer than the longest video needs.
+
+N actions of a video, A actions of all videos, P points of all L levels, n grid positions of a video
 """
 
 import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -58,21 +54,21 @@ class Subset:
     stride: int
     offset: int
 
-    def segments(self):
+    def segments(self) -> list[np.ndarray]:
         """One (N, 2) float64 array per video with actions: start and end on the grid, as training has them."""
         return [span - self.offset / self.stride for span in self.spans()]
 
-    def spans(self):
+    def spans(self) -> list[np.ndarray]:
         """The same in positions from the beginning of the video, whatever frame stands for a position."""
         return [video.segments.astype(np.float64) / self.stride for video in self.videos]
 
-    def positions(self):
+    def positions(self) -> list[int]:
         """Grid positions n of every video with actions."""
         return [-(-video.frames // self.stride) for video in self.videos]
 
 
-def read_subset(cfg):
-    """The videos of a dataset config as training sees them; files are opened for lengths that the annotation lacks.
+def read_subset(cfg: Mapping[str, Any]) -> Subset:
+    """The videos of a dataset config as training sees them; files are opened for lengths it does not say.
 
     Args:
         cfg: config of a dataset over an annotation file.
@@ -92,7 +88,7 @@ def read_subset(cfg):
     return Subset(name, dataset.videos, empty, dataset.classes, dataset.snippet_stride, dataset.offset_frames)
 
 
-def describe(subset):
+def describe(subset: Subset) -> dict[str, dict[str, Any]]:
     """Plain numbers: {"counts": {what: number}, "percentiles": {what: {percentile: value}}}."""
     lengths = [video.segments[:, 1] - video.segments[:, 0] for video in subset.videos]
     seconds = [length / video.fps for length, video in zip(lengths, subset.videos, strict=True)]
@@ -117,12 +113,12 @@ def describe(subset):
     }
 
 
-def percentiles(values):
+def percentiles(values: Sequence[float] | np.ndarray) -> dict[str, float]:
     """{"0": smallest, "5": ..., "100": largest}."""
     return {str(p): float(v) for p, v in zip(PERCENTILES, np.percentile(values, PERCENTILES), strict=True)}
 
 
-def overlaps(segments):
+def overlaps(segments: np.ndarray) -> np.ndarray:
     """Which actions of a video share time with another one.  (N, 2) -> (N,) bool"""
     order = np.argsort(segments[:, 0], kind="stable")
     start, end = segments[order].T
@@ -133,7 +129,7 @@ def overlaps(segments):
     return found
 
 
-def share_inside(segments, positions, window, overlap):
+def share_inside(segments: Sequence[np.ndarray], positions: Sequence[int], window: int, overlap: float) -> float:
     """Share of the actions that lie wholly inside one of the sliding windows.
 
     Args:
@@ -145,14 +141,24 @@ def share_inside(segments, positions, window, overlap):
     return float(np.concatenate(inside).mean())
 
 
-def inside_one(segments, n, window, overlap):
+def inside_one(segments: np.ndarray, n: int, window: int, overlap: float) -> np.ndarray:
     """Which actions of a video of n positions lie wholly inside one of its windows.  (N, 2) -> (N,) bool"""
     starts, ends = cut_windows(n, window, overlap).T
     latest = np.searchsorted(starts, segments[:, 0], side="right") - 1  # of those that begin in time, the last to end
     return (latest >= 0) & (segments[:, 1] <= ends[latest])
 
 
-def level_shares(segments, positions, generator, *, window, overlap, thresh=0.75, radius=1.5, similar=True):
+def level_shares(
+    segments: Sequence[np.ndarray],
+    positions: Sequence[int],
+    generator: Any,
+    *,
+    window: int,
+    overlap: float,
+    thresh: float = 0.75,
+    radius: float | None = 1.5,
+    similar: bool = True,
+) -> dict[str, Any]:
     """Which levels of a pyramid have points that answer for an action, by the assignment that training uses.
 
     Every sliding window is taken as a sample of training: the actions that lie in it by more than `thresh`, clipped
@@ -186,16 +192,16 @@ def level_shares(segments, positions, generator, *, window, overlap, thresh=0.75
             held[kept] = True
         answered.append(by_level)
         seen.append(held)
-    answered, seen = np.concatenate(answered), np.concatenate(seen)
+    by_action, in_window = np.concatenate(answered), np.concatenate(seen)
     return {
-        "actions": answered.mean(0).tolist(),
+        "actions": by_action.mean(0).tolist(),
         "points": (counts / counts.sum().clamp(min=1)).tolist(),
-        "unanswered": float((seen & ~answered.any(1)).mean()),
-        "outside": float((~seen).mean()),
+        "unanswered": float((in_window & ~by_action.any(1)).mean()),
+        "outside": float((~in_window).mean()),
     }
 
 
-def answers(points, segments, radius, similar):
+def answers(points: torch.Tensor, segments: np.ndarray, radius: float | None, similar: bool) -> torch.Tensor:
     """Which points answer for which actions of a window.  (P, 4), (N, 2) -> (P, N) bool"""
     own = torch.arange(len(segments))  # a class of its own for every action
     rows = torch.from_numpy(np.asarray(segments, dtype=np.float32))
@@ -224,7 +230,7 @@ def window_settings(splits: dict, window: int | None = None, overlap: float | No
         ValueError: nothing says how long a window is.
     """
     train, test = splits["train"], splits.get("test", {})
-    cut: dict = next((step for step in train["pipeline"] if step.get("trunc_len")), {})
+    cut: Mapping[str, Any] = next((step for step in train["pipeline"] if step.get("trunc_len")), {})
     if window is not None and window < 1:
         raise ValueError(f"--window {window}: a positive number of grid positions is expected")
     window = window or cut.get("trunc_len") or train.get("window_size") or test.get("window_size")
@@ -318,7 +324,17 @@ class Proposal:
     regression_range: list
 
 
-def propose(lengths, frames, *, coverage=0.99, context=1.0, overlap=0.5, unit=1, stride=None, attention=1):
+def propose(
+    lengths: np.ndarray,
+    frames: Sequence[int],
+    *,
+    coverage: float = 0.99,
+    context: float = 1.0,
+    overlap: float = 0.5,
+    unit: int = 1,
+    stride: int | None = None,
+    attention: int = 1,
+) -> Proposal:
     """Settings by the rules above.
 
     Args:
@@ -347,13 +363,13 @@ def propose(lengths, frames, *, coverage=0.99, context=1.0, overlap=0.5, unit=1,
     return Proposal(stride, window, overlap, strides, ranges)
 
 
-def propose_stride(lengths, unit=1):
+def propose_stride(lengths: np.ndarray, unit: int = 1) -> int:
     """Rule 1: frames from one grid position to the next."""
     short = float(np.quantile(lengths, 0.05, method="inverted_cdf"))
     return unit * 2 ** max(0, math.floor(math.log2(max(short, 1) / (SHORT * unit))))
 
 
-def propose_levels(longest):
+def propose_levels(longest: float) -> tuple[list[int], list[tuple[int, int]]]:
     """Rule 2: strides and ranges of the levels for actions of up to `longest` positions; at least two levels."""
     finite = max(1, math.ceil(math.log2(max(longest, 1) / 2 / REACH)) + 1)
     ends = [REACH * 2**level for level in range(finite)]

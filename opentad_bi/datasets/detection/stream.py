@@ -4,12 +4,13 @@ T grid positions of a window, T' frames of it, N frames of all windows
 """
 
 import random
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from ...contracts import Windowed
 from ...registry import DATASETS, TRANSFORMS, nearest
 from ..common.stream import FRAMES_AT_ONCE, VideoStream
 from ..readers.base import VideoError
@@ -48,7 +49,8 @@ class VideoWindows(VideoStream):
         first = np.asarray([window["frame_inds"].min() for window in windows])
         needed = np.minimum.accumulate(first[::-1])[::-1]
         wanted = np.unique(np.concatenate([window["frame_inds"] for window in windows]))
-        chunks, decoded, count = {}, self._reader.in_order(wanted, FRAMES_AT_ONCE), 0
+        chunks: dict[int, np.ndarray] = {}
+        decoded, count = self._reader.in_order(wanted, FRAMES_AT_ONCE), 0
         for window, start in zip(windows, needed, strict=True):
             inside = np.searchsorted(wanted, window["frame_inds"])
             oldest = np.searchsorted(wanted, start) // FRAMES_AT_ONCE
@@ -87,7 +89,7 @@ class VideoWindows(VideoStream):
         return results
 
 
-def split_pipeline(pipeline):
+def split_pipeline(pipeline: Sequence[Mapping[str, Any]]) -> tuple[LoadFrames, list[Callable], list[Callable]]:
     """The steps of a test pipeline over frames, built: what chooses frames, what treats them, what makes the sample.
 
     Returns:
@@ -109,7 +111,7 @@ def split_pipeline(pipeline):
     return steps[0], steps[2 : ends[0]], steps[ends[0] :]
 
 
-def one_video(cfg, path, frames, duration_sec, classes):
+def one_video(cfg: Mapping[str, Any], path: Path, frames: int, duration_sec: float, classes: Sequence[str]) -> Any:
     """The dataset of `cfg` over one video alone, which has no ground truth."""
     entry = {"subset": "video", "duration": duration_sec, "frame": frames, "annotations": []}
     only = {
@@ -122,12 +124,12 @@ def one_video(cfg, path, frames, duration_sec, classes):
         "test_mode": True,
     }
     dataset = DATASETS.build(dict(cfg) | only)
-    if not hasattr(dataset, "windows"):
+    if not isinstance(dataset, Windowed):
         raise ValueError(f"dataset.test is a {cfg['type']}, which has no windows; {nearest(cfg['type'], _sliding())}")
     return dataset
 
 
-def gather(chunks, positions):
+def gather(chunks: Mapping[int, np.ndarray], positions: np.ndarray) -> np.ndarray:
     """Frames (T', H, W, 3) at `positions` (T',) of a sequence cut into `chunks` {number: (<= n, H, W, 3)}."""
     numbers, offsets = np.divmod(positions, FRAMES_AT_ONCE)
     imgs = np.empty((len(positions), *chunks[numbers[0]].shape[1:]), dtype=np.uint8)
@@ -138,4 +140,4 @@ def gather(chunks, positions):
 
 
 def _sliding():
-    return [name for name, dataset in DATASETS.module_dict.items() if hasattr(dataset, "windows")]
+    return [name for name, dataset in DATASETS.module_dict.items() if issubclass(dataset, Windowed)]

@@ -1,8 +1,7 @@
-"""Data sets over an annotation file of actions: padded windows to train, sliding windows to test.
+"""Data sets over an annotation file of actions: THUMOS14 (Jiang et al., 2014), and any of the same format.
 
-What all datasets over an annotation file share: videos with ground truth, one pipeline, samples by (index, seed).
-
-THUMOS14 (Jiang et al., 2014), and any data set with the same annotation format.
+Padded windows to train, sliding windows to test. All share the videos with ground truth, one pipeline, and samples that
+are a function of (index, seed).
 
 n grid positions of a video, W windows
 """
@@ -10,7 +9,9 @@ n grid positions of a video, W windows
 import logging
 import math
 import random
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 from torch.utils.data import Dataset
@@ -19,7 +20,7 @@ from ...ops.windows import OVERLAP, clip_segments, cut_windows
 from ...registry import DATASETS
 from ...utils.annotation import named, read_block_list, read_database, select_names
 from ...utils.logging import warn
-from ..transforms.compose import Compose
+from ..transforms.compose import Compose, Results, Sample
 from .annotation import Video, ground_truth, read_class_map, with_length
 from .paired import collate
 
@@ -41,7 +42,7 @@ def number_problem(arguments: dict) -> str:
 class AnnotationDataset(Dataset):
     """Samples of annotated videos; a subclass says which windows there are (`_index`, `__len__`, `_results`).
 
-    `dataset[i]` and `dataset[i, seed]` give a sample, a function of (index, seed) alone: all random draws come from
+    `dataset[i]` and `dataset[i, seed]` give a sample, a function of (index, seed) alone: all random numbers come from
     one `random.Random(seed)`; without a seed, the index is the seed.
 
     Args:
@@ -53,7 +54,7 @@ class AnnotationDataset(Dataset):
         block_list: left-out videos: names, a JSON list, or a text file with one name per line.
         filter_gt: leave out ground truth not longer than 0 frames.
         feature_stride: frames from one feature (or sampled frame) to the next.
-        sample_stride: keep every so many features; `feature_stride * sample_stride` frames are one grid position.
+        sample_stride: keep every n-th feature; `feature_stride * sample_stride` frames are one grid position.
         offset_frames: frame within a snippet that stands for it.
         fps: frames per second that the features were made at; -1: as the annotation has it (frame / duration).
         test_mode: no ground truth, and no video is left out for want of it.
@@ -75,6 +76,8 @@ class AnnotationDataset(Dataset):
     fps: float = -1
     test_mode: bool = False
     file_format: str = "mp4"
+    classes: list[str] = field(init=False)
+    videos: list[Video] = field(init=False)
 
     collate = staticmethod(collate)
 
@@ -91,9 +94,9 @@ class AnnotationDataset(Dataset):
         """The videos of the subset; in training those without ground truth are left out."""
         database = read_database(self.ann_file)
         blocked = read_block_list(self.block_list)
-        foreign = sorted(blocked - set(database))
-        if foreign:
-            text = f"block list: {len(foreign)} names are not in {self.ann_file}: {', '.join(foreign)}"
+        unknown = sorted(blocked - set(database))
+        if unknown:
+            text = f"block list: {len(unknown)} names are not in {self.ann_file}: {', '.join(unknown)}"
             warn(text, logger=logger)
         names = select_names(database, self.subset_name, blocked, named(self.ann_file))
         classes = {name: label for label, name in enumerate(self.classes)}
@@ -143,15 +146,22 @@ class AnnotationDataset(Dataset):
         )
         return {**entry, "frame": max(1, int(entry["duration"] * self.fps))} if self.fps > 0 else entry
 
-    def _index(self):
+    def _index(self) -> None:
         """Lay out the samples, once, in compact arrays."""
 
-    def __getitem__(self, key):
+    def __len__(self) -> int:
+        raise TypeError(f"{type(self).__name__} lays out no samples")
+
+    def _results(self, index: int) -> Results:
+        """What the pipeline is given of sample `index`."""
+        raise TypeError(f"{type(self).__name__} lays out no samples")
+
+    def __getitem__(self, key: int | tuple[int, int]) -> Sample:
         index, seed = key if isinstance(key, tuple) else (key, key)
         return self.sample(index, seed)
 
-    def sample(self, index, seed, back_data_path=None):
-        """Sample `index` with the draws of `seed`.
+    def sample(self, index: int, seed: int, back_data_path: str | Path | Sequence[str | Path] | None = None) -> Sample:
+        """Sample `index` with the random numbers of `seed`.
 
         Args:
             back_data_path: folder (or list, for features) of the reversed videos. If given, the same window is read
@@ -164,7 +174,7 @@ class AnnotationDataset(Dataset):
             results["back_data_path"] = back_data_path
         return self._transforms(results)
 
-    def describe(self, index):
+    def describe(self, index: int) -> Results:
         """What the pipeline is given of sample `index`, before any draw."""
         return self._results(range(len(self))[index])
 
@@ -194,7 +204,7 @@ class AnnotationDataset(Dataset):
 class ThumosPaddingDataset(AnnotationDataset):
     """One sample per video: the whole of it, for the pipeline to cut and pad.  Arguments: see `AnnotationDataset`."""
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.videos)
 
     def _results(self, index):
@@ -245,10 +255,10 @@ class ThumosSlidingDataset(AnnotationDataset):
             )
         self._windows = np.asarray(rows, dtype=np.int64)
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self._windows)
 
-    def windows(self):
+    def windows(self) -> list[tuple[str, int, int]]:
         """(video name, first grid position, end) of every sample, in their order."""
         return [(self.videos[i].name, first, last + 1) for i, first, last in self._windows.tolist()]
 

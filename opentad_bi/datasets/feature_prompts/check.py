@@ -1,6 +1,7 @@
 """Are feature files and their classes fit for training?"""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from ...errors import some
 from ...utils.checks import CheckResult, judge
@@ -9,7 +10,9 @@ from ..common.fit import BY_HEADER, misfit
 from .rows import map_file
 
 
-def check_features(build: Callable, arguments: dict, *, full: bool = True, workers: int = 4) -> list[CheckResult]:
+def check_features(
+    build: Callable, arguments: Mapping[str, Any], *, full: bool = True, workers: int = 4
+) -> list[CheckResult]:
     """Check a `VideoFeatureDataset`: its folders, classes and events, and in the full check every number.
 
     Args:
@@ -21,8 +24,8 @@ def check_features(build: Callable, arguments: dict, *, full: bool = True, worke
     data, failed = try_build("features", build, arguments)
     if failed:
         return failed
-    told = f"{len(data.files)} files (T, {data.feature_dim}) of {len(data.videos)} videos give {len(data)} samples"
-    found = [judge("features", told), check_classes(data, arguments), _crops(data.files)]
+    summary = f"{len(data.files)} files (T, {data.feature_dim}) of {len(data.videos)} videos give {len(data)} samples"
+    found = [judge("features", summary), check_classes(data, arguments), _crops(data.files)]
     if full:
         found += check_values([file.path for file in data.files], lambda n: map_file(data.files[n]), workers)
     return found
@@ -38,6 +41,6 @@ def _crops(files):
         for video, own in rows.items()
         if misfit(max(own), min(own), 2, BY_HEADER)
     ]
-    told = f"{len(files) - len(rows)} files are further crops of a video"
+    summary = f"{len(files) - len(rows)} files are further crops of a video"
     bad = f"{len(unequal)} videos have crops of different lengths: {some(unequal)}" if unequal else ""
-    return judge("crops", told, warning=bad, hint="extract them again; is crop_separator right?")
+    return judge("crops", summary, warning=bad, hint="extract them again; is crop_separator right?")

@@ -1,20 +1,14 @@
-"""The data set of prompt learning on feature files.
+"""The data set of prompt learning on features: snippets of the videos of class folders of .npy files.
 
-Weights of classes, in the loss and in a draw.
+A snippet (`snippet_duration`) is a run of rows of a feature file.
 
-C classes, N samples
-
-Samples and batches of features.
-
-B batch, U rows of a unit, D width
-
-Units of seconds of videos that are known by their features: one folder of .npy files per class.
-
-N samples, B batch, U rows of a unit, D width, C classes
+N samples, B batch, U rows of a snippet, D width, C classes
 """
 
 import logging
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -24,6 +18,7 @@ from torch.utils.data import Dataset, get_worker_info
 from ...ops.names import class_key, describe_set, label_of, normal_label
 from ...ops.records import UnitMeta, UnitMetas
 from ...registry import DATASETS, nearest
+from ...utils.checks import CheckResult
 from ...utils.provenance import read_feature_record
 from ...utils.validation import check_choice, check_count, check_number, check_share
 from ..common.feature_files import refuse_replaced
@@ -36,18 +31,20 @@ from .index import (
     choose,
     class_folders,
     find_classes,
-    kept_units,
+    kept_snippets,
     list_files,
     read_event_tables,
     read_files,
     refuse_forbidden,
-    unit_starts,
-    unit_stride,
+    snippet_starts,
+    snippet_stride_rows,
 )
 from .rows import FeatureTables, check_crop
 
 
-def class_weights(given, names, counts):
+def class_weights(
+    given: str | Mapping[str, float] | Sequence[float] | None, names: Sequence[str], counts: np.ndarray
+) -> np.ndarray | None:
     """Resolve the option `class_weights`.
 
     Args:
@@ -63,11 +60,11 @@ def class_weights(given, names, counts):
     if isinstance(given, str):
         check_choice("class_weights", given, ("balanced",))
         return (balance(counts) * counts.sum()).astype(np.float32)
-    if isinstance(given, dict):
+    if isinstance(given, Mapping):
         own = {class_key(name): weight for name, weight in given.items()}
         for name in given:
             if class_key(name) not in map(class_key, names):
-                raise ValueError(f"class_weights: {name!r} is no class; {nearest(name, names, every=True)}")
+                raise ValueError(f"class_weights: unknown class {name!r}; {nearest(name, names, every=True)}")
         given = [own.get(class_key(name), 1.0) for name in names]
     if len(given) != len(names):
         raise ValueError(f"class_weights: {len(given)} weights for {len(names)} classes")
@@ -76,7 +73,7 @@ def class_weights(given, names, counts):
     return np.asarray(given, dtype=np.float32)
 
 
-def balance(counts):
+def balance(counts: np.ndarray) -> np.ndarray:
     """Weight of one sample of each class that makes all classes that have samples equally likely.  (C,) -> (C,)"""
     present = counts > 0
     return np.divide(1.0, counts * present.sum(), out=np.zeros(len(counts)), where=present)
@@ -110,7 +107,7 @@ class FeatureBatch(dict):
         source: array that the inputs were made of, of half the bytes perhaps; sent in their place by `pack`.
     """
 
-    def __init__(self, *args, source=None, **items):
+    def __init__(self, *args: Any, source: np.ndarray | None = None, **items: Any) -> None:
         super().__init__(*args, **items)
         self.source, self.packed = source, None
 
@@ -122,7 +119,7 @@ class FeatureBatch(dict):
             return FeatureBatch, (dict(self),)
         return _unpack, self.packed or self._pack(self["inputs"].numpy())
 
-    def pack(self):
+    def pack(self) -> "FeatureBatch":
         """Fix what is sent, in the thread that made the batch: for the one that sends it, it takes longer."""
         if self["inputs"].nbytes <= _BY_VALUE:
             self.packed = self._pack(self["inputs"].numpy() if self.source is None else self.source)
@@ -142,7 +139,7 @@ def _unpack(data, dtype, shape, labels, meta, weights):
     return batch
 
 
-def collate(samples):
+def collate(samples: list[Any]) -> FeatureBatch:
     """Make a batch of a list of B samples; a batch passes through."""
     if isinstance(samples, FeatureBatch):
         return samples.pack() if get_worker_info() else samples
@@ -163,7 +160,7 @@ logger = logging.getLogger(__name__)
 
 @DATASETS.register_module()
 class VideoFeatureDataset(Dataset):
-    """Units of `snippet_duration` rows of feature files `feature_dir/<class>/<video>.npy`, (T, D), one row per second.
+    """Snippets of `snippet_duration` rows of feature files `feature_dir/<class>/<video>.npy`, (T, D), one row a second.
 
     Files may hold crops of every row, (T, 10, D), or be crops of a video, see `crop` and `crop_separator`.
 
@@ -181,62 +178,64 @@ class VideoFeatureDataset(Dataset):
         normal_class: the class without anomalies.
         class_order: where `classes` is None: "normal_first", the others sorted, or "sorted", all of them.
         snippet_duration: U.
-        overlap_ratio: share of a unit that the next one repeats, in [0, 1).
-        strict_normal_sampling: in training, leave out units of annotated anomalous videos as `strict_mode` says.
+        overlap_ratio: share of a snippet that the next one repeats, in [0, 1).
+        strict_normal_sampling: in training, leave out snippets of annotated anomalous videos as `strict_mode` says.
         strict_mode: "post_event": those outside all events that end after the first began (what stands before it
             keeps the label of the video); "event_only": all those outside; "off": none.
         use_video_level_pooling: one sample a file, the mean of its rows, as (1, D).
-        max_files_per_class: the first so many files of every class.
-        shots: so many videos of every class, drawn by `seed`.
+        max_files_per_class: at most N files of every class.
+        shots: N videos of every class, a random choice by `seed`.
         class_weights: "balanced", {class: weight} or C weights; see `class_weights.class_weights`.
         balanced: offer `sample_weights` (N,), by which a sampler draws all classes equally often.
         forbid_list: names of videos, or a file of them, of which none may be here.
         crop_separator: what stands between the name of a video and its crop in the names of files, such as "__"
-            or "_"; each file has units of its own, whose scores are averaged in tests.
+            or "_"; each file has snippets of its own, whose scores are averaged in tests.
         crop: of files with crops of each row: number of the one that is taken; None: their mean.
         video_root: folder of the videos, with whose length by their headers some files are compared; None: files are
             compared with what opentad-bi extract-clip-features wrote beside them, where that is there.
         row_seconds: seconds that a row stands for; times of events are counted in rows by it.
         allow_missing: a class in `classes` may have no folder.
         allow_overlap: may videos to learn from be among those that are tested on?
-        test_mode: every row is in a unit and none is filtered; a file shorter than a unit repeats its last row.
+        test_mode: every row is in a snippet and none is filtered; a file shorter than a snippet repeats its last row.
         verbose: log what `statistics` gives.
-        seed: of the draw of `shots`.
+        seed: of the random choice of `shots`.
     Raises:
         FileNotFoundError, ValueError: naming the option, file, class, video or line, and the choices.
         KeyError: `normal_class`, which `annotation_dir` needs, is none of the classes.
     """
 
     collate = staticmethod(collate)
+    classes: list[str]
+    videos: list[str]
 
     def __init__(
         self,
-        feature_dir,
+        feature_dir: str | Path,
         *,
-        annotation_dir=None,
-        classes=None,
-        normal_class="normal",
-        class_order="normal_first",
-        snippet_duration=1,
-        overlap_ratio=0.0,
-        strict_normal_sampling=True,
-        strict_mode="post_event",
-        use_video_level_pooling=False,
-        max_files_per_class=None,
-        shots=None,
-        class_weights=None,
-        balanced=False,
-        forbid_list=None,
-        crop_separator=None,
-        crop=None,
-        video_root=None,
-        row_seconds=1.0,
-        allow_missing=False,
-        allow_overlap=False,
-        test_mode=False,
-        verbose=False,
-        seed=42,
-    ):
+        annotation_dir: str | Path | None = None,
+        classes: Sequence[str] | None = None,
+        normal_class: str = "normal",
+        class_order: str = "normal_first",
+        snippet_duration: int = 1,
+        overlap_ratio: float = 0.0,
+        strict_normal_sampling: bool = True,
+        strict_mode: str = "post_event",
+        use_video_level_pooling: bool = False,
+        max_files_per_class: int | None = None,
+        shots: int | None = None,
+        class_weights: str | Mapping[str, float] | Sequence[float] | None = None,
+        balanced: bool = False,
+        forbid_list: str | Path | Sequence[str] | None = None,
+        crop_separator: str | None = None,
+        crop: int | None = None,
+        video_root: str | Path | None = None,
+        row_seconds: float = 1.0,
+        allow_missing: bool = False,
+        allow_overlap: bool = False,
+        test_mode: bool = False,
+        verbose: bool = False,
+        seed: int = 42,
+    ) -> None:
         check_choice("class_order", class_order, CLASS_ORDERS)
         check_choice("strict_mode", strict_mode, STRICT_MODES)
         check_count("snippet_duration", snippet_duration)
@@ -246,12 +245,13 @@ class VideoFeatureDataset(Dataset):
         self.crop = check_count("crop", crop, lowest=0, optional=True)
         self.row_seconds = check_number("row_seconds", row_seconds, positive=True)
         self.feature_dir, self.test_mode, self.pooling = Path(feature_dir), test_mode, use_video_level_pooling
-        self.unit, self.stride = snippet_duration, unit_stride(snippet_duration, overlap_ratio)
+        self.unit, self.stride = snippet_duration, snippet_stride_rows(snippet_duration, overlap_ratio)
         self.allow_overlap = allow_overlap
         self.strict_mode = strict_mode if strict_normal_sampling and not test_mode else "off"
-        folders = class_folders(self.feature_dir, skip=annotation_dir)
-        named = {"classes": classes, "normal_class": normal_class, "class_order": class_order}
-        self.classes, folders = find_classes(folders, allow_missing=allow_missing, **named)
+        there = class_folders(self.feature_dir, skip=annotation_dir)
+        self.classes, folders = find_classes(
+            there, classes=classes, normal_class=normal_class, class_order=class_order, allow_missing=allow_missing
+        )
         self.normal_label = (label_of if annotation_dir is None else normal_label)(normal_class, self.classes)
         lists = list_files(folders, crop_separator)
         chosen = choose(lists, self.classes, max_files_per_class=max_files_per_class, shots=shots, seed=seed)
@@ -273,15 +273,15 @@ class VideoFeatureDataset(Dataset):
             return {}
         events = {name: pairs / self.row_seconds for name, pairs in read_event_tables(annotation_dir).items()}
         check_events(events, self.files, self.normal_label, self.row_seconds)
-        foreign = sorted(set(events) - present)
-        if foreign:
+        unmatched = sorted(set(events) - present)
+        if unmatched:
             logger.warning(
                 "%s: events of %d of %d videos have no features in %s, such as %s",
                 annotation_dir,
-                len(foreign),
+                len(unmatched),
                 len(events),
                 self.feature_dir,
-                foreign[0],
+                unmatched[0],
             )
         return events
 
@@ -302,53 +302,53 @@ class VideoFeatureDataset(Dataset):
             raise ValueError(
                 f"{self.feature_dir}: no samples are left of {len(self.files)} files; the longest has "
                 f"{max(file.rows for file in self.files)} rows, snippet_duration is {self.unit}, and the filter "
-                f"strict_mode={self.strict_mode!r} left {len(self)} of {self._cut.sum()} units"
+                f"strict_mode={self.strict_mode!r} left {len(self)} of {self._cut.sum()} snippets"
             )
 
     def _units(self, file):
-        """First rows of the units of a file before the filter."""
+        """First rows of the snippets of a file before the filter."""
         if self.pooling:
             return np.zeros(1, np.int32)
-        return unit_starts(file.rows, self.unit, self.stride, self.test_mode)
+        return snippet_starts(file.rows, self.unit, self.stride, self.test_mode)
 
     def _filter(self, file, starts):
         """Those of `starts` that the strict filter keeps."""
         events = self.events.get(file.video)
         if events is None or self.pooling or self.strict_mode == "off":
             return starts
-        return starts[kept_units(starts, self.unit, events, self.strict_mode)]
+        return starts[kept_snippets(starts, self.unit, events, self.strict_mode)]
 
     def _weigh(self, weights, balanced):
-        """Weights of the classes in the loss, and of the samples in a draw."""
+        """Weights of the classes in the loss, and of the samples in random sampling."""
         counts = np.bincount(self.labels, minlength=len(self.classes))
         weights = class_weights(weights, self.classes, counts)
         self.class_weights = None if weights is None else torch.from_numpy(weights)
         self.sample_weights = balance(counts)[self.labels] if balanced else None
 
-    def sources(self):
+    def sources(self) -> dict[str, Path]:
         """{path below the folder of features: path} of the files that samples come from."""
         return {file.path.relative_to(self.feature_dir).as_posix(): file.path for file in self.files}
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self._start)
 
     @property
-    def labels(self):
+    def labels(self) -> np.ndarray:
         """Label of every sample, int64 (N,)."""
         return self._file_labels[self._number]
 
     @property
-    def index_bytes(self):
+    def index_bytes(self) -> int:
         """Bytes that the index of all samples takes."""
         return self._number.nbytes + self._start.nbytes
 
-    def __getitem__(self, key):
+    def __getitem__(self, key: int | tuple[int, int]) -> FeatureSample:
         batch = self.__getitems__([key])
         weight = batch["weights"][0].item() if "weights" in batch else None
         meta = batch["meta"][0]
         return FeatureSample(batch["inputs"][0], int(batch["labels"][0]), meta.video, meta=meta, weight=weight)
 
-    def __getitems__(self, keys):
+    def __getitems__(self, keys: Sequence[int | tuple[int, int]]) -> FeatureBatch:
         """The batch of some samples at once.
 
         Args:
@@ -373,22 +373,22 @@ class VideoFeatureDataset(Dataset):
             batch["weights"] = self.class_weights[batch["labels"]]
         return batch
 
-    def drawn(self):
+    def drawn(self) -> dict[str, Any]:
         """Which videos these are, by their names, see `ops.names`."""
         names = dict.fromkeys((file.video, self.classes[file.label]) for file in self.files)
         return describe_set(self.feature_dir, [(f"{name}/{video}", name) for video, name in names], sized=False)
 
     @classmethod
-    def verdicts(cls, arguments, *, full=True, workers=4):
+    def verdicts(cls, arguments: Mapping[str, Any], *, full: bool = True, workers: int = 4) -> list[CheckResult]:
         """What is wrong with such a set, as a list of `CheckResult`; see `check.check_features`."""
         return check_features(cls, arguments, full=full, workers=workers)
 
-    def statistics(self):
+    def statistics(self) -> list[dict[str, Any]]:
         """What every class has.
 
         Returns:
             list of C dicts: class, videos, files, rows, samples before and after the strict filter ("before",
-            "samples"), and files that are shorter than a unit and gave none ("too_short").
+            "samples"), and files that are shorter than a snippet and gave none ("too_short").
         """
         counts = np.bincount(self.labels, minlength=len(self.classes))
         lines = []

@@ -1,21 +1,16 @@
-"""Which feature files, classes and events a folder of features holds.
+"""What a folder of features holds: classes, files, anomalous events, and the snippets of every file.
 
-When anomalies happen: CSV files with the columns file_name, start_time, end_time.
+Classes are sub-folders of .npy files. Events come from CSV files with the columns file_name, start_time, end_time; what
+a row stands for is compared with the lengths of the videos.
 
-E events of a video
-
-Are rows of features as far apart in time as a config says?  They are compared with the lengths of their videos.
-
-From class folders of feature files to classes, files and units.
-
-T rows of a file, U rows of a unit, C classes
+T rows of a file, U rows of a snippet, C classes, E events of a video
 """
 
 import json
 import logging
 import re
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -34,7 +29,7 @@ COLUMNS = ("file_name", "start_time", "end_time")
 _TIME = re.compile(r"(?:(?:(\d+):)?(\d{1,3}):)?(\d+(?:\.\d*)?|\.\d+)")
 
 
-def read_event_tables(source):
+def read_event_tables(source: str | Path) -> dict[str, np.ndarray]:
     """Read one CSV file, or all *.csv below a folder.
 
     Returns:
@@ -47,7 +42,7 @@ def read_event_tables(source):
     paths = [source] if source.is_file() else walk_files(source, (".csv",)) if source.is_dir() else []
     if not paths:
         raise FileNotFoundError(f"annotation_dir {source} holds no .csv file (columns {', '.join(COLUMNS)})")
-    events = {}
+    events: dict[str, list[tuple[float, float]]] = {}
     for path in paths:
         for name, start, end in _rows(path):
             events.setdefault(name, []).append((start, end))
@@ -82,20 +77,20 @@ def _seconds(text, path, line):
         raise ValueError(f"annotation {path}, line {line}: {error}") from error
 
 
-def parse_time(text):
+def parse_time(text: object) -> float:
     """Seconds of a time written as seconds, MM:SS or HH:MM:SS, each with or without a fraction."""
     found = _TIME.fullmatch(str(text).strip())
     if not found:
-        raise ValueError(f"time {text!r} is none of seconds, MM:SS, HH:MM:SS")
+        raise ValueError(f"time {text!r} is not seconds, MM:SS or HH:MM:SS")
     hours, minutes, seconds = found.groups()
     if (minutes and float(seconds) >= 60) or (hours and int(minutes) >= 60):
         raise ValueError(f"time {text!r} has 60 or more of a part that ends at 59")
     return int(hours or 0) * 3600 + int(minutes or 0) * 60 + float(seconds)
 
 
-def merge_events(pairs):
+def merge_events(pairs: Iterable[tuple[float, float]]) -> np.ndarray:
     """Join events that overlap or touch.  List of (start, end) -> float64 (E, 2), sorted."""
-    merged = []
+    merged: list[list[float]] = []
     for start, end in sorted(pairs):
         if merged and start <= merged[-1][1]:
             merged[-1][1] = max(end, merged[-1][1])
@@ -104,7 +99,9 @@ def merge_events(pairs):
     return np.array(merged, dtype=np.float64).reshape(-1, 2)
 
 
-def check_events(events, files, normal_label, row_seconds=1.0):
+def check_events(
+    events: Mapping[str, np.ndarray], files: Sequence[FeatureFile], normal_label: int | None, row_seconds: float = 1.0
+) -> None:
     """Raise a ValueError where an event lies beyond its video, or in a video of the normal class.
 
     Args:
@@ -190,7 +187,7 @@ CLASS_ORDERS = ("normal_first", "sorted")
 STRICT_MODES = ("post_event", "event_only", "off")
 
 
-def class_folders(feature_dir, skip=None):
+def class_folders(feature_dir: str | Path, skip: str | Path | None = None) -> dict[str, Path]:
     """Sub-folders of `feature_dir` by the key of their class, without hidden ones and `skip`.
 
     Raises:
@@ -200,19 +197,26 @@ def class_folders(feature_dir, skip=None):
     root = Path(feature_dir)
     if not root.is_dir():
         raise FileNotFoundError(f"feature_dir {root} does not exist; it holds one folder of .npy files per class")
-    found = {}
+    found: dict[str, Path] = {}
     for folder in list_folder(root):
         if not folder.is_dir() or folder.name.startswith(".") or (skip and folder.resolve() == Path(skip).resolve()):
             continue
-        twin = found.setdefault(class_key(folder.name), folder)
-        if twin is not folder:
-            raise ValueError(f"{root}: the folders {twin.name!r} and {folder.name!r} are one class in two spellings")
+        other = found.setdefault(class_key(folder.name), folder)
+        if other is not folder:
+            raise ValueError(f"{root}: the folders {other.name!r} and {folder.name!r} are one class in two spellings")
     if not found:
         raise FileNotFoundError(f"feature_dir {root} has no sub-folders; one per class is expected, with .npy files")
     return found
 
 
-def find_classes(folders, *, classes, normal_class, class_order, allow_missing):
+def find_classes(
+    folders: Mapping[str, Path],
+    *,
+    classes: Sequence[str] | None,
+    normal_class: str,
+    class_order: str,
+    allow_missing: bool,
+) -> tuple[list[str], list[Path | None]]:
     """Bring the classes into the order of their labels.
 
     Args:
@@ -232,17 +236,17 @@ def find_classes(folders, *, classes, normal_class, class_order, allow_missing):
     keys = [class_key(name) for name in classes]
     if twice := sorted({name for name, key in zip(classes, keys, strict=True) if keys.count(key) > 1}):
         raise ValueError(f"classes: {', '.join(map(repr, twice))} are listed more than once, or in two spellings")
-    lacking = [name for name, key in zip(classes, keys, strict=True) if key not in folders]
+    absent = [name for name, key in zip(classes, keys, strict=True) if key not in folders]
     names = [folder.name for folder in folders.values()]
-    if lacking and (not allow_missing or len(lacking) == len(keys)):
-        hints = "; ".join(f"{name!r}: {nearest(name, names)}" for name in lacking)
+    if absent and (not allow_missing or len(absent) == len(keys)):
+        hints = "; ".join(f"{name!r}: {nearest(name, names)}" for name in absent)
         raise ValueError(f"classes without a folder in {next(iter(folders.values())).parent}: {hints}")
     if unlisted := sorted(folder.name for key, folder in folders.items() if key not in keys):
         logger.warning("folders that are no listed class are left out: %s", ", ".join(unlisted))
     return list(map(str, classes)), [folders.get(key) for key in keys]
 
 
-def list_files(folders, crop_separator):
+def list_files(folders: Sequence[Path | None], crop_separator: str | None) -> list[list[tuple[Path, str]]]:
     """All .npy files of the class folders.
 
     Returns:
@@ -250,7 +254,8 @@ def list_files(folders, crop_separator):
     Raises:
         ValueError: a folder without files, or a video in two classes.
     """
-    owners, lists = {}, []
+    owners: dict[str, Path] = {}
+    lists = []
     for folder in folders:
         paths = list_folder(folder, "[!.]*.npy") if folder else []  # a hidden file is one being written
         if folder and not paths:
@@ -264,7 +269,7 @@ def list_files(folders, crop_separator):
     return lists
 
 
-def video_of(path, crop_separator):
+def video_of(path: Path, crop_separator: str | None) -> str:
     """Name of the video a feature file belongs to: what stands before the last `crop_separator`, or the whole stem.
 
     A single "_", which names of videos hold too, only counts before a number of one digit: NAME_0.npy to NAME_9.npy.
@@ -275,7 +280,14 @@ def video_of(path, crop_separator):
     return before or path.stem
 
 
-def choose(lists, names, *, max_files_per_class, shots, seed):
+def choose(
+    lists: list[list[tuple[Path, str]]],
+    names: Sequence[str],
+    *,
+    max_files_per_class: int | None,
+    shots: int | None,
+    seed: int,
+) -> list[list[tuple[Path, str]]]:
     """The first files of every class, and of those `shots` videos drawn by `seed`, with all their files."""
     if max_files_per_class is not None:
         lists = [files[:max_files_per_class] for files in lists]
@@ -294,7 +306,7 @@ def _draw(files, name, shots, seed):
     return [(path, video) for path, video in files if video in kept]
 
 
-def read_files(lists):
+def read_files(lists: Sequence[Sequence[tuple[Path, str]]]) -> list[FeatureFile]:
     """Read the headers of the files of every class.
 
     Returns:
@@ -313,7 +325,7 @@ def read_files(lists):
     return files
 
 
-def refuse_forbidden(files, forbid_list):
+def refuse_forbidden(files: Sequence[FeatureFile], forbid_list: str | Path | Sequence[str]) -> None:
     """Raise a ValueError if a file is of a video in `forbid_list`, whether or not its name ends in a crop.
 
     Args:
@@ -334,19 +346,19 @@ def _shown(source):
     return source if isinstance(source, (str, Path)) else f"of {len(source)} names"
 
 
-def unit_stride(unit, overlap_ratio):
-    """Rows from one unit of `unit` rows to the next, at least 1: what is not repeated, rounded down."""
+def snippet_stride_rows(unit: int, overlap_ratio: float) -> int:
+    """Rows from one snippet of `unit` rows to the next, at least 1: what is not repeated, rounded down."""
     return max(1, int(unit * (1 - overlap_ratio) + 1e-9))  # 10 * (1 - 0.8) is a hair below 2
 
 
-def unit_starts(rows, unit, stride, cover):
-    """First rows of the units of one file.
+def snippet_starts(rows: int, unit: int, stride: int, cover: bool) -> np.ndarray:
+    """First rows of the snippets of one file.
 
     Args:
         rows: T.
         unit: U.
-        stride: rows from one unit to the next.
-        cover: let every row be in a unit: one more at the end if rows are left over, or one at 0 if T < U.
+        stride: rows from one snippet to the next.
+        cover: let every row be in a snippet: one more at the end if rows are left over, or one at 0 if T < U.
     Returns:
         int32 array.
     """
@@ -358,14 +370,14 @@ def unit_starts(rows, unit, stride, cover):
     return starts
 
 
-def kept_units(starts, unit, events, mode):
-    """Which units of an anomalous video the strict filter keeps.
+def kept_snippets(starts: np.ndarray, unit: int, events: np.ndarray, mode: str) -> np.ndarray:
+    """Which snippets of an anomalous video the strict filter keeps.
 
     Args:
         starts: first rows (N,); a row is a second.
         unit: U.
         events: (E, 2) start and end in seconds.
-        mode: "post_event" drops units outside all events that end after the first event began, "event_only" drops
+        mode: "post_event" drops snippets outside all events that end after the first event began, "event_only" drops
             all outside, "off" drops none.
     Returns:
         bool (N,).
@@ -374,4 +386,4 @@ def kept_units(starts, unit, events, mode):
     inside = ((starts[:, None] < events[:, 1]) & (ends[:, None] > events[:, 0])).any(1)
     if mode == "post_event":
         return inside | (ends <= events[:, 0].min())
-    return inside | (mode == "off")
+    return inside | np.full(len(starts), mode == "off")

@@ -1,11 +1,13 @@
 """Rows of many .npy feature files through memory maps that are opened once and hold no file descriptor.
 
-T rows of a file, D width, B samples, U rows of a unit
+T rows of a file, D width, B samples, U rows of a snippet
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -41,7 +43,7 @@ class FeatureFile:
     crops: int = 0
 
 
-def describe_file(path, video, label):
+def describe_file(path: Path, video: str, label: int) -> FeatureFile:
     """Read the header of a feature file.
 
     Returns:
@@ -49,7 +51,7 @@ def describe_file(path, video, label):
     Raises:
         ValueError: naming the file: not a whole .npy file of floats (T, D) or of crops (T, 10, D) with T >= 1.
     """
-    table = open_array(path)
+    table = cast(np.memmap, open_array(path))
     if table.ndim == 3 and not 1 <= table.shape[1] <= MOST_CROPS:
         raise ValueError(
             f"features {path} have the shape {table.shape}; expected are rows (T, D), or crops of rows (T, 10, D) with "
@@ -67,14 +69,14 @@ def describe_file(path, video, label):
     return FeatureFile(path, video, label, rows, width, table.dtype, int(table.offset), fortran, *crops)
 
 
-def check_crop(files, crop):
+def check_crop(files: Sequence[FeatureFile], crop: int | None) -> None:
     """ValueError if a file has crops of its rows, but not that of the number `crop`."""
-    for file in files if crop is not None else ():
-        if file.crops and crop >= file.crops:
+    for file in files:
+        if crop is not None and file.crops and crop >= file.crops:
             raise ValueError(f"crop {crop} is not one of the {file.crops} crops, from 0, of features {file.path}")
 
 
-def map_file(file):
+def map_file(file: FeatureFile) -> np.ndarray:
     """Map a file into memory, read-only.  Returns (T, D), or (T, crops, D), in the type of the file."""
     shape = (file.rows, file.crops, file.width) if file.crops else (file.rows, file.width)
     size = file.offset + math.prod(shape) * file.dtype.itemsize
@@ -83,7 +85,7 @@ def map_file(file):
     if file.path.stat().st_size < size:
         raise ValueError(f"features {file.path} have become shorter since the dataset was made")
     # unlike np.memmap this keeps no descriptor open, of which a process may have about a thousand
-    storage = torch.UntypedStorage.from_file(str(file.path), False, size)
+    storage = cast(torch.UntypedStorage, torch.UntypedStorage.from_file(str(file.path), False, size))
     numbers = torch.empty(0, dtype=torch.uint8).set_(storage).numpy()[file.offset :].view(file.dtype)
     table = numbers.reshape(shape[::-1]).T if file.fortran else numbers.reshape(shape)
     table.flags.writeable = False
@@ -98,17 +100,18 @@ class FeatureTables:
         crop: of files with crops of each row: which one is a row, or None: their mean.
     """
 
-    def __init__(self, files, crop=None):
+    def __init__(self, files: Sequence[FeatureFile], crop: int | None = None) -> None:
         self.files, self.crop = files, crop
         self.width = files[0].width
         # a mean of float16 numbers is none
         self.half = all(file.dtype == np.float16 and (crop is not None or not file.crops) for file in files)
-        self._tables, self._means = [None] * len(files), {}
+        self._tables: list[np.ndarray | None] = [None] * len(files)
+        self._means: dict[int, torch.Tensor] = {}
 
     def __getstate__(self):
         return self.__dict__ | {"_tables": [None] * len(self.files), "_means": {}}
 
-    def __getitem__(self, number):
+    def __getitem__(self, number: int) -> np.ndarray:
         """The (T, D) rows of file `number`, read-only."""
         table = self._tables[number]
         if table is None:
@@ -121,8 +124,8 @@ class FeatureTables:
             return block
         return block.mean(axis=1, dtype=np.float32) if self.crop is None else block[:, self.crop]
 
-    def units(self, numbers, starts, unit):
-        """Units of `unit` rows; where a file ends earlier, its last row is repeated.
+    def units(self, numbers: Sequence[int], starts: Sequence[int], unit: int) -> tuple[torch.Tensor, np.ndarray]:
+        """Snippets of `unit` rows; where a file ends earlier, its last row is repeated.
 
         Args:
             numbers, starts: lists of B files and first rows.
@@ -131,7 +134,7 @@ class FeatureTables:
         Raises:
             ValueError: naming the file and the row of a number that is not finite.
         """
-        tables = self._tables
+        tables: list[Any] = self._tables
         for number in numbers:
             if tables[number] is None:
                 self[number]
@@ -146,7 +149,7 @@ class FeatureTables:
             self._check(features, numbers, starts)
         return features, rows
 
-    def means(self, numbers):
+    def means(self, numbers: Sequence[int]) -> torch.Tensor:
         """Means over all rows of B files, kept once computed.  Returns a float32 tensor (B, 1, D)."""
         for number in numbers:
             if number not in self._means:

@@ -1,13 +1,12 @@
-"""Video readers: what they offer, how a file is found and opened, and what its header says.
+"""What every video reader offers, and how the file of a video is found, checked and opened.
 
-Is an MP4 file whole?  ISO/IEC 14496-12, section 4.2: a file is a row of boxes, each with its size in front.
-
-What every video reader offers, and how frames in any order are read by one pass forward.
+Frames in any order are read by one pass forward.
 
 N number of asked frames, M of them different, H height, W width
 """
 
 import struct
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +15,7 @@ from ...ops.names import VIDEO_SUFFIXES
 from ...registry import READERS
 
 
-def find_video(folder, name, file_format="mp4"):
+def find_video(folder: str | Path, name: str, file_format: str = "mp4") -> Path:
     """The file `folder/name.ext`, `ext` being `file_format` or a suffix of a video; FileNotFoundError if none."""
     extensions = list(dict.fromkeys((file_format, *(suffix[1:] for suffix in VIDEO_SUFFIXES))))
     for extension in extensions:
@@ -27,12 +26,12 @@ def find_video(folder, name, file_format="mp4"):
     raise FileNotFoundError(f"video {name!r} is not in {folder} (tried {tried})")
 
 
-def open_video(path, reader="pyav", num_threads=1):
+def open_video(path: str | Path, reader: str = "pyav", num_threads: int = 1) -> "VideoReader":
     """Open a video file with the reader of that name."""
     return READERS.build({"type": reader, "path": path, "num_threads": num_threads})
 
 
-def missing_bytes(path):
+def missing_bytes(path: str | Path) -> int:
     """How many bytes the last top-level box of an MP4 or MOV file claims beyond the end of the file; 0 if whole.
 
     A file that does not begin with an `ftyp` box (another container) counts as whole.
@@ -89,11 +88,11 @@ class VideoReader:
     fps: float
     _shape = None  # (H, W, 3) of the frames read so far
 
-    def __init__(self, path):
+    def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
         refuse_incomplete(self.path)
 
-    def frames(self, indices):
+    def frames(self, indices: Sequence[int] | np.ndarray) -> np.ndarray:
         """Frames at `indices`, any order, repeats allowed.  (N,) int -> uint8 (N, H, W, 3) RGB.
 
         Raises:
@@ -104,7 +103,7 @@ class VideoReader:
         self._decode(images)
         return images.array
 
-    def in_order(self, indices, size):
+    def in_order(self, indices: Sequence[int] | np.ndarray, size: int) -> Iterator[np.ndarray]:
         """Frames at rising `indices`, `size` at a time: as `frames` gives them, but in one pass over the file.
 
         Yields:
@@ -117,11 +116,15 @@ class VideoReader:
             raise ValueError(f"video {self.path}: frames read in one pass must rise in number")
         return self._in_order([indices[i : i + size] for i in range(0, len(indices), size)])
 
-    def times(self):
+    def times(self) -> np.ndarray | None:
         """When each frame is shown, in seconds from the first one: (len,) float64, rising; None if not known."""
         return None
 
-    def check_shape(self, frame, shape):
+    def __len__(self) -> int:
+        """Number of frames."""
+        raise TypeError(f"{type(self).__name__} counts no frames")
+
+    def check_shape(self, frame: int, shape: tuple[int, ...]) -> None:
         """VideoError unless the frame of that number has the (H, W, 3) of all others."""
         self._shape = self._shape or shape
         if shape != self._shape:
@@ -150,7 +153,7 @@ class VideoReader:
         """Put every frame of `images.wanted` (rising, each once) with `images.put(position, frame)`."""
         raise TypeError(f"{type(self).__name__} decodes nothing")
 
-    def damaged(self, frame, reason=""):
+    def damaged(self, frame: int, reason: str = "") -> VideoError:
         """The error for a frame that cannot be decoded."""
         reason = f" ({reason})" if reason else ""
         return VideoError(
@@ -158,7 +161,7 @@ class VideoReader:
             "the file is damaged: fetch it again, re-encode it, or name it in block_list"
         )
 
-    def close(self):
+    def close(self) -> None:
         """Let go of the file."""
 
     def __enter__(self):
@@ -171,22 +174,23 @@ class VideoReader:
 class Images:
     """The frames asked of a reader being filled in: `wanted` (M,) rising numbers, `array` uint8 (N, H, W, 3)."""
 
-    def __init__(self, indices, reader):
+    def __init__(self, indices: np.ndarray, reader: VideoReader) -> None:
         self.wanted, inverse = np.unique(indices, return_inverse=True)
         self._inverse = inverse
         order = np.argsort(inverse, kind="stable")
         self._places = np.split(order, np.cumsum(np.bincount(inverse))[:-1])
-        self._count, self._reader, self.array = len(indices), reader, None
+        self._count, self._reader = len(indices), reader
+        self.array = np.empty(0, dtype=np.uint8)  # until the first frame says its size
 
-    def put(self, position, image):
+    def put(self, position: int, image: np.ndarray) -> None:
         """Write the frame number `wanted[position]`, (H, W, 3) uint8, to every place that asks for it."""
         self._reader.check_shape(self.wanted[position], image.shape)
-        if self.array is None:
+        if not self.array.size:
             self.array = np.empty((self._count, *image.shape), dtype=np.uint8)
         for place in self._places[position]:
             self.array[place] = image
 
-    def put_all(self, frames):
+    def put_all(self, frames: np.ndarray) -> None:
         """Write all wanted frames at once: (M, H, W, 3) uint8 in the order of `wanted`."""
         straight = len(frames) == self._count and (self._inverse[:-1] < self._inverse[1:]).all()
         self.array = frames if straight else frames[self._inverse]

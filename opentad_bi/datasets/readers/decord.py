@@ -1,5 +1,7 @@
 """Frames by decord (x86_64 only; unmaintained since 2021)."""
 
+from pathlib import Path
+
 import numpy as np
 
 from ...errors import require
@@ -18,7 +20,7 @@ class DecordReader(VideoReader):
         VideoError: an MPEG transport or program stream, in which decord seeks to other frames than those asked for.
     """
 
-    def __init__(self, path, num_threads=1):
+    def __init__(self, path: str | Path, num_threads: int = 1) -> None:
         super().__init__(path)
         if _is_mpeg_stream(self.path):
             raise VideoError(
@@ -36,10 +38,10 @@ class DecordReader(VideoReader):
     def _open(self):
         return self._decord.VideoReader(str(self.path), num_threads=self._threads)
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self._video)
 
-    def times(self):
+    def times(self) -> np.ndarray | None:
         starts = self._video.get_frame_timestamp(np.arange(len(self)))[:, 0].astype(np.float64)
         return starts - starts[0]
 
@@ -60,7 +62,7 @@ class DecordReader(VideoReader):
                 return frame
         return wanted[-1]
 
-    def close(self):
+    def close(self) -> None:
         self._video = None
 
 

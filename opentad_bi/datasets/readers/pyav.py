@@ -1,8 +1,4 @@
-"""Frames by PyAV, and what the header of a file says.
-
-What the container of a video says of it; nothing is decoded, and no more of the file is read than its headers.
-
-Frames by PyAV, found through an index of the packets.
+"""Frames by PyAV, found through an index of the packets, and what the header of a file says.
 
 The index pass reads packet headers, decodes nothing, and gives the time stamp of every frame. A run of frames is then
 decoded from the last keyframe before it; frames to which no other refers and for which nobody asked are not decoded.
@@ -83,7 +79,7 @@ class PyAVReader(VideoReader):
         num_threads: decoding threads; 0 lets FFmpeg choose.
     """
 
-    def __init__(self, path, num_threads=1):
+    def __init__(self, path: str | Path, num_threads: int = 1) -> None:
         super().__init__(path)
         self._av = require("av")
         self._threads = num_threads
@@ -100,10 +96,10 @@ class PyAVReader(VideoReader):
         rate = self._stream.average_rate or self._stream.guessed_rate
         self.fps = float(rate) if rate else 0.0
 
-    def __len__(self):
+    def __len__(self) -> int:
         return self._length
 
-    def close(self):
+    def close(self) -> None:
         self._kept = None
         if self._container is not None:
             self._container.close()
@@ -124,10 +120,10 @@ class PyAVReader(VideoReader):
         self._codec.thread_type = "AUTO"
         self._codec.thread_count = self._threads
         self._to_rgb = self._av.video.reformatter.VideoReformatter()
-        # from PyAV 17 on the conversion would start a thread per core unless told not to
+        # from PyAV 17 on the conversion would start a thread per core by default
         self._conversion = {"threads": 1} if int(self._av.__version__.split(".")[0]) >= 17 else {}
 
-    def times(self):
+    def times(self) -> np.ndarray | None:
         if self._times is None:
             return None
         return (self._times - self._times[0]) * float(self._stream.time_base)

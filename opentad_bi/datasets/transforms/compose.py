@@ -1,29 +1,27 @@
-"""Steps in a row, and the random numbers of steps.
-
-What transforms draw from, checked when they are built, and boxes in a frame.
-
-A pipeline from a list of configs.
-
-Augmentation of all views of a video by the same draws.
-"""
+"""Steps in a row, and what their arguments and random numbers have in common."""
 
 import math
-from numbers import Real
+from collections.abc import Mapping, Sequence
+from random import Random
+from typing import Any
 
 import cv2
 from torch.utils.data import get_worker_info
 
 from ...registry import TRANSFORMS
 
+Results = dict[str, Any]  # what the steps of a pipeline exchange
+Sample = dict[str, Any]  # what the last of them makes
 
-def check_probability(where, value):
+
+def check_probability(where: str, value: Any) -> float:
     """`value` if it is a number from 0 to 1; ValueError naming `where` otherwise."""
-    if isinstance(value, bool) or not isinstance(value, Real) or not 0 <= value <= 1:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
         raise ValueError(f"{where} {value!r} is not a probability, a number from 0 to 1")
     return value
 
 
-def check_range(where, value):
+def check_range(where: str, value: Sequence[float]) -> tuple[float, float]:
     """`value` as a tuple if it is (low, high) with 0 < low <= high; ValueError naming `where` otherwise."""
     value = tuple(value)
     if len(value) != 2 or not 0 < value[0] <= value[1]:
@@ -31,7 +29,9 @@ def check_range(where, value):
     return value
 
 
-def random_box(height, width, area_range, aspect_range, *, rng):
+def random_box(
+    height: int, width: int, area_range: Sequence[float], aspect_range: Sequence[float], *, rng: Random
+) -> tuple[int, int, int, int] | None:
     """Draw a box in a frame: the first of 10 that fits, or None (Szegedy et al., CVPR 2015).
 
     Args:
@@ -64,10 +64,10 @@ class Compose:
         steps: list of transform configs, such as `dict(type="Flip", flip_ratio=0.5)`.
     """
 
-    def __init__(self, steps):
+    def __init__(self, steps: Sequence[Mapping[str, Any]]) -> None:
         self.steps = [TRANSFORMS.build(step) for step in steps]
 
-    def __call__(self, results):
+    def __call__(self, results: Results) -> Results:
         if get_worker_info() is not None and cv2.getNumThreads() > 1:
             cv2.setNumThreads(0)
         for step in self.steps:
@@ -87,11 +87,11 @@ class Augment:
     Reads and gives `imgs` uint8 (V, T, S, S, 3): V views of T frames of side S.
     """
 
-    def __init__(self, steps, enabled=True):
+    def __init__(self, steps: Sequence[Mapping[str, Any]], enabled: bool = True) -> None:
         self._steps = Compose(steps)
         self.enabled = enabled
 
-    def __call__(self, results):
+    def __call__(self, results: Results) -> Results:
         if not self.enabled:
             return results
         views, frames, *size = results["imgs"].shape

@@ -1,24 +1,18 @@
-"""Crops, flips and sizes of frames.
+"""Sizes, crops and mirror images of frames, the same for all frames of a sample; black strips of films.
 
-Change of size, by OpenCV's bilinear interpolation (what the released checkpoints were trained with).
-
-Crops, the same for all frames of a sample.
-
-Mirror images.
-
-Black strips above and below the picture, as films shown in another format have.
+T' frames, H height, W width
 """
 
 import math
+from collections.abc import Sequence
+from random import Random
 
 import cv2
 import numpy as np
 
 from ...registry import TRANSFORMS
 from .color import sheet
-from .compose import check_probability, check_range, random_box
-
-# T' frames, H height, W width
+from .compose import Results, check_probability, check_range, random_box
 
 
 @TRANSFORMS.register_module()
@@ -31,18 +25,18 @@ class Resize:
         keep_ratio: keep width / height.
     """
 
-    def __init__(self, scale, keep_ratio=True):
+    def __init__(self, scale: Sequence[int], keep_ratio: bool = True) -> None:
         scale = tuple(scale)
         if len(scale) != 2 or max(scale) <= 0 or (not keep_ratio and min(scale) <= 0):
             raise ValueError(f"Resize scale {scale} with keep_ratio {keep_ratio} is not a size (width, height)")
         self.scale = scale
         self.keep_ratio = keep_ratio
 
-    def __call__(self, results):
+    def __call__(self, results: Results) -> Results:
         results["imgs"] = resize(results["imgs"], self.size(*results["imgs"].shape[1:3]))
         return results
 
-    def size(self, height, width):
+    def size(self, height: int, width: int) -> tuple[int, int]:
         """New (width, height)."""
         if not self.keep_ratio:
             return self.scale
@@ -51,7 +45,7 @@ class Resize:
         return int(width * factor + 0.5), int(height * factor + 0.5)
 
 
-def resize(imgs, size):
+def resize(imgs: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """uint8 (T', H, W, 3) -> (T', height, width, 3) for `size` (width, height)."""
     width, height = size
     if imgs.shape[1:3] == (height, width):
@@ -62,9 +56,6 @@ def resize(imgs, size):
     return out
 
 
-# T' frames, H height, W width
-
-
 @TRANSFORMS.register_module()
 class CenterCrop:
     """The middle of the frame.
@@ -73,10 +64,10 @@ class CenterCrop:
         crop_size: side of a square, or (width, height).
     """
 
-    def __init__(self, crop_size):
+    def __init__(self, crop_size: int | Sequence[int]) -> None:
         self.size = (crop_size, crop_size) if isinstance(crop_size, int) else tuple(crop_size)
 
-    def __call__(self, results):
+    def __call__(self, results: Results) -> Results:
         (height, width), (crop_width, crop_height) = results["imgs"].shape[1:3], self.size
         if crop_width > width or crop_height > height:
             raise ValueError(f"CenterCrop {self.size} (width, height) is larger than the frame {(width, height)}")
@@ -94,17 +85,19 @@ class RandomResizedCrop:
         aspect_ratio_range: width / height, drawn evenly in its logarithm.
     """
 
-    def __init__(self, area_range=(0.08, 1.0), aspect_ratio_range=(3 / 4, 4 / 3)):
+    def __init__(
+        self, area_range: Sequence[float] = (0.08, 1.0), aspect_ratio_range: Sequence[float] = (3 / 4, 4 / 3)
+    ) -> None:
         self.area_range = check_range("RandomResizedCrop area_range", area_range)
         self.aspect_ratio_range = check_range("RandomResizedCrop aspect_ratio_range", aspect_ratio_range)
 
-    def __call__(self, results):
+    def __call__(self, results: Results) -> Results:
         height, width = results["imgs"].shape[1:3]
         left, top, right, bottom = self.box(height, width, results["rng"])
         results["imgs"] = results["imgs"][:, top:bottom, left:right]
         return results
 
-    def box(self, height, width, rng):
+    def box(self, height: int, width: int, rng: Random) -> tuple[int, int, int, int]:
         """Draw (left, top, right, bottom): the first of 10 that fits, else the largest central square."""
         box = random_box(height, width, self.area_range, self.aspect_ratio_range, rng=rng)
         if box is not None:
@@ -123,11 +116,11 @@ class Flip:
         vertical: turn top and bottom instead.
     """
 
-    def __init__(self, flip_ratio=0.5, vertical=False):
+    def __init__(self, flip_ratio: float = 0.5, vertical: bool = False) -> None:
         self.flip_ratio = check_probability("flip_ratio", flip_ratio)
         self.vertical = vertical
 
-    def __call__(self, results):
+    def __call__(self, results: Results) -> Results:
         if results["rng"].random() < self.flip_ratio:
             imgs = np.ascontiguousarray(results["imgs"])
             # top and bottom of a sheet are not those of its frames
@@ -136,11 +129,10 @@ class Flip:
         return results
 
 
-# T' frames, H height, W width
 DARK = 15  # of 255
 
 
-def picture_rows(imgs):
+def picture_rows(imgs: np.ndarray) -> tuple[int, int]:
     """The rows that are not a black strip at the top or at the bottom.
 
     A row is black if its grey values, the brightest over time, are at most 15 on average. Columns are not looked at.

@@ -4,12 +4,14 @@ T' frames, H height, W width; all operations take and give uint8 (T', H, W, 3), 
 """
 
 import math
+from random import Random
 
 import cv2
 import numpy as np
 
 from ...registry import TRANSFORMS
 from .color import adjust_brightness, adjust_contrast, adjust_saturation, look_up, look_up_each, to_table
+from .compose import Results
 
 LEVEL = 0.9
 FACTOR = 1.8 * LEVEL + 0.1
@@ -25,11 +27,11 @@ class ImgAug:
         transforms: "default", the only set there is.
     """
 
-    def __init__(self, transforms="default"):
+    def __init__(self, transforms: str = "default") -> None:
         if transforms != "default":
             raise ValueError(f"ImgAug transforms {transforms!r}: the set is called 'default'")
 
-    def __call__(self, results):
+    def __call__(self, results: Results) -> Results:
         imgs, rng = np.ascontiguousarray(results["imgs"]), results["rng"]
         for i in sorted(rng.sample(range(len(OPERATIONS)), 2)):
             imgs = OPERATIONS[i](imgs, rng)
@@ -53,60 +55,60 @@ def _affine(imgs, matrix):
     return out
 
 
-def shear_x(imgs, rng):
+def shear_x(imgs: np.ndarray, rng: Random) -> np.ndarray:
     """Slant by 15.5 degrees to one side."""
     return _affine(imgs, [[1, _sign(rng) * math.tan(math.radians(17.19 * LEVEL)), 0], [0, 1, 0]])
 
 
-def shear_y(imgs, rng):
+def shear_y(imgs: np.ndarray, rng: Random) -> np.ndarray:
     """Slant by 15.5 degrees up or down."""
     return _affine(imgs, [[1, 0, 0], [_sign(rng) * math.tan(math.radians(17.19 * LEVEL)), 1, 0]])
 
 
-def translate_x(imgs, rng):
+def translate_x(imgs: np.ndarray, rng: Random) -> np.ndarray:
     """Move by 18 % of the width."""
     return _affine(imgs, [[1, 0, _sign(rng) * 0.2 * LEVEL * imgs.shape[2]], [0, 1, 0]])
 
 
-def translate_y(imgs, rng):
+def translate_y(imgs: np.ndarray, rng: Random) -> np.ndarray:
     """Move by 18 % of the height."""
     return _affine(imgs, [[1, 0, 0], [0, 1, _sign(rng) * 0.2 * LEVEL * imgs.shape[1]]])
 
 
-def rotate(imgs, rng):
+def rotate(imgs: np.ndarray, rng: Random) -> np.ndarray:
     """Turn by 27 degrees."""
     angle = _sign(rng) * math.radians(30 * LEVEL)
     cosine, sine = math.cos(angle), math.sin(angle)
     return _affine(imgs, [[cosine, -sine, 0], [sine, cosine, 0]])
 
 
-def posterize(imgs, rng):
+def posterize(imgs: np.ndarray, rng: Random) -> np.ndarray:
     """Keep the 3 highest bits."""
     return look_up(imgs, np.arange(256, dtype=np.uint8) & 0b11100000)
 
 
-def solarize(imgs, rng):
+def solarize(imgs: np.ndarray, rng: Random) -> np.ndarray:
     """Invert what is at least 230.4."""
     values = np.arange(256)
     return look_up(imgs, np.where(values >= 256 * LEVEL, 255 - values, values).astype(np.uint8))
 
 
-def color(imgs, rng):
+def color(imgs: np.ndarray, rng: Random) -> np.ndarray:
     """Stronger colours."""
     return adjust_saturation(imgs, FACTOR)
 
 
-def contrast(imgs, rng):
+def contrast(imgs: np.ndarray, rng: Random) -> np.ndarray:
     """Stronger contrast."""
     return adjust_contrast(imgs, FACTOR)
 
 
-def brightness(imgs, rng):
+def brightness(imgs: np.ndarray, rng: Random) -> np.ndarray:
     """More light."""
     return adjust_brightness(imgs, FACTOR)
 
 
-def sharpness(imgs, rng):
+def sharpness(imgs: np.ndarray, rng: Random) -> np.ndarray:
     """Blend away from the smoothed frame."""
     kernel = np.asarray([[1, 1, 1], [1, 5, 1], [1, 1, 1]], dtype=np.float32) / 13
     kernel = (1 - FACTOR) * kernel
@@ -114,7 +116,7 @@ def sharpness(imgs, rng):
     return np.stack([cv2.filter2D(image, -1, kernel, borderType=cv2.BORDER_REPLICATE) for image in imgs])
 
 
-def autocontrast(imgs, rng):
+def autocontrast(imgs: np.ndarray, rng: Random) -> np.ndarray:
     """Stretch each channel of each frame to the full range."""
     # rows first: both axes at once are 10 times slower
     low = imgs.min(axis=1).min(axis=1).astype(np.float32)[:, None]
@@ -124,7 +126,7 @@ def autocontrast(imgs, rng):
     return look_up_each(imgs, to_table(stretched))
 
 
-def equalize(imgs, rng):
+def equalize(imgs: np.ndarray, rng: Random) -> np.ndarray:
     """Even out the histogram of each channel of each frame."""
     out = np.empty_like(imgs)
     for image, place in zip(imgs, out, strict=True):
@@ -132,12 +134,12 @@ def equalize(imgs, rng):
     return out
 
 
-def invert(imgs, rng):
+def invert(imgs: np.ndarray, rng: Random) -> np.ndarray:
     """The negative."""
     return cv2.bitwise_not(imgs)
 
 
-def cutout(imgs, rng):
+def cutout(imgs: np.ndarray, rng: Random) -> np.ndarray:
     """A gray square of 18 % of the short side (DeVries and Taylor, 2017), its centre anywhere in the frame."""
     height, width = imgs.shape[1:3]
     half = 0.2 * LEVEL * min(height, width) / 2

@@ -1,24 +1,22 @@
-"""Captions of videos: the four forms of annotation, read into one record of a video.
-
-Entries of caption files in their four forms, made into records.
+"""Caption files: entries of four forms made into records, and records made into videos that can be trained on.
 
 list: {"f_path", "global_caption", "bbox_info": [{"caption", "start_frame", "end_frame", "keyframes": [...]}]}
 late list: {"video", "global_caption", "region_captions": [...], "box_infos": [[{"frame", "bbox"}]], "timestamps"}
 dict: {video: {"global": {"Caption"}, "region": [{"caption", "keyframes"} or a text]}}
 nested dict: {video: {segment: {"timestamps": [[first, stop]], "global": ..., "region": ...}}}
 
-Captioned videos with boxes, read from JSON files of four forms (`caption_entries`).
-
-From caption files to videos that can be trained on: texts settled, test videos kept out, files found, labels.
+After reading, texts are settled, test videos kept out, files found, and labels given.
 
 C classes, N videos
 """
 
 import os
 import re
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 import numpy as np
 
@@ -30,10 +28,11 @@ from ...utils.files import list_folder, read_json, read_lines
 from ...utils.logging import LOGGER
 from ...utils.validation import check_choice
 from ..common.video_paths import class_of_path, class_of_words, find_video_file
-from .regions import ON_BAD_BOX, TOLERANCE, CaptionedVideo, RegionReader, finite, first_given, items_of, shown, text_of
+from .records import NAMED, REASONED, CaptionedVideo, ReadReport
+from .regions import ON_BAD_BOX, TOLERANCE, RegionReader, finite, first_given, items_of, shown, text_of
 from .sampling import frame_window
 from .split_guard import guard
-from .texts import NAMED, REASONED, ReadReport, read_caption_map, settle_chinese, settle_empty, translate
+from .texts import read_caption_map, settle_chinese, settle_empty, translate
 
 _PATHS, _CAPTIONS = ("f_path", "video", "video_path"), ("global_caption", "caption", "Caption")
 _FORM = {"global", "region"}  # of a video in a dict
@@ -57,22 +56,24 @@ class EntryReader:
         normal_class: the class without anomalies.
     """
 
-    def __init__(self, regions, *, classes=None, normal_class="Normal"):
+    def __init__(
+        self, regions: RegionReader, *, classes: Sequence[str] | None = None, normal_class: str = "Normal"
+    ) -> None:
         self.regions, self.classes, self.normal_class = regions, classes, normal_class
 
-    def listed(self, entry):
+    def listed(self, entry: Any) -> CaptionedVideo:
         """The record of an entry of a list."""
         if not isinstance(entry, dict):
             raise ValueError(f"an object is expected, not {shown(entry)}")
         path = _path(first_given(entry, _PATHS))
         if _FORM & set(entry):
-            if reason := lacks(entry):
+            if reason := missing_keys(entry):
                 raise ValueError(reason)
             return self.keyed(path, entry)
         caption = text_of("global_caption", first_given(entry, _CAPTIONS))
         return self._record(path, None, caption, self.regions.of_entry(entry), entry)
 
-    def keyed(self, path, entry, segment=None):
+    def keyed(self, path: Any, entry: dict[str, Any], segment: str | None = None) -> CaptionedVideo:
         """The record of a value of a dict: that of a video, or of a segment of it."""
         about = entry["global"] if isinstance(entry["global"], dict) else {"caption": entry["global"]}
         caption = text_of("global caption", first_given(about, _CAPTIONS))
@@ -108,18 +109,18 @@ class EntryReader:
         return name if _CLASS.fullmatch(name) and class_key(name) not in _NO_CLASS else None
 
 
-def lacks(entry):
-    """Which of what a value of a dict must have it lacks, or None."""
+def missing_keys(entry: Mapping[str, Any]) -> str | None:
+    """Which of its required keys a value of a dict does not have, in words, or None."""
     missing = [key for key in ("global", "region") if key not in entry]
     return f"it has no {' and no '.join(map(repr, missing))}" if missing else None
 
 
-def is_nested(value):
+def is_nested(value: Any) -> bool:
     """Does a value of a dict hold segments, and not a video itself?"""
     return isinstance(value, dict) and not _FORM & set(value) and any(isinstance(v, dict) for v in value.values())
 
 
-def segments(value):
+def segments(value: Mapping[str, Any]) -> dict[str, Any]:
     """{name: segment} of a value that holds them, without what is said of their video."""
     return {name: own for name, own in value.items() if isinstance(own, dict) or name not in _ABOUT}
 
@@ -157,19 +158,20 @@ def _positive(name, value, *, whole=False):
     return int(value) if whole else float(value)
 
 
+Sources = str | Path | Sequence[str | Path]  # of caption files
 ON_BAD_ENTRY = ("error", "skip")
 _SUFFIXES = (".json", ".json.gz", ".jsonl")
 
 
 def read_captions(
-    sources,
+    sources: Sources,
     *,
-    classes=None,
-    normal_class="Normal",
-    frame_base=0,
-    on_bad_box="error",
-    on_bad_entry="error",
-):
+    classes: Sequence[str] | None = None,
+    normal_class: str = "Normal",
+    frame_base: int = 0,
+    on_bad_box: str = "error",
+    on_bad_entry: str = "error",
+) -> tuple[list[CaptionedVideo], ReadReport]:
     """Read caption files.
 
     Args:
@@ -201,7 +203,7 @@ def read_captions(
     return records, report
 
 
-def caption_files(sources):
+def caption_files(sources: Sources) -> list[Path]:
     """The JSON files that `read_captions` reads, as paths; FileNotFoundError or ValueError where there are none."""
     if not isinstance(sources, (str, os.PathLike)):
         if not sources or not isinstance(sources, (list, tuple)):
@@ -278,19 +280,19 @@ def _jobs(content, reader):
 def _keyed(reader, name, value, segment):
     if not isinstance(value, dict):
         raise ValueError(f"an object is expected, not {shown(value)}")
-    return lacks(value) or reader.keyed(name, value, segment)
+    return missing_keys(value) or reader.keyed(name, value, segment)
 
 
 def captioned_videos(
-    ann_files,
+    ann_files: Sources,
     *,
-    forbid_list=None,
-    drop_forbidden=False,
-    caption_map=None,
-    on_chinese="warn",
-    empty_caption="region",
-    **reading,
-):
+    forbid_list: str | Path | Sequence[str] | None = None,
+    drop_forbidden: bool = False,
+    caption_map: str | Path | None = None,
+    on_chinese: str = "warn",
+    empty_caption: str = "region",
+    **reading: Any,
+) -> tuple[list[CaptionedVideo], ReadReport]:
     """Read caption files and settle what their texts leave open.
 
     Args:
@@ -313,11 +315,17 @@ def captioned_videos(
     return records, report
 
 
-def find_files(records, root, layouts, tolerate, report):
+def find_files(
+    records: Sequence[CaptionedVideo],
+    root: str | Path,
+    layouts: str | Sequence[str] | None,
+    tolerate: float,
+    report: ReadReport,
+) -> tuple[list[CaptionedVideo], list[Path]]:
     """The records whose file is there, and the files, see `find_video_file`.
 
     Args:
-        tolerate: share of the records whose file may be missing; they are left out, counted in `report` and told.
+        tolerate: share of the records whose file may be missing; they are left out, counted in `report` and logged.
     Raises:
         FileNotFoundError: more are missing, with all places where the first one was looked for.
     """
@@ -337,7 +345,7 @@ def find_files(records, root, layouts, tolerate, report):
     return kept, paths
 
 
-def record_window(record, path, about):
+def record_window(record: CaptionedVideo, path: str | Path | None, about: tuple[int, float]) -> tuple[int, int]:
     """[first, stop) in frames of a record.
 
     Args:
@@ -352,7 +360,13 @@ def record_window(record, path, about):
         raise ValueError(f"video {record.name!r} ({path}): {error}") from error
 
 
-def bad_windows(records, paths, about, *, workers=4):
+def bad_windows(
+    records: Sequence[CaptionedVideo],
+    paths: Sequence[Path | None],
+    about: Callable[[Path], tuple[int, float]],
+    *,
+    workers: int = 4,
+) -> dict[int, str]:
     """Which windows lie beyond their files; opens each file that has a window.
 
     Args:
@@ -375,8 +389,13 @@ def bad_windows(records, paths, about, *, workers=4):
     return problems
 
 
-def drop_bad_windows(records, paths, about, report):
-    """The records, and their files, that have no bad window; the others are counted in `report` and told.
+def drop_bad_windows(
+    records: Sequence[CaptionedVideo],
+    paths: Sequence[Path],
+    about: Callable[[Path], tuple[int, float]],
+    report: ReadReport,
+) -> tuple[Sequence[CaptionedVideo], Sequence[Path]]:
+    """The records, and their files, that have no bad window; the others are counted in `report` and logged.
 
     Raises:
         ValueError: none is left.
@@ -384,11 +403,11 @@ def drop_bad_windows(records, paths, about, report):
     bad = bad_windows(records, paths, about)
     if not bad:
         return records, paths
-    told = some([records[number].name for number in bad])
+    names = some([records[number].name for number in bad])
     first = next(iter(bad.values()))
     if len(bad) == len(records):
         raise ValueError(f"none of {len(records)} windows lies in its video: {first}")
-    LOGGER.warning("%d windows are not in their videos and are left out: %s; %s", len(bad), told, first)
+    LOGGER.warning("%d windows are not in their videos and are left out: %s; %s", len(bad), names, first)
     report.skipped["the window is not in the video"] += len(bad)
     kept = [number for number in range(len(records)) if number not in bad]
     records = [records[number] for number in kept]
@@ -396,13 +415,13 @@ def drop_bad_windows(records, paths, about, report):
     return records, [paths[number] for number in kept]
 
 
-def categories(records, normal_class):
+def categories(records: Sequence[CaptionedVideo], normal_class: str) -> list[str]:
     """The normal class and then the others that the records have, sorted."""
     found = {class_key(record.category): record.category for record in records if record.abnormal and record.category}
     return [normal_class, *sorted(found.values())]
 
 
-def label_videos(records, classes, normal_class):
+def label_videos(records: Sequence[CaptionedVideo], classes: Sequence[str], normal_class: str) -> np.ndarray:
     """Label of every record: int64 (N,)
 
     Raises:

@@ -1,17 +1,13 @@
-"""The data set of captioned videos with moving regions.
+"""Videos with a caption each and described regions that move.
 
-Batches of videos with captions and described regions.
-
-B batch, T frames, S side, R regions of a video, K regions of the batch
-
-Videos with a caption each and described regions that move.
-
-T frames, S side, R regions of a video, C classes, N samples
+B batch, T frames, S side, R regions of a video, K regions of the batch, C classes, N samples
 """
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import KW_ONLY, dataclass, replace
 from random import Random
+from typing import Any
 
 import numpy as np
 import torch
@@ -20,6 +16,7 @@ from torch.utils.data import Dataset, default_collate
 from ...ops.names import caption_key
 from ...ops.records import UnitMeta, UnitMetas
 from ...registry import DATASETS, current_name
+from ...utils.checks import CheckResult
 from ...utils.logging import LOGGER
 from ...utils.validation import check_choice, check_classes, check_count, check_share
 from ..common.frames import DamagedTail, SquareFrames
@@ -27,14 +24,14 @@ from ..common.video_paths import check_layouts
 from .captions import captioned_videos, categories, drop_bad_windows, find_files, label_videos, record_window
 from .check import check_regions
 from .frame_counts import fit_to_files
-from .regions import ENABLED_MODES, OPEN_ENDS, Lifespan
-from .sampling import BALANCES, POLICIES, balanced_order, sample_regions
+from .regions import ENABLED_MODES, OPEN_ENDS, VisibilityTrack
+from .sampling import BALANCES, POLICIES, SampledRegions, balanced_order, sample_regions
 from .texts import ON_CHINESE, ON_EMPTY
 
 COUNTED = ("outside", "missed", "moved", "short", "too_many")  # what `SampledRegions` counts
 
 
-def collate(samples):
+def collate(samples: list[dict[str, Any]]) -> dict[str, Any]:
     """Make a batch of B samples of `RegionVideoDataset`.
 
     Returns:
@@ -70,7 +67,7 @@ _LATE = 0.5  # share of the chosen frames before the first damaged one, from whi
 @DATASETS.register_module()
 @dataclass(eq=False, repr=False)
 class RegionVideoDataset(Dataset):
-    """Videos of caption files (`caption_entries` tells of their forms), with the regions that are in the chosen frames.
+    """Videos of caption files (see `captions` for their forms), with the regions that are in the chosen frames.
 
     `dataset[i]` and `dataset[i, seed]` are {"inputs": uint8 (T, 3, S, S), "valid": bool (T,), "caption": text, "boxes":
     float32 (R, T, 4), "box_mask": bool (R, T), "region_captions": R texts, "region_negatives":
@@ -84,14 +81,14 @@ class RegionVideoDataset(Dataset):
         ann_files: caption file, text file or folder of them, or a list, see `read_captions`.
         root: folder of the videos.
         frames: T, spread evenly over a video or its window.
-        size: S; frames are squashed to it.
+        size: S; frames are resized to S x S without keeping the aspect ratio.
         layouts: where below `root` the files are looked for, see `find_video_file`.
         classes: names by label; None: the normal class and then the others as the files have them, sorted.
         normal_class: the class without anomalies.
         policy: what becomes of a region that no frame hits: "ensure", "drop" or "nearest", see `sample_regions`.
         min_region_frames: frames of every region that "ensure" sees to.
-        max_regions: of a video that has more, a draw in training and the first so many in test mode.
-        enabled_mode, open_end: how long boxes live, see `Lifespan`.
+        max_regions: of a video that has more, a random choice in training and the first ones in test mode.
+        enabled_mode, open_end: how long boxes are visible, see `VisibilityTrack`.
         frame_base: number of a video's first frame in the caption files, 0 or 1.
         on_bad_box, on_bad_entry: see `read_captions`; "skip" leaves out what has a window beyond its file, or other
             frames than it, too.
@@ -144,6 +141,7 @@ class RegionVideoDataset(Dataset):
 
     def __post_init__(self):
         self._check()
+        self.image_size = self.size
         self.classes = None if self.classes is None else check_classes(self.classes)
         records, self.report = captioned_videos(
             self.ann_files,
@@ -195,16 +193,16 @@ class RegionVideoDataset(Dataset):
         self.videos = [record.name for record in self.records]
         self.abnormal = np.array([record.abnormal for record in self.records])
         options = {"enabled_mode": self.enabled_mode, "open_end": self.open_end}
-        self._lives = [[Lifespan(region, **options) for region in record.regions if region.keyframes]
+        self._tracks = [[VisibilityTrack(region, **options) for region in record.regions if region.keyframes]
                        for record in self.records]  # fmt: skip
         self._texts = [[(region.caption, region.negatives) for region in record.regions if region.keyframes]
                        for record in self.records]  # fmt: skip
         self._keys = [caption_key(record.caption) for record in self.records]
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.records)
 
-    def epoch_order(self, generator, unit):
+    def epoch_order(self, generator: torch.Generator, unit: int) -> list[int]:
         """An order of an epoch's samples, see `balanced_order`.
 
         Args:
@@ -213,10 +211,10 @@ class RegionVideoDataset(Dataset):
         Returns:
             list of indices, whole units first.
         """
-        numbers = np.random.default_rng(torch.randint(2**62, (), generator=generator).item())
+        numbers = np.random.default_rng(int(torch.randint(2**62, (), generator=generator)))
         return balanced_order(self.abnormal, self._keys, unit, numbers, balance=self.balance)
 
-    def __getitem__(self, key):
+    def __getitem__(self, key: int | tuple[int, int]) -> dict[str, Any]:
         index = range(len(self))[key[0] if isinstance(key, tuple) else key]
         seed = key[1] if isinstance(key, tuple) else index
         record, path = self.records[index], self.paths[index]
@@ -248,16 +246,16 @@ class RegionVideoDataset(Dataset):
             "meta": UnitMeta(record.name, index, 1),  # segments of a video may share a name
         }
 
-    def sampled(self, index, seed):
+    def sampled(self, index: int, seed: int) -> SampledRegions:
         """The frames of a sample and the regions in them, without decoding anything: SampledRegions."""
-        record, lives = self.records[index], self._lives[index]
+        record, tracks = self.records[index], self._tracks[index]
         first, stop = record_window(record, self.paths[index], self._pixels.about(self.paths[index]))
-        inside = [number for number, life in enumerate(lives) if len(life.spans(first, stop))]
+        inside = [number for number, track in enumerate(tracks) if len(track.intervals(first, stop))]
         chosen = inside[: self.max_regions]
         if len(inside) > self.max_regions and not self.test_mode:
             chosen = sorted(Random(int(seed)).sample(inside, self.max_regions))
         sampled = sample_regions(
-            [lives[number] for number in chosen],
+            [tracks[number] for number in chosen],
             first,
             stop,
             self.frames,
@@ -267,7 +265,7 @@ class RegionVideoDataset(Dataset):
         return replace(
             sampled,
             regions=[chosen[number] for number in sampled.regions],
-            outside=len(lives) - len(inside),
+            outside=len(tracks) - len(inside),
             too_many=len(inside) - len(chosen),
         )
 
@@ -286,11 +284,11 @@ class RegionVideoDataset(Dataset):
         self._pixels.shorten(path, error.length)
 
     @classmethod
-    def verdicts(cls, arguments, *, full=True, workers=4):
+    def verdicts(cls, arguments: Mapping[str, Any], *, full: bool = True, workers: int = 4) -> list[CheckResult]:
         """Is a set with these arguments fit for training?  A list of `CheckResult`, see `check_regions`."""
         return check_regions(cls, arguments, full=full, workers=workers)
 
-    def statistics(self):
+    def statistics(self) -> dict[str, float]:
         """What the frames hit of the regions, over all samples as `dataset[i]` has them; opens every file.
 
         Returns:
@@ -301,7 +299,7 @@ class RegionVideoDataset(Dataset):
         counts, hits = Counter(videos=len(self)), []
         for index in range(len(self)):
             sampled = self.sampled(index, index)
-            counts["regions"] += len(self._lives[index])
+            counts["regions"] += len(self._tracks[index])
             counts["padded"] += not sampled.valid.all()
             counts["used"] += len(sampled.regions)
             for name in COUNTED:

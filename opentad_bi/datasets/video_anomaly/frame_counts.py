@@ -1,7 +1,4 @@
-"""Do captions count the frames of the files that lie there?  Boxes of another frame rate are mapped by time.
-
-N records
-"""
+"""Do captions count the frames of the files that lie there?  Boxes of another frame rate are mapped by time."""
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -13,8 +10,8 @@ import numpy as np
 from ...errors import some
 from ...utils.logging import LOGGER, warn
 from ..readers.base import VideoError
-from ..readers.pyav import read_header
-from .regions import CaptionedVideo
+from ..readers.pyav import VideoHeader, read_header
+from .records import CaptionedVideo, ReadReport
 
 SHARE, FRAMES = 0.02, 2  # by which counts may differ: those of decoders and of containers do
 ALIKE = 0.01  # share by which factors of several videos may differ and are one constant
@@ -79,7 +76,9 @@ def fit_frames(records: Sequence[CaptionedVideo], paths: Sequence[Path | None], 
     return FrameFit(mapped, factors, problems, beyond, len(headers))
 
 
-def fit_to_files(records, paths, report, *, skip=False):
+def fit_to_files(
+    records: Sequence[CaptionedVideo], paths: Sequence[Path], report: ReadReport, *, skip: bool = False
+) -> tuple[Sequence[CaptionedVideo], Sequence[Path]]:
     """The records with their frames mapped, and their files, see `fit_frames`; what was mapped is logged.
 
     Args:
@@ -89,9 +88,9 @@ def fit_to_files(records, paths, report, *, skip=False):
     """
     fit = fit_frames(records, paths)
     if fit.factors:
-        LOGGER.warning("%s", told_factors(records, fit))
+        LOGGER.warning("%s", describe_factors(records, fit))
     if fit.beyond:
-        warn(told_beyond(fit))
+        warn(describe_beyond(fit))
     if not fit.problems:
         return fit.records, paths
     text = f"{len(fit.problems)} of {len(records)} videos have other frames than their captions say: "
@@ -106,14 +105,14 @@ def fit_to_files(records, paths, report, *, skip=False):
     return records, [paths[number] for number in kept]
 
 
-def told_factors(records, fit):
+def describe_factors(records: Sequence[CaptionedVideo], fit: FrameFit) -> str:
     """What was mapped, in words."""
     shown = [f"{records[number].name} by {factor:.4g}" for number, factor in fit.factors.items()]
     what = f"frames of {len(shown)} videos are counted at another rate than their files have, and mapped by time"
     return f"{what}: {some(shown)}"
 
 
-def told_beyond(fit):
+def describe_beyond(fit: FrameFit) -> str:
     """What counts frames beyond its file, in words."""
     text = f"boxes of {len(fit.beyond)} videos end beyond their files: {some(list(fit.beyond.values()))}"
     return f"{text}; are frames counted at another rate? frames_count and fps in the captions would say"
@@ -141,19 +140,22 @@ def _header(path):
         return None
 
 
-def _factor(record, header):
+def _factor(record: CaptionedVideo, header: VideoHeader) -> tuple[float | None, bool]:
     """(factor or None for none, is that sure?) of one record."""
-    if not record.frames:
+    frames = record.frames
+    if not frames:
+        if not record.fps:
+            return None, True
         other = header.fps > 0 and not _near(header.fps, record.fps, 0)
         return (header.fps / record.fps if other else None), True
-    if not header.frames or any(_near(count, record.frames) for count in header.frames):
+    if not header.frames or any(_near(count, frames) for count in header.frames):
         return None, True
-    count = min(header.frames, key=lambda count: abs(count - record.frames))
+    count = min(header.frames, key=lambda count: abs(count - frames))
     if not record.fps or not header.fps:
-        return count / record.frames, False
-    lasts = record.frames / record.fps
+        return count / frames, False
+    lasts = frames / record.fps
     fits = [count for count in header.frames if _near(count / header.fps, lasts, FRAMES / min(header.fps, record.fps))]
-    return (fits[0] / record.frames, True) if fits else (None, False)
+    return (fits[0] / frames, True) if fits else (None, False)
 
 
 def _near(one, other, least=None):

@@ -1,102 +1,37 @@
-"""Captioned videos and their moving regions: boxes at keyframes, and when they are visible.
+"""Regions of a caption file: read and checked, and when and where their boxes are visible, as Label Studio means it.
 
-Videos with captions and boxes that move, as the readers of caption files give them.
-
-When a region is in the picture, and where: the lifespan of a keyframed box, as Label Studio means it.
-
-n keyframes, T frames, M spans
-
-Regions of a caption file: captions, keyframes and boxes, checked.
+n keyframes, T frames, M visibility intervals
 """
 
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from itertools import zip_longest
-from numbers import Real
+from typing import Any
 
 import numpy as np
 
 from ...utils.validation import check_choice
-from .texts import ReadReport
-
-
-@dataclass(frozen=True, slots=True)
-class Keyframe:
-    """A labelled frame of a region.
-
-    Args:
-        frame: number in the video file, from 0.
-        box: (x1, y1, x2, y2) in shares of the frame's width and height.
-        enabled: the box lives on from here to the next keyframe, or to the end of the region.
-    """
-
-    frame: int
-    box: tuple
-    enabled: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Region:
-    """A described part of the picture.
-
-    Args:
-        caption: text.
-        start, end: first and last frame, both included; None where the file does not say.
-        keyframes: tuple of Keyframe, rising in frame; empty: no box.
-        negatives: tuple of texts that are nearly right and wrong.
-    """
-
-    caption: str
-    start: int | None
-    end: int | None
-    keyframes: tuple
-    negatives: tuple = ()
-
-
-@dataclass(frozen=True, slots=True)
-class CaptionedVideo:
-    """A video, or a segment of one, with its caption.
-
-    Args:
-        name: of the video or segment, without folder and extension.
-        path: of the video file, as the caption file says it.
-        category: class as the caption file or the name says it, or None.
-        abnormal: the category is not the normal one or, without a category, some region has a box.
-        caption: of the whole.
-        window: (first, stop) in seconds, or None: all of the file.
-        regions: tuple of Region.
-        fps, frames: of the file, if the caption file says so.
-    """
-
-    name: str
-    path: str
-    category: str | None
-    abnormal: bool
-    caption: str
-    window: tuple | None = None
-    regions: tuple = ()
-    fps: float | None = None
-    frames: int | None = None
-
+from .records import Keyframe, ReadReport, Region
 
 ENABLED_MODES = ("label_studio", "ignore")
 OPEN_ENDS = ("video", "keyframe")
 
 
-class Lifespan:
-    """A region with at least one keyframe, asked about many frames at once.
+class VisibilityTrack:
+    """When and where a region with at least one keyframe is visible, for many frames at once.
 
-    An enabled keyframe says that the box lives on from there, moving evenly, up to the next keyframe; one that is not
-    enabled ends the life of the box, which is still there at that frame. After an enabled last keyframe the box stays
-    where it is. Outside first and last frame of the region there is no box.
+    An enabled keyframe says that the box stays visible from there on, moving evenly, up to the next keyframe; one that
+    is not enabled ends the interval, and the box is still there at that frame. After an enabled last keyframe the box
+    stays where it is. Outside first and last frame of the region there is no box.
 
     Args:
-        region: caption_records.Region.
+        region: a `records.Region`.
         enabled_mode: "label_studio", as above, or "ignore": all frames from the first to the last keyframe, whatever
             the region says.
         open_end: where an enabled last keyframe ends in a region that does not say: with the "video" or the "keyframe".
     """
 
-    def __init__(self, region, *, enabled_mode="label_studio", open_end="video"):
+    def __init__(self, region: Region, *, enabled_mode: str = "label_studio", open_end: str = "video") -> None:
         check_choice("enabled_mode", enabled_mode, ENABLED_MODES)
         check_choice("open_end", open_end, OPEN_ENDS)
         if not region.keyframes:
@@ -113,8 +48,8 @@ class Lifespan:
         if enabled_mode == "ignore" or (open_end == "keyframe" and region.end is None):
             self.enabled[-1] = False
 
-    def spans(self, first, stop):
-        """Where the box lives within a window of frames, `stop` not included: int64 (M, 2) of [begin, end), rising."""
+    def intervals(self, first: int, stop: int) -> np.ndarray:
+        """When the box is visible in a window of frames, `stop` not included: int64 (M, 2) of [begin, end), rising."""
         ends = np.append(self.frames[1:], max(stop, self.frames[-1] + 1))
         ends = np.where(self.enabled, ends, self.frames + 1)
         low = first if self.start is None else max(first, self.start)
@@ -122,7 +57,7 @@ class Lifespan:
         spans = np.stack([self.frames.clip(low), ends.clip(max=high)], axis=1)
         return spans[spans[:, 0] < spans[:, 1]]
 
-    def visible(self, frames):
+    def visible(self, frames: Sequence[int] | np.ndarray) -> np.ndarray:
         """Is the box in each of the frames?  int (T,) -> bool (T,)"""
         frames = np.asarray(frames, dtype=np.int64)
         before = np.searchsorted(self.frames, frames, side="right") - 1  # the keyframe at or before each frame
@@ -133,8 +68,8 @@ class Lifespan:
             found &= frames <= self.end
         return found
 
-    def box(self, frames):
-        """Where the box is or, between its lives, would be; beyond its keyframes it stays.
+    def box(self, frames: Sequence[int] | np.ndarray) -> np.ndarray:
+        """Where the box is or, between its visibility intervals, would be; beyond its keyframes it stays.
 
         Args:
             frames: int (T,).
@@ -158,26 +93,26 @@ class RegionReader:
 
     Args:
         frame_base: number of a video's first frame in the file.
-        on_bad_box: of a box without area: "error", or "drop" its keyframe; one that is not enabled still ends the life
-            there, with the box of the keyframe before it.
+        on_bad_box: of a box without area: "error", or "drop" its keyframe; one that is not enabled still ends the
+            interval there, with the box of the keyframe before it.
         skip: leave out a region that cannot be read, counted with its reason, in place of an error.
     """
 
-    def __init__(self, *, frame_base=0, on_bad_box="error", skip=False):
+    def __init__(self, *, frame_base: int = 0, on_bad_box: str = "error", skip: bool = False) -> None:
         self.report, self.frame_base, self.on_bad_box, self.skip = ReadReport(), frame_base, on_bad_box, skip
 
-    def of_entry(self, entry):
+    def of_entry(self, entry: dict[str, Any]) -> tuple[Region, ...]:
         """Regions of an entry of a list: of `bbox_info`, or of `region_captions` and `box_infos`."""
         return self._unless_bad((), self._of_entry, entry)
 
-    def described(self, items):
+    def described(self, items: Any) -> tuple[Region, ...]:
         """Regions as objects, or as texts alone: caption, and perhaps keyframes, start_frame, end_frame, negatives."""
         items = self._unless_bad([], items_of, "regions", [items] if isinstance(items, str) else items)
         regions = [self._unless_bad(None, self._described, f"region {n}", item) for n, item in enumerate(items)]
         return tuple(region for region in regions if region is not None)
 
     def _of_entry(self, entry):
-        strange_regions("the entry", entry, ("bbox_info", "region_captions", "box_infos"))
+        refuse_unknown_regions("the entry", entry, ("bbox_info", "region_captions", "box_infos"))
         if not entry.get("bbox_info"):
             return self._paired(entry.get("region_captions"), entry.get("box_infos"))
         if entry.get("region_captions") or entry.get("box_infos"):
@@ -191,7 +126,7 @@ class RegionReader:
         if not isinstance(item, dict):
             raise ValueError(f"{where}: an object or a text is expected, not {shown(item)}")
         if not item.get("keyframes"):
-            strange_regions(where, item, ("keyframes",))
+            refuse_unknown_regions(where, item, ("keyframes",))
         start, end = (self._frame(f"{where}: {key}", item.get(key)) for key in ("start_frame", "end_frame"))
         if start is not None and end is not None and start > end:
             raise ValueError(f"{where}: start_frame {start} is after end_frame {end}")
@@ -299,7 +234,7 @@ def _negatives(where, item):
 
 
 def _with_boxes(found):
-    """Keyframes rising in frame, of {frame: keyframe}; one without a box takes that of the life it ends, or goes."""
+    """Keyframes rising in frame, of {frame: keyframe}; one without a box takes that of the one before, or goes."""
     keyframes = []
     for frame in sorted(found):
         keyframe = found[frame]
@@ -320,7 +255,7 @@ def _guess(box):
     return f"is it x, y, width, height? x1, y1, x2, y2 are expected, up to {OVERSHOOT:.0%} outside are clipped"
 
 
-def items_of(where, value):
+def items_of(where: str, value: Any) -> list[Any]:
     """A list, or an empty one for None; ValueError for anything else."""
     if value is None:
         return []
@@ -329,7 +264,7 @@ def items_of(where, value):
     return value
 
 
-def text_of(where, value):
+def text_of(where: str, value: Any) -> str:
     """A text without blanks at its ends, "" for None; ValueError for anything else."""
     if value is None:
         return ""
@@ -344,12 +279,12 @@ def text_of(where, value):
     return value.strip()
 
 
-def first_given(item, keys):
+def first_given(item: Mapping[str, Any], keys: Iterable[str]) -> Any:
     """The first value of the keys that says something, or None."""
     return next((item[key] for key in keys if item.get(key) not in (None, "")), None)
 
 
-def strange_regions(where, item, expected):
+def refuse_unknown_regions(where: str, item: Mapping[str, Any], expected: Sequence[str]) -> None:
     """ValueError for a list or object, not empty, under a key that sounds like regions or boxes and is not expected."""
     for key, value in item.items():
         named = "box" in key.lower() or "region" in key.lower()
@@ -357,12 +292,12 @@ def strange_regions(where, item, expected):
             raise ValueError(f"{where}: {key!r} is not read; expected are {', '.join(map(repr, expected))}")
 
 
-def finite(value):
+def finite(value: Any) -> bool:
     """Is it a finite number, and none beyond what a float counts exactly?"""
-    return isinstance(value, Real) and not isinstance(value, bool) and abs(value) < 2**53
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 2**53
 
 
-def shown(value):
+def shown(value: Any) -> str:
     """A value in a message, cut short."""
     text = repr(value)
     return text if len(text) <= 80 else f"{text[:77]}..."

@@ -1,19 +1,16 @@
-"""Which frames, regions and videos a step sees.
+"""Which frames of a video are taken, so that no described region is missed, and which videos make a batch.
 
-Which frames of a video are looked at, so that no described region is missed, and where the regions are in them.
-
-T frames, R regions, M spans of a region
-
-An order of samples in which every unit holds its share of both kinds and, where it can be, no caption twice.
-
-N samples, U units
+T frames, R regions, M visibility intervals of a region, N samples, U batches
 """
 
 import math
 from collections import Counter, defaultdict
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+
+from .regions import VisibilityTrack
 
 POLICIES = ("ensure", "drop", "nearest")
 
@@ -47,7 +44,7 @@ class SampledRegions:
     too_many: int = 0
 
 
-def frame_window(window, fps, length):
+def frame_window(window: tuple[float, float] | None, fps: float, length: int) -> tuple[int, int]:
     """[first, stop) in frames of a window in seconds: floor and ceiling, cut to the video.
 
     Args:
@@ -69,7 +66,7 @@ def frame_window(window, fps, length):
     return first, stop
 
 
-def uniform_frames(first, stop, count):
+def uniform_frames(first: int, stop: int, count: int) -> tuple[np.ndarray, np.ndarray]:
     """Frames at even distances over [first, stop), its ends among them; a shorter window repeats its last frame.
 
     Returns:
@@ -83,52 +80,54 @@ def uniform_frames(first, stop, count):
     return first + numbers * (length - 1) // (count - 1), np.ones(count, dtype=bool)
 
 
-def sample_regions(lifespans, first, stop, count, *, policy="ensure", minimum=1):
+def sample_regions(
+    tracks: Sequence[VisibilityTrack], first: int, stop: int, count: int, *, policy: str = "ensure", minimum: int = 1
+) -> SampledRegions:
     """Choose frames of a window and find the regions in them.
 
     Args:
-        lifespans: list of R Lifespan.
+        tracks: R of them, see `VisibilityTrack`.
         first, stop: the window [first, stop) in frames.
         count: T.
         policy: what is done for a region that the evenly spread frames miss: "ensure": the nearest frame that no other
             region needs makes way for the middle of the region's frames; "drop": it is left out; "nearest": it is
             taken to be in the frame nearest to it, with the box that it has nearest to that.
-        minimum: frames of every region that "ensure" brings about, if it lives that long.
+        minimum: frames of every region that "ensure" brings about, if it is visible that long.
     Returns:
         SampledRegions.
     """
     frames, valid = uniform_frames(first, stop, count)
-    spans = [life.spans(first, stop) for life in lifespans]
+    spans = [track.intervals(first, stop) for track in tracks]
     inside = [number for number, own in enumerate(spans) if len(own)]
-    even = {number: int(lifespans[number].visible(frames)[valid].sum()) for number in inside}
+    even = {number: int(tracks[number].visible(frames)[valid].sum()) for number in inside}
     moved, short = 0, 0
     if policy == "ensure" and valid.all():
         frames, moved, short = ensure_regions(frames, [spans[number] for number in inside], minimum)
     regions, boxes, masks = [], [], []
     for number in inside:
-        mask, places = lifespans[number].visible(frames) & valid, frames
+        mask, places = tracks[number].visible(frames) & valid, frames
         if not mask.any() and policy == "nearest":
             slot, place = _nearest(frames[valid], spans[number])
             mask[slot], places = True, np.full_like(frames, place)
         if mask.any():
             regions.append(number)
             masks.append(mask)
-            boxes.append(np.where(mask[:, None], lifespans[number].box(places), np.float32(0)))
+            boxes.append(np.where(mask[:, None], tracks[number].box(places), np.float32(0)))
     return SampledRegions(
         frames=frames,
         valid=valid,
         regions=regions,
         boxes=np.array(boxes, dtype=np.float32).reshape(-1, count, 4),
         mask=np.array(masks, dtype=bool).reshape(-1, count),
-        outside=len(lifespans) - len(inside),
+        outside=len(tracks) - len(inside),
         missed=sum(hits == 0 for hits in even.values()),
         moved=moved,
         short=short,
     )
 
 
-def ensure_regions(frames, spans, minimum):
-    """Move as few frames as needed so that every region is in `minimum` of them, or in as many as it lives.
+def ensure_regions(frames: np.ndarray, spans: Sequence[np.ndarray], minimum: int) -> tuple[np.ndarray, int, int]:
+    """Move as few frames as needed so that every region is in `minimum` of them, or in all in which it is visible.
 
     The rarest region comes first. Every region gets one frame before any gets more: with as many frames as regions,
     none is missed. A frame makes way where no region that is in it would fall short, or else, for the first frame of
@@ -136,7 +135,7 @@ def ensure_regions(frames, spans, minimum):
 
     Args:
         frames: int64 (T,), rising, all different.
-        spans: list of int64 (M, 2), not empty, where the regions live.
+        spans: list of int64 (M, 2), not empty, where the regions are visible.
         minimum: frames per region.
     Returns:
         frames int64 (T,), rising, all different; how many moved; how many regions got fewer than they need.
@@ -165,7 +164,7 @@ def _free(hits, needs):
 
 def _wanted(spans, length, need, present):
     """The frame to add to the `present` ones of a region: of `need` evenly spread ones, that farthest from them."""
-    places = (length * (2 * np.arange(need) + 1) - 1) // (2 * need)  # within the life of the region
+    places = (length * (2 * np.arange(need) + 1) - 1) // (2 * need)  # within the frames that show the region
     before = np.cumsum(spans[:, 1] - spans[:, 0]) - (spans[:, 1] - spans[:, 0])
     row = np.searchsorted(before, places, side="right") - 1
     frames = spans[row, 0] + places - before[row]
@@ -192,7 +191,14 @@ def _nearest(frames, spans):
 BALANCES = ("natural", "equal")
 
 
-def balanced_order(kinds, keys, unit, generator, *, balance="natural"):
+def balanced_order(
+    kinds: Sequence[bool] | np.ndarray,
+    keys: Sequence[Hashable],
+    unit: int,
+    generator: np.random.Generator,
+    *,
+    balance: str = "natural",
+) -> list[int]:
     """Lay samples out in units.
 
     Args:
@@ -221,8 +227,8 @@ def balanced_order(kinds, keys, unit, generator, *, balance="natural"):
         chosen = [used[kinds[used]], used[~kinds[used]]]
         quotas = _spread(len(chosen[0]), units)
     generator.shuffle(quotas)
-    places = [[] for _ in range(units)]
-    held = defaultdict(Counter)  # of every key: its samples by unit
+    places: list[list[int]] = [[] for _ in range(units)]
+    held: dict[Hashable, Counter] = defaultdict(Counter)  # of every key: its samples by unit
     for own, free in zip(chosen, (quotas, unit - quotas), strict=True):
         _place(own, keys, free.copy(), places, held, generator)
     for place in places:

@@ -1,18 +1,12 @@
-"""Whole videos as runs of frames, or of rows.
+"""Whole videos as runs of frames at even distances, to score every frame: those of a list, or one file in one pass.
 
-Whole videos as runs of frames at even distances, for scores of frames.
-
-B batch, T frames of a run, S side, N runs, C classes
-
-The runs of frames of one video file, in one pass over it and in bounded memory.
-
-T frames of a run, S side, R rows (frames seen) of the video
+B batch, T frames of a run, S side, N runs, C classes, R rows (frames taken) of a video
 """
 
 import inspect
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import Any
@@ -25,7 +19,7 @@ from ...errors import some
 from ...ops.names import VIDEO_SUFFIXES, bare_name, class_key, list_fields, served_path
 from ...ops.records import UnitMeta, UnitMetas
 from ...registry import DATASETS
-from ...utils.checks import WARNING, attempt, judge
+from ...utils.checks import WARNING, CheckResult, attempt, judge
 from ...utils.files import read_lines, walk_files
 from ...utils.logging import LOGGER
 from ...utils.validation import check_classes, check_count, check_share
@@ -64,7 +58,7 @@ class FrameStreamDataset(Dataset):
         root: folder of the videos; None: that of `videos`, if it is a folder.
         stride: video frames from one row to the next.
         chunk: T.
-        size: S; frames are squashed to it.
+        size: S; frames are resized to S x S without keeping the aspect ratio.
         layouts: where below `root` the files are looked for, see `find_video_file`.
         classes: names by label.
         normal_class: the class without anomalies.
@@ -76,23 +70,24 @@ class FrameStreamDataset(Dataset):
 
     def __init__(
         self,
-        videos,
-        root=None,
+        videos: str | Path | Sequence[str | Path],
+        root: str | Path | None = None,
         *,
-        classes,
-        stride=16,
-        chunk=64,
-        size=224,
-        layouts=None,
-        normal_class="Normal",
-        tolerate=0.0,
-        interpolation="bicubic",
-        cache=None,
-        reader="pyav",
-        num_threads=1,
-    ):
+        classes: Sequence[str],
+        stride: int = 16,
+        chunk: int = 64,
+        size: int = 224,
+        layouts: str | Sequence[str] | None = None,
+        normal_class: str = "Normal",
+        tolerate: float = 0.0,
+        interpolation: str = "bicubic",
+        cache: str | Path | None = None,
+        reader: str = "pyav",
+        num_threads: int = 1,
+    ) -> None:
         self.stride, self.chunk = check_count("stride", stride), check_count("chunk", chunk)
         self.classes, self.normal_class = check_classes(classes), normal_class
+        self.image_size = size
         self._pixels = SquareFrames(
             size, interpolation=interpolation, cache=cache, reader=reader, num_threads=num_threads
         )
@@ -128,10 +123,10 @@ class FrameStreamDataset(Dataset):
             LOGGER.warning("%d videos have no file and are left out: %s", len(missing), some(missing))
         return list(found.values())
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self._start)
 
-    def __getitem__(self, key):
+    def __getitem__(self, key: int | tuple[int, int]) -> dict[str, Any]:
         index = key[0] if isinstance(key, tuple) else key
         index = range(len(self))[index]
         file, start = self.files[self._file[index]], int(self._start[index])
@@ -145,21 +140,21 @@ class FrameStreamDataset(Dataset):
         }
 
     @classmethod
-    def verdicts(cls, arguments, *, full=True, workers=4):
+    def verdicts(cls, arguments: Mapping[str, Any], *, full: bool = True, workers: int = 4) -> list[CheckResult]:
         """Can these videos be scored?  A list of one `CheckResult`; training goes on without missing files."""
 
         def look():
             data = cls(**arguments)
-            told = f"{len(data.files)} videos, {sum(file.rows for file in data.files)} frames to score"
+            summary = f"{len(data.files)} videos, {sum(file.rows for file in data.files)} frames to score"
             problems = unreadable(data, workers) if full else []
             bad = f"{len(problems)} runs of frames cannot be decoded: {some(problems)}" if problems else ""
-            return judge("videos to score", told, error=bad, hint="get these files again, or take them out")
+            return judge("videos to score", summary, error=bad, hint="get these files again, or take them out")
 
         hint = "nothing is evaluated before these files are there; training does not need them"
         return attempt("videos to score", look, hint=hint, level=WARNING)
 
     @staticmethod
-    def collate(samples):
+    def collate(samples: list[dict[str, Any]]) -> dict[str, Any]:
         """Make a batch of B samples: `inputs`, `valid` (B, T), `labels` int64 (B,), `meta` (UnitMetas)."""
         metas = [sample["meta"] for sample in samples]
         return {
@@ -253,7 +248,7 @@ def _square_frames(settings):
     return SquareFrames(settings["size"], interpolation=settings["interpolation"], reader=settings["reader"])
 
 
-def stream_settings(cfg):
+def stream_settings(cfg: Mapping[str, Any]) -> dict[str, Any]:
     """The `SETTINGS` of the config of a `FrameStreamDataset`, defaults filled in.
 
     Raises:
@@ -266,6 +261,6 @@ def stream_settings(cfg):
     return {name: cfg.get(name, parameters[name].default) for name in SETTINGS}
 
 
-def read_squares(cfg, path, frames):
+def read_squares(cfg: Mapping[str, Any], path: str | Path, frames: Sequence[int] | np.ndarray) -> torch.Tensor:
     """Frames of a file as the model sees them, rising numbers.  int (T,) -> uint8 (T, 3, S, S)"""
     return _square_frames(stream_settings(cfg)).read(Path(path), frames)

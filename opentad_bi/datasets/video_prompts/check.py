@@ -1,7 +1,8 @@
 """Are lists of videos, their files or their features fit for training?"""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from random import Random
+from typing import Any
 
 from ...errors import some
 from ...utils.arrays import open_array
@@ -13,7 +14,9 @@ from ..readers.base import open_video
 from ..readers.pyav import read_header
 
 
-def check_clips(build: Callable, arguments: dict, *, full: bool = True, workers: int = 4) -> list[CheckResult]:
+def check_clips(
+    build: Callable, arguments: Mapping[str, Any], *, full: bool = True, workers: int = 4
+) -> list[CheckResult]:
     """Check a `VideoFolder`: its list and files, which the full check decodes as training does; else headers.
 
     Args: see `check_features`.
@@ -32,8 +35,8 @@ def check_clips(build: Callable, arguments: dict, *, full: bool = True, workers:
 
     problems = problems_of([lambda n=n: decode(n) if full else read_header(paths[n]) for n in looked], workers)
     bad = f"{len(problems)} of {len(looked)} cannot be {'decoded' if full else 'opened'}: {some(problems)}"
-    told = f"the frames of {len(looked)} were decoded" if full else f"the headers of {len(looked)} were read"
-    found.append(judge("files", "" if problems else told, error=bad if problems else "", hint=FETCH))
+    summary = f"the frames of {len(looked)} were decoded" if full else f"the headers of {len(looked)} were read"
+    found.append(judge("files", "" if problems else summary, error=bad if problems else "", hint=FETCH))
     if full and not problems:
         found.append(_whole(paths, workers))
     return found

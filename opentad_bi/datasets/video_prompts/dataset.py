@@ -1,21 +1,13 @@
-"""The data set of prompt tuning on clips of videos.
+"""Clips of video files with one label each, of frames or of their features, and mixes of two clips.
 
-Two clips in one: a box, a run of frames, or both of the first, the rest of the second.
-
-V views, T frames of a view, H, W height and width
-
-Batches of clips, or of the features of their frames.
-
-B batch, V views, T frames of a view, K classes, S side, E width
-
-Clips of video files with one label each.
-
-V views, T frames of a view, S side in pixels, K classes, N samples, E width of features
+B batch, V views, T frames of a view, H, W height and width, S side in pixels, K classes, N samples, E width of features
 """
 
 import math
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from random import Random
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -25,13 +17,27 @@ from torch.utils.data import Dataset, default_collate
 from ...ops.names import describe_set
 from ...ops.records import UnitMeta, UnitMetas
 from ...registry import DATASETS, TRANSFORMS
+from ...utils.checks import CheckResult
 from ...utils.validation import check_choice, check_share
 from ..common.feature_files import feature_path
+from ..common.frames import FrameLoader
 from ..readers.base import VideoError
 from ..transforms.compose import Compose
 from .check import check_clips
 from .features import ClipFeatures
+from .lists import VideoList
 from .selection import select_videos, video_names
+
+
+@runtime_checkable
+class ClipMix(Protocol):
+    """A mix of two clips, the option `mix` of `VideoFolder`."""
+
+    probability: float  # of a sample to be mixed
+
+    def __call__(self, a: torch.Tensor, b: torch.Tensor, rng: Random) -> tuple[torch.Tensor, float]:
+        """Two clips (V, T, 3, H, W) -> the mixed one, and the share of its values that are those of `a`."""
+
 
 KINDS = ("spatial", "temporal", "spatiotemporal")
 
@@ -49,12 +55,12 @@ class VideoMix:
         probability: how often a sample is mixed.
     """
 
-    def __init__(self, kind, probability=1.0):
+    def __init__(self, kind: str, probability: float = 1.0) -> None:
         self.kind = check_choice("VideoMix kind", kind, KINDS)
         self.probability = probability if probability == 1 else check_share("VideoMix probability", probability)
 
-    def __call__(self, a, b, rng):
-        """Mix two clips, tensors or arrays (V, T, 3, H, W), into a new one.
+    def __call__(self, a: torch.Tensor, b: torch.Tensor, rng: Random) -> tuple[torch.Tensor, float]:
+        """Mix two clips (V, T, 3, H, W) into a new one.
 
         Args:
             a: the clip that a part is kept of.
@@ -74,7 +80,7 @@ class VideoMix:
         if self.kind != "temporal":
             side = math.sqrt(rng.random())
             box[1:] = [_around(rng.randrange(length), length, side) for length in (height, width)]
-        mixed = b.clone() if hasattr(b, "clone") else b.copy()
+        mixed = b.clone()
         times, rows, columns = box
         mixed[:, times, :, rows, columns] = a[:, times, :, rows, columns]
         kept = math.prod(part.stop - part.start for part in box)
@@ -88,7 +94,7 @@ def _around(centre, length, share):
     return slice(max(start, 0), min(start + size, length))
 
 
-def collate(samples):
+def collate(samples: list[dict[str, Any]]) -> dict[str, Any]:
     """Make a batch of B samples.
 
     Args:
@@ -125,8 +131,8 @@ def collate(samples):
 
 def _filled(x, length):
     """(V, T, ...) -> (V, length, ...)"""
-    lacking = length - x.shape[1]
-    return pad(x, [0, 0] * (x.ndim - 2) + [0, lacking]) if lacking else x
+    missing = length - x.shape[1]
+    return pad(x, [0, 0] * (x.ndim - 2) + [0, missing]) if missing else x
 
 
 @DATASETS.register_module()
@@ -171,32 +177,34 @@ class VideoFolder(Dataset):
     """
 
     collate = staticmethod(collate)
+    classes: list[str]
+    videos: list[str]
 
     def __init__(
         self,
-        videos,
-        root,
-        pipeline,
+        videos: Mapping[str, Any] | VideoList,
+        root: str | Path,
+        pipeline: Sequence[Mapping[str, Any]],
         *,
-        part="all",
-        shots=None,
-        val_shots=0,
-        val_ratio=0.0,
-        group=None,
-        sampling_seed=0,
-        protocol="all",
-        protocol_count=None,
-        protocol_videos=None,
-        protocol_seed=0,
-        class_names=None,
-        reference=None,
-        tolerate=0.0,
-        block_list=None,
-        mix=None,
-        features=None,
-        allow_overlap=False,
-        test_mode=False,
-    ):
+        part: str = "all",
+        shots: int | None = None,
+        val_shots: int = 0,
+        val_ratio: float = 0.0,
+        group: str | None = None,
+        sampling_seed: int = 0,
+        protocol: str = "all",
+        protocol_count: int | None = None,
+        protocol_videos: Mapping[str, Any] | VideoList | None = None,
+        protocol_seed: int = 0,
+        class_names: Mapping[str, str] | str | Path | None = None,
+        reference: Any = None,
+        tolerate: float = 0.0,
+        block_list: str | Path | Sequence[str] | None = None,
+        mix: Mapping[str, Any] | None = None,
+        features: str | Path | None = None,
+        allow_overlap: bool = False,
+        test_mode: bool = False,
+    ) -> None:
         self.root, self.pipeline, self.allow_overlap = Path(root), list(pipeline), allow_overlap
         self.listed, self.classes = select_videos(
             videos,
@@ -221,19 +229,17 @@ class VideoFolder(Dataset):
         self._transforms = Compose(self.pipeline)
         self.frames = next((step["frames"] for step in self.pipeline if "frames" in step), None)
         self.image_size = next((step["size"] for step in reversed(self.pipeline) if "size" in step), None)
-        self.resizing = next(
-            ((step.interpolation, step.resize_mode) for step in self._transforms.steps if hasattr(step, "resize_mode")),
-            None,
-        )
+        loaders = (step for step in self._transforms.steps if isinstance(step, FrameLoader))
+        self.resizing = next(((loader.interpolation, loader.resize_mode) for loader in loaders), None)
         self.mix = None if mix is None or test_mode else self._build_mix(mix, features)
         self._features = None if features is None else ClipFeatures(features, self.pipeline, self.files())
-        self.source = None if features is None else self._features.source
-        self.feature_dim = None if features is None else self._features.width
+        self.source = None if self._features is None else self._features.source
+        self.feature_dim = None if self._features is None else self._features.width
 
     def _build_mix(self, cfg, features):
         """The mix, once it is known that there is something to mix."""
         mix = TRANSFORMS.build(cfg)
-        if not hasattr(mix, "probability"):
+        if not isinstance(mix, ClipMix):
             raise ValueError(f"mix {cfg['type']!r} is a step of a pipeline, not a mix of two clips such as VideoMix")
         if features is not None:
             raise ValueError(f"mix {cfg['type']!r}: pixels are mixed, but features={str(features)!r} are read instead")
@@ -241,15 +247,15 @@ class VideoFolder(Dataset):
             raise ValueError(f"mix {cfg['type']!r} needs a second video, but there is only {self.videos[0]!r}")
         return mix
 
-    def drawn(self):
+    def drawn(self) -> dict[str, Any]:
         """Which videos these are, see `ops.names`."""
         videos = [(video.path, self.classes[video.label]) for video in self.listed.videos]
         return describe_set(self.root, videos, split=self.listed.split)
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.videos)
 
-    def __getitem__(self, key):
+    def __getitem__(self, key: int | tuple[int, int]) -> dict[str, Any]:
         index, seed = key if isinstance(key, tuple) else (key, key)
         index = range(len(self))[index]
         if self._features is not None:
@@ -259,22 +265,22 @@ class VideoFolder(Dataset):
         sample = self.clip(index, rng)
         return sample if self.mix is None else self._mixed(sample, index, rng)
 
-    def files(self):
+    def files(self) -> dict[str, Path]:
         """{name: path} of the videos."""
         return {name: self.root / video.path for name, video in zip(self.videos, self.listed.videos, strict=True)}
 
-    def sources(self):
+    def sources(self) -> dict[str, Path]:
         """{name: path} of the files that samples come from: videos, or features of their frames."""
         if self._features is None:
             return self.files()
         return {name: feature_path(self._features.folder, name) for name in self.videos}
 
     @classmethod
-    def verdicts(cls, arguments, *, full=True, workers=4):
+    def verdicts(cls, arguments: Mapping[str, Any], *, full: bool = True, workers: int = 4) -> list[CheckResult]:
         """What is wrong with such a set, as a list of `CheckResult`; see `check.check_clips`."""
         return check_clips(cls, arguments, full=full, workers=workers)
 
-    def clip(self, index, rng):
+    def clip(self, index: int, rng: Random) -> dict[str, Any]:
         """What the pipeline makes of a video, with the draws of `rng`, not mixed; VideoError if it is damaged."""
         video, name = self.listed.videos[index], self.videos[index]
         try:

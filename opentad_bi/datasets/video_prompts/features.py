@@ -5,8 +5,10 @@ V views, T frames of a view, E width
 
 import inspect
 import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,24 +20,25 @@ from ...utils.arrays import float32_table, open_array
 from ...utils.provenance import FEATURE_RECORD, read_feature_record
 from ..common.feature_files import feature_path, refuse_replaced
 
-CURE = "make them by opentad-bi extract-clip-features --config"
+HINT = "make them by opentad-bi extract-clip-features --config"
+_DRAWS = "features are made once, but a step of the pipeline draws random numbers; leave it out or disable it"
 FAILED = "failed.txt"  # beside the record: names of the videos that could not be read
 _FREE = ("cache", "num_threads")  # arguments of steps that do not change a frame
 
 
-class NoDraws(Random):
-    """The draws of a pipeline whose output is kept: there must be none."""
+class NoRandomness(Random):
+    """Random numbers of a pipeline whose output is kept: there must be none."""
 
-    def random(self):
+    def random(self) -> float:
         """Refuse."""
-        raise ValueError("features are made once, but a step of the pipeline draws; leave it out or disable it")
+        raise ValueError(_DRAWS)
 
-    def getrandbits(self, k):
+    def getrandbits(self, k: int) -> int:
         """Refuse."""
-        return self.random()
+        raise ValueError(_DRAWS)
 
 
-def pipeline_settings(pipeline):
+def pipeline_settings(pipeline: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """What the frames of a pipeline depend on: its steps with all their arguments, as JSON reads them back.
 
     Args:
@@ -75,23 +78,23 @@ class ClipFeatures:
         ValueError: they were made by another pipeline, or of other videos.
     """
 
-    def __init__(self, folder, pipeline, videos):
+    def __init__(self, folder: str | Path, pipeline: Sequence[Mapping[str, Any]], videos: dict[str, Path]) -> None:
         self.folder = Path(folder)
         wanted, self.source = pipeline_settings(pipeline), read_feature_record(self.folder)
         if self.source is None:
-            raise FileNotFoundError(f"folder of features {self.folder} has no {FEATURE_RECORD}; {CURE}")
+            raise FileNotFoundError(f"folder of features {self.folder} has no {FEATURE_RECORD}; {HINT}")
         if "pipeline" not in self.source:
-            raise ValueError(f"the features in {self.folder} are not those of clips; {CURE}")
+            raise ValueError(f"the features in {self.folder} are not those of clips; {HINT}")
         if differ := difference(_filled(self.source["pipeline"]), wanted):
             raise ValueError(
-                f"the features in {self.folder} were made with {differ[0]}, but the pipeline has {differ[1]}; {CURE}, "
+                f"the features in {self.folder} were made with {differ[0]}, but the pipeline has {differ[1]}; {HINT}, "
                 "in another folder"
             )
         self.width = int(self.source["embed_dim"])
         features = {name: feature_path(self.folder, name) for name in videos}
         if missing := [name for name, path in features.items() if not path.is_file()]:
             raise FileNotFoundError(
-                f"{len(missing)} of {len(videos)} videos have no features in {self.folder}: {some(missing)}; {CURE}"
+                f"{len(missing)} of {len(videos)} videos have no features in {self.folder}: {some(missing)}; {HINT}"
                 f"{self._damaged(missing)}"
             )
         refuse_replaced(self.folder, features, videos)
@@ -102,7 +105,7 @@ class ClipFeatures:
         count = len(read_block_list(str(path)).intersection(missing)) if path.is_file() else 0
         return f"; {count} of them could not be read: block_list={path} leaves them out" if count else ""
 
-    def read(self, name):
+    def read(self, name: str) -> torch.Tensor:
         """The features of one video: float32 tensor (V, T, E), all finite."""
         path = feature_path(self.folder, name)
         array = open_array(path)
@@ -114,11 +117,11 @@ class ClipFeatures:
 
 
 def _filled(settings):
-    """Settings of a former version with what it did not have yet: frames were resized by the short side alone."""
+    """Settings of an earlier version with what it did not have yet: frames were resized by the short side alone."""
     return [{"resize_mode": "shortest", **step} if step["type"] == "LoadClips" else step for step in settings]
 
 
-def difference(one, other):
+def difference(one: Sequence[Mapping[str, Any]], other: Sequence[Mapping[str, Any]]) -> tuple[str, str] | None:
     """What two settings of pipelines differ in first, in words: (of the one, of the other), or None."""
     types = [", ".join(step["type"] for step in steps) for steps in (one, other)]
     if types[0] != types[1]:
@@ -126,5 +129,5 @@ def difference(one, other):
     for a, b in zip(one, other, strict=True):
         for key in {**a, **b}:
             if a.get(key) != b.get(key):
-                return tuple(f"{a['type']}.{key}={step.get(key)!r}" for step in (a, b))
+                return f"{a['type']}.{key}={a.get(key)!r}", f"{a['type']}.{key}={b.get(key)!r}"
     return None

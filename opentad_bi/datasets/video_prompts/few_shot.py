@@ -1,22 +1,22 @@
-"""Few videos of each class, chosen by groups that must not be parted.
+"""A few videos per class for training and for validation, and some of the classes.
 
-Groups of videos that several classes have in common, such as the films of HMDB51: each on one side of a split.
+Videos that look alike are a group, which is not split: clips of one film, which several classes may have in common.
 
-C classes, G groups
-
-A few videos per class for training and for validation, by groups of videos that look alike, and some of the classes.
-
-C classes, K videos per class
+C classes, K videos per class, G groups
 """
 
 import re
 import zlib
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from ...ops.names import class_key
 from ...registry import nearest
+from .lists import ListedVideo, VideoList
 
 ATTEMPTS = 400
 
@@ -39,12 +39,12 @@ class Wish:
     high: int
     by_group: bool = False
 
-    def amount(self, group):
+    def amount(self, group: Any) -> int:
         """What a group adds, in the unit of `goal`."""
         return 1 if self.by_group else self.sizes[group]
 
 
-def linked(groups_of_classes):
+def linked(groups_of_classes: Sequence[set]) -> set[int]:
     """Which classes have a group in common with another class.
 
     Args:
@@ -52,14 +52,14 @@ def linked(groups_of_classes):
     Returns:
         set of labels.
     """
-    owners = {}
+    owners: dict[Any, list[int]] = {}
     for label, groups in enumerate(groups_of_classes):
         for group in groups:
             owners.setdefault(group, []).append(label)
     return {label for labels in owners.values() if len(labels) > 1 for label in labels}
 
 
-def choose_for_validation(wishes, rng):
+def choose_for_validation(wishes: Mapping[int, Wish], rng: np.random.Generator) -> tuple[set | None, int | None]:
     """Groups for validation, so that every class has what it asks for.
 
     Groups are taken in a random order, first those that lead no class beyond its goal; what a class still needs then
@@ -71,7 +71,8 @@ def choose_for_validation(wishes, rng):
     Returns:
         (set of groups, None), or (None, label of a class that gets too little).
     """
-    owners, short = {}, {}
+    owners: dict[Any, list[int]] = {}
+    short: dict[int, int] = {}
     for label, wish in wishes.items():
         for group in wish.sizes:
             owners.setdefault(group, []).append(label)
@@ -79,15 +80,15 @@ def choose_for_validation(wishes, rng):
     for attempt in range(ATTEMPTS):
         order = [names[i] for i in rng.permutation(len(names))]
         # every other time without regard to the goals: a group beyond them may be the only one of another class
-        chosen, lacking = _choose(wishes, owners, order, by_goal=attempt % 2 == 0)
-        if lacking is None:
+        chosen, unmet = _choose(wishes, owners, order, by_goal=attempt % 2 == 0)
+        if unmet is None:
             return chosen, None
-        short[lacking] = short.get(lacking, 0) + 1
-    return None, max(short, key=short.get)
+        short[unmet] = short.get(unmet, 0) + 1
+    return None, max(short, key=lambda label: short[label])
 
 
 def _choose(wishes, owners, order, by_goal):
-    """(groups taken in one order, None or the label of a class that lacks some)."""
+    """(groups taken in one order, None or the label of a class that gets too few)."""
     chosen, videos, amounts = set(), dict.fromkeys(wishes, 0), dict.fromkeys(wishes, 0)
 
     def take(group, to_goal):
@@ -116,11 +117,12 @@ def _choose(wishes, owners, order, by_goal):
     return chosen, None
 
 
-def generator(seed):
+def generator(seed: int) -> np.random.Generator:
     """Random numbers of the draw over classes, other than those of any class."""
     return np.random.default_rng([seed, 0x66696C6D])
 
 
+Groups = Mapping[Any, list]  # the videos of a class by group
 PROTOCOLS = ("all", "most_frequent", "least_frequent", "random", "base", "new")
 _UCF101 = re.compile(r"_g(\d+)_c\d+$")
 _HMDB51 = re.compile(r"^(.+)_[a-z]_[a-z]{2}_np\d+_[a-z]{2}_[a-z]{3}_\d+$")
@@ -128,7 +130,7 @@ _PART, _SIGNS = re.compile(r"[\W_]+\d+[\W_]*$"), re.compile(r"[\W_]+")
 _KINETICS = re.compile(r"^(.+)_\d{6}_\d{6}$")
 
 
-def ucf101_group(path, class_name):
+def ucf101_group(path: Path, class_name: str) -> str:
     """The group of a video of UCF101: "08" of v_ApplyEyeMakeup_g08_c01.avi; its clips are cut from one film."""
     found = _UCF101.search(path.stem)
     if not found:
@@ -136,7 +138,7 @@ def ucf101_group(path, class_name):
     return found[1]
 
 
-def hmdb51_film(path, class_name):
+def hmdb51_film(path: Path, class_name: str) -> str:
     """The film of a video of HMDB51: what stands before the class in April_09_brush_hair_u_nm_np1_ba_goo_0.avi."""
     found = _HMDB51.match(path.stem)
     ending = "_" + class_name.replace(" ", "_")
@@ -147,13 +149,13 @@ def hmdb51_film(path, class_name):
     return found[1].removesuffix(ending)
 
 
-def kinetics_source(path, class_name):
+def kinetics_source(path: Path, class_name: str) -> str:
     """The video that a clip of Kinetics is cut from: "0wR5jVB-WPk" of 0wR5jVB-WPk_000417_000427.mp4, else the name."""
     found = _KINETICS.match(path.stem)
     return found[1] if found else path.stem
 
 
-def film_key(film):
+def film_key(film: str) -> str:
     """What spellings and parts of a film have in common: "twotowers" of Two_Towers_6 and TWO_TOWERS."""
     return _SIGNS.sub("", _PART.sub("", film).casefold()) or film
 
@@ -162,7 +164,15 @@ GROUPS = {"ucf101": ucf101_group, "hmdb51": hmdb51_film, "kinetics": kinetics_so
 ACROSS = {"hmdb51": film_key, "kinetics": str}  # groups that classes share, and what one is known by in all of them
 
 
-def draw_few_shot(videos, shots, *, seed, group=None, val_shots=0, val_ratio=0.0):
+def draw_few_shot(
+    videos: VideoList,
+    shots: int | None,
+    *,
+    seed: int,
+    group: str | Callable[[Path, str], str] | None = None,
+    val_shots: int = 0,
+    val_ratio: float = 0.0,
+) -> tuple[VideoList, VideoList]:
     """Draw videos for training and others for validation from every class; no group of videos is in both.
 
     Every draw takes from as many groups as it can. A group of UCF101 (or of a function) is one of a class: the same
@@ -191,11 +201,11 @@ def draw_few_shot(videos, shots, *, seed, group=None, val_shots=0, val_ratio=0.0
         raise ValueError(f"val_shots={val_shots} and val_ratio={val_ratio}: give one of them")
     if group is not None and not callable(group) and group not in GROUPS:
         raise KeyError(f"group {group!r}; {nearest(group, GROUPS)}")
-    by_class = [[] for _ in videos.classes]
+    by_class: list[list[ListedVideo]] = [[] for _ in videos.classes]
     for video in videos.videos:
         by_class[video.label].append(video)
     wanted = _Wanted(shots, val_shots, val_ratio)
-    key = group if callable(group) else GROUPS.get(group)
+    key = group if callable(group) else GROUPS.get(group or "")
     classes = [
         _shuffled_groups(own, name, key, ACROSS.get(group) if isinstance(group, str) else None, seed)
         for name, own in zip(videos.classes, by_class, strict=True)
@@ -231,11 +241,11 @@ class _Wanted:
     val_ratio: float
 
     @property
-    def validation(self):
+    def validation(self) -> bool:
         """Is there any?"""
         return bool(self.val_shots or self.val_ratio)
 
-    def choose(self, groups, name):
+    def choose(self, groups: Groups, name: str) -> set:
         """Keys of a class's groups, {key: videos}, that are validation; ValueError if there is no such choice."""
         self._check(groups, name)
         if self.val_ratio:
@@ -246,23 +256,23 @@ class _Wanted:
         sizes = list(wish.sizes.values())
         chosen = _choose_groups(sizes, low=wish.low, high=wish.high, goal=wish.goal) if self.val_shots else set()
         if chosen is None:
-            raise ValueError(f"{self._text(groups, name)}, which cannot be told apart into that many each")
+            raise ValueError(f"{self._text(groups, name)}, which cannot be split into that many each")
         return {key for i, key in enumerate(groups) if i in chosen}
 
-    def choose_together(self, classes, names, seed):
+    def choose_together(self, classes: Mapping[int, Groups], names: Sequence[str], seed: int) -> set:
         """The same for the groups of all `classes`, {label: groups}, some of which have groups in common."""
         for label, groups in classes.items():
             self._check(groups, names[label])
         wishes = {label: self._wish(groups) for label, groups in classes.items()}
-        chosen, lacking = choose_for_validation(wishes, generator(seed))
-        if chosen is None:
-            own = classes[lacking]
-            others = sum(any(key in groups for other, groups in classes.items() if other != lacking) for key in own)
+        chosen, unmet = choose_for_validation(wishes, generator(seed))
+        if unmet is not None:
+            own = classes[unmet]
+            others = sum(any(key in groups for other, groups in classes.items() if other != unmet) for key in own)
             raise ValueError(
-                f"{self._text(own, names[lacking])}, {others} of which have videos of other classes too: no split into "
+                f"{self._text(own, names[unmet])}, {others} of which have videos of other classes too: no split into "
                 "that many each was found that has every group on one side"
             )
-        return chosen
+        return chosen or set()
 
     def _wish(self, groups):
         """What the class of these groups asks for."""
@@ -325,7 +335,7 @@ def _in_turn(groups):
     return [own[i] for i in range(longest) for own in groups if i < len(own)]
 
 
-def choose_labels(videos, protocol, *, count=None, seed=0):
+def choose_labels(videos: VideoList, protocol: str, *, count: int | None = None, seed: int = 0) -> tuple[int, ...]:
     """Labels of the classes that a protocol keeps.
 
     Args:
@@ -337,7 +347,7 @@ def choose_labels(videos, protocol, *, count=None, seed=0):
         tuple of labels in rising order.
     Raises:
         KeyError: an unknown protocol.
-        ValueError: a `count` that is lacking, or not used, or not within 1 and C.
+        ValueError: a `count` that is unmet, or not used, or not within 1 and C.
     """
     if protocol not in PROTOCOLS:
         raise KeyError(f"class protocol {protocol!r}; {nearest(protocol, PROTOCOLS, every=True)}")
@@ -356,7 +366,7 @@ def choose_labels(videos, protocol, *, count=None, seed=0):
     return tuple(sorted(sorted(range(total), key=lambda label: sign * counts[label])[:count]))
 
 
-def keep_labels(videos, labels):
+def keep_labels(videos: VideoList, labels: Sequence[int]) -> VideoList:
     """The videos of some classes, relabelled from 0 in the order of `labels`.
 
     Args:

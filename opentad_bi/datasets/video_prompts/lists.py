@@ -1,8 +1,4 @@
-"""Lists of classified videos: UCF101, HMDB51, Kinetics, folders; names of classes.
-
-Names of classes: the official files that number them, and how a prompt spells them.
-
-Lists of video files with labels, read from the official forms of UCF101, HMDB51 and Kinetics-400.
+"""Lists of video files with labels, in the official forms of UCF101, HMDB51 and Kinetics-400, and names of classes.
 
 C classes
 """
@@ -10,6 +6,7 @@ C classes
 import csv
 import logging
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -22,12 +19,12 @@ _NUMBERED = re.compile(r"\d+\s+\S.*")
 _WORD_STARTS = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 
 
-def class_prompt_name(name):
+def class_prompt_name(name: str) -> str:
     """The name of a class as words: split at '_' and before capitals, "ApplyEyeMakeup" -> "Apply Eye Makeup"."""
     return " ".join(_WORD_STARTS.sub(" ", str(name).replace("_", " ")).split())
 
 
-def read_class_index(path):
+def read_class_index(path: str | Path) -> tuple[str, ...]:
     """Read a classInd file of UCF101: lines "1 ApplyEyeMakeup", numbered from 1 in any order.
 
     Returns:
@@ -42,7 +39,7 @@ def read_class_index(path):
     return _by_number(path, [(line, *parts) for line, _, parts in rows], first=1)
 
 
-def read_label_table(path):
+def read_label_table(path: str | Path) -> tuple[str, ...]:
     """Read a table of labels: CSV with the columns id (from 0) and name.
 
     Returns:
@@ -54,7 +51,7 @@ def read_label_table(path):
     return _by_number(path, [(line, row["id"], row["name"]) for line, row in rows], first=0)
 
 
-def read_class_names(path):
+def read_class_names(path: str | Path) -> tuple[str, ...]:
     """Read a file with one name of a class per line, in the order of the labels.
 
     Returns:
@@ -66,7 +63,7 @@ def read_class_names(path):
     return _by_number(path, [(line, str(label), name) for label, (line, name) in enumerate(lines)], first=0)
 
 
-def read_classes(source):
+def read_classes(source: str | Path | Sequence[str]) -> tuple[str, ...]:
     """Names of classes by label, whatever they come from.
 
     Args:
@@ -85,7 +82,7 @@ def read_classes(source):
     return read_class_index(source) if numbered else read_class_names(source)
 
 
-def read_table(path, what, columns):
+def read_table(path: str | Path, what: str, columns: Sequence[str]) -> list[tuple[int, dict[str, str]]]:
     """The rows of a CSV file with a header.
 
     Args:
@@ -101,8 +98,8 @@ def read_table(path, what, columns):
     with Path(path).open(encoding="utf-8-sig", newline="") as stream:
         reader = csv.reader(stream, skipinitialspace=True)
         header = [name.strip() for name in next(reader)]
-        if lacking := [name for name in columns if name not in header]:
-            raise ValueError(f"{what} {path} has no column {lacking[0]!r}; its columns: {', '.join(header)}")
+        if absent := [name for name in columns if name not in header]:
+            raise ValueError(f"{what} {path} has no column {absent[0]!r}; its columns: {', '.join(header)}")
         rows = []
         for row in reader:
             if not any(row):
@@ -119,11 +116,11 @@ def _by_number(path, rows, first):
     last = first + len(rows) - 1
     for line, number, name in rows:
         if not (number.isdecimal() and first <= int(number) <= last):
-            raise ValueError(f"{path}, line {line}: number {number!r} is none of {first}..{last}, one per class")
+            raise ValueError(f"{path}, line {line}: number {number!r} is not in {first}..{last}, one per class")
         if int(number) in names:
             raise ValueError(f"{path}, line {line}: number {number} is taken by {names[int(number)]!r} already")
         if not name or name in lines:
-            where = f"stands in line {lines[name]} already" if name else "is no name"
+            where = f"stands in line {lines[name]} already" if name else "is empty"
             raise ValueError(f"{path}, line {line}: class {name!r} {where}")
         names[int(number)], lines[name] = name, line
     return tuple(names[number] for number in sorted(names))
@@ -132,7 +129,6 @@ def _by_number(path, rows, first):
 logger = logging.getLogger(__name__)
 HMDB51_PARTS = {"unused": "0", "train": "1", "test": "2"}
 _SPLIT = re.compile(r"(?:train|test|val)(?:list)?0?([1-3])(?![0-9])")  # in the name of a list
-_UCF101_LINE = re.compile(r"(.+?)(?:\s+(\d+))?")
 _KINETICS_COLUMNS = ("label", "youtube_id", "time_start", "time_end", "split")
 
 
@@ -152,7 +148,7 @@ class VideoList:
     videos: tuple
     split: int | None = field(default=None, compare=False)
 
-    def counts(self):
+    def counts(self) -> list[int]:
         """How many videos each class has: list of C ints."""
         found = [0] * len(self.classes)
         for video in self.videos:
@@ -161,7 +157,7 @@ class VideoList:
 
 
 @VIDEO_LISTS.register_module("ucf101")
-def read_ucf101(list_file, class_file):
+def read_ucf101(list_file: str | Path, class_file: str | Path) -> VideoList:
     """Read a trainlist ("Class/v_Class_g08_c01.avi 1") or testlist (path only) of UCF101.
 
     The folder says the class: the files of HandstandPushups are spelt v_HandStandPushups.
@@ -178,7 +174,8 @@ def read_ucf101(list_file, class_file):
     label_of = _labels(classes)
     rows = []
     for line, text in read_lines(list_file, "video list"):
-        name, number = _UCF101_LINE.fullmatch(text).groups()
+        *words, number = text.rsplit(maxsplit=1)
+        name, number = (words[0], number) if words and number.isdecimal() else (text, "")
         path = Path(name)
         label = label_of(path.parent.name, f"video list {list_file}, line {line}: folder")
         if number and int(number) != label + 1:
@@ -191,7 +188,9 @@ def read_ucf101(list_file, class_file):
 
 
 @VIDEO_LISTS.register_module("hmdb51")
-def read_hmdb51(folder, split, part, *, classes=None):
+def read_hmdb51(
+    folder: str | Path, split: int, part: str, *, classes: str | Path | Sequence[str] | None = None
+) -> VideoList:
     """Read the files <class>_test_split<N>.txt of HMDB51, whose lines are "video.avi 0|1|2".
 
     Args:
@@ -233,7 +232,9 @@ def _hmdb51_lines(file, name, label):
 
 
 @VIDEO_LISTS.register_module("kinetics")
-def read_kinetics(table, *, classes=None, split=None):
+def read_kinetics(
+    table: str | Path, *, classes: str | Path | Sequence[str] | None = None, split: str | None = None
+) -> VideoList:
     """Read a CSV file of Kinetics-400: label, youtube_id, time_start, time_end, split and perhaps is_cc.
 
     Args:
@@ -267,7 +268,14 @@ def read_kinetics(table, *, classes=None, split=None):
 
 
 @VIDEO_LISTS.register_module("numbered")
-def read_numbered(list_file, classes, *, separator=" ", class_folders=False, first_label=0):
+def read_numbered(
+    list_file: str | Path,
+    classes: str | Path | Sequence[str],
+    *,
+    separator: str = " ",
+    class_folders: bool = False,
+    first_label: int = 0,
+) -> VideoList:
     """Read lines of a file and its label: "file label" (X-CLIP, ViFi-CLIP) or "file,label" (Vita-CLIP).
 
     A data set compares the labels with what the files say of their classes, see `check_labels`.
@@ -284,9 +292,9 @@ def read_numbered(list_file, classes, *, separator=" ", class_folders=False, fir
         FileNotFoundError, ValueError: naming file, line and value.
     """
     if separator not in (" ", ","):
-        raise ValueError(f"separator {separator!r} is none of ' ' and ','")
+        raise ValueError(f"separator {separator!r} must be ' ' or ','")
     if first_label not in (0, 1):
-        raise ValueError(f"first_label {first_label!r} is none of 0 and 1")
+        raise ValueError(f"first_label {first_label!r} must be 0 or 1")
     classes, rows = read_classes(classes), []
     for line, text in read_lines(list_file, "video list"):
         name, *number = text.rsplit(None if separator == " " else separator, 1)
@@ -297,14 +305,14 @@ def read_numbered(list_file, classes, *, separator=" ", class_folders=False, fir
         if not 0 <= label < len(classes):
             allowed = f"{first_label}..{len(classes) - 1 + first_label}, the {len(classes)} classes"
             other = 1 - first_label
-            cure = f" (where labels start at {other}, give first_label={other})" if label in (-1, len(classes)) else ""
-            raise ValueError(f"{where} label {number[0].strip()} is none of {allowed}{cure}")
+            hint = f" (where labels start at {other}, give first_label={other})" if label in (-1, len(classes)) else ""
+            raise ValueError(f"{where} label {number[0].strip()} is not in {allowed}{hint}")
         path = Path(name.strip())
         rows.append((line, Path(classes[label]) / path if class_folders else path, label))
     return _listed(list_file, classes, rows)
 
 
-def rename_classes(videos, reference):
+def rename_classes(videos: VideoList, reference: VideoList) -> VideoList:
     """Give every label of a list the name of the class that the same files have in a reference list.
 
     The label tables published beside the few-shot lists of HMDB51 have "kick" and "kick ball", "sword" and
@@ -320,13 +328,13 @@ def rename_classes(videos, reference):
         ValueError: one label has files of two classes, or two labels have files of one.
     """
     names = {video.path.name: reference.classes[video.label] for video in reference.videos}
-    found = {}
+    found: dict[int, str] = {}
     for video in videos.videos:
         if (name := names.get(video.path.name)) is not None:
-            twin = found.setdefault(video.label, name)
-            if twin != name:
+            other = found.setdefault(video.label, name)
+            if other != name:
                 raise ValueError(
-                    f"label {video.label} ({videos.classes[video.label]!r}) has files of {twin!r} and of {name!r}, "
+                    f"label {video.label} ({videos.classes[video.label]!r}) has files of {other!r} and of {name!r}, "
                     f"as {video.path.as_posix()!r}"
                 )
     pairs = [(old, found.get(label, old)) for label, old in enumerate(videos.classes)]
@@ -338,7 +346,7 @@ def rename_classes(videos, reference):
 
 
 @VIDEO_LISTS.register_module("folders")
-def read_class_folders(root):
+def read_class_folders(root: str | Path) -> VideoList:
     """List the videos below a folder that has one folder per class; classes and videos are sorted by name.
 
     Returns:
@@ -364,7 +372,7 @@ def read_class_folders(root):
     return VideoList(classes, tuple(videos))
 
 
-def check_files(videos, root, *, tolerate=0.0):
+def check_files(videos: VideoList, root: str | Path, *, tolerate: float = 0.0) -> VideoList:
     """Find the files of a list on disk, and leave out those that are missing.
 
     A folder may be spelt with other capitals, '_', '-' or blanks than in the list, a file with other capitals.
@@ -399,11 +407,11 @@ def check_files(videos, root, *, tolerate=0.0):
 class _Finder:
     """Paths below a folder as the disk spells them; every folder is read once."""
 
-    def __init__(self, root):
+    def __init__(self, root: Path) -> None:
         self.root = root
-        self.seen = {}
+        self.seen: dict[tuple, dict[str, str]] = {}
 
-    def __call__(self, path):
+    def __call__(self, path: Path) -> Path | None:
         folder = Path(path.anchor)
         for part in path.parts[bool(path.anchor) : -1]:
             name = part if part == ".." else self._spelt(folder, part, class_key)
@@ -426,16 +434,16 @@ def _labels(classes):
     """A function from the name of a class, however spelt, to its label; two spellings of one class are an error."""
     labels = {}
     for label, name in enumerate(classes):
-        twin = labels.setdefault(class_key(name), label)
-        if twin != label:
-            raise ValueError(f"the classes {classes[twin]!r} and {name!r} are one in two spellings")
+        first = labels.setdefault(class_key(name), label)
+        if first != label:
+            raise ValueError(f"the classes {classes[first]!r} and {name!r} are one in two spellings")
 
     spelt = {}  # large lists name few classes, each in one spelling
 
     def label_of(name, where):
         if name not in spelt:
             if class_key(name) not in labels:
-                raise KeyError(f"{where} {name!r} is no class; {nearest(name, classes)}")
+                raise KeyError(f"{where} {name!r}: unknown class; {nearest(name, classes)}")
             spelt[name] = labels[class_key(name)]
         return spelt[name]
 

@@ -1,15 +1,16 @@
-"""Do the labels of a list say the same as the names of its files?  Lists go with class lists in another order.
+"""Which videos a data set has: the classes of a protocol, the files that are there, a random choice of a few of them.
 
-Which videos a data set has: the classes of a protocol, the files that are there, a draw of a few of them.
+Labels are compared with what the names of files say, as lists are published with class lists in another order.
 
 C classes
 """
 
 import logging
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 from ...errors import some
 from ...ops.names import class_key
@@ -27,7 +28,7 @@ _UCF101 = re.compile(r"^v_(.+)_g\d+_c\d+$")
 _HMDB51 = re.compile(r"^(.+)_[a-z]_[a-z]{2}_np\d+_[a-z]{2}_[a-z]{3}_\d+$")
 
 
-def check_labels(videos, what: str) -> None:
+def check_labels(videos: VideoList, what: str) -> None:
     """Compare the labels of a list with the classes that its files say: by their names in UCF101 and HMDB51, or folder.
 
     Args:
@@ -37,26 +38,27 @@ def check_labels(videos, what: str) -> None:
         ValueError: more than one in a hundred of these files stand under another class.
     """
     keys = {class_key(name): label for label, name in enumerate(videos.classes)}
-    told = [(video, label) for video in videos.videos if (label := _told(video.path, keys)) is not None]
-    wrong = [(video, label) for video, label in told if video.label != label]
+    labelled = [(video, label) for video in videos.videos if (label := _label_of_path(video.path, keys)) is not None]
+    wrong = [(video, label) for video, label in labelled if video.label != label]
     if not wrong:
         return
     names = videos.classes
     examples = [f"{video.path.as_posix()} under {names[video.label]!r}" for video, _ in wrong]
-    text = f"{what}: {len(wrong)} of {len(told)} files stand under another class than their names say: {some(examples)}"
-    if len(wrong) <= LIMIT * len(told):
+    count = f"{len(wrong)} of {len(labelled)} files"
+    text = f"{what}: {count} are listed under another class than their names say: {some(examples)}"
+    if len(wrong) <= LIMIT * len(labelled):
         warn(text, logger=logger)
         return
-    cure = (
+    hint = (
         "the classes are in another order than the list's: give that of the list, or `reference`, a list whose names "
     )
-    cure += "of classes are right, such as dict(type='ucf101', ...)"
-    if all(video.label == label + 1 for video, label in told):
-        cure = "all labels are one too high, as they start at 1: give first_label=1 beside the list"
-    raise ValueError(f"{text}; {cure}")
+    hint += "of classes are right, such as dict(type='ucf101', ...)"
+    if all(video.label == label + 1 for video, label in labelled):
+        hint = "all labels are one too high, as they start at 1: give first_label=1 beside the list"
+    raise ValueError(f"{text}; {hint}")
 
 
-def _told(path, keys):
+def _label_of_path(path, keys):
     """Label of the class that a file says it is of, or None."""
     if found := _UCF101.match(path.stem):
         return keys.get(class_key(found[1]))
@@ -70,24 +72,24 @@ PARTS = ("all", "train", "val")
 
 
 def select_videos(
-    videos,
-    root,
+    videos: Mapping[str, Any] | VideoList,
+    root: str | Path,
     *,
-    part="all",
-    shots=None,
-    val_shots=0,
-    val_ratio=0.0,
-    group=None,
-    sampling_seed=0,
-    protocol="all",
-    protocol_count=None,
-    protocol_videos=None,
-    protocol_seed=0,
-    class_names=None,
-    reference=None,
-    tolerate=0.0,
-    block_list=None,
-):
+    part: str = "all",
+    shots: int | None = None,
+    val_shots: int = 0,
+    val_ratio: float = 0.0,
+    group: str | None = None,
+    sampling_seed: int = 0,
+    protocol: str = "all",
+    protocol_count: int | None = None,
+    protocol_videos: Mapping[str, Any] | VideoList | None = None,
+    protocol_seed: int = 0,
+    class_names: Mapping[str, str] | str | Path | None = None,
+    reference: Any = None,
+    tolerate: float = 0.0,
+    block_list: str | Path | Sequence[str] | None = None,
+) -> tuple[VideoList, list[str]]:
     """Read a list, keep some classes, leave out what is blocked or missing, and draw; arguments as `VideoFolder` has.
 
     Returns:
@@ -120,7 +122,7 @@ def select_videos(
     return found, [names[label] for label in labels]
 
 
-def leave_out(videos, blocked):
+def leave_out(videos: VideoList, blocked: Collection[str]) -> VideoList:
     """A VideoList without the videos of some names, and how many they are is told.
 
     Args:
@@ -134,9 +136,9 @@ def leave_out(videos, blocked):
     wanted = {_spelling(name): name for name in sorted(blocked)}
     found = [{_spelling(v.path), _spelling(v.path.with_suffix(""))} & wanted.keys() for v in videos.videos]
     kept = tuple(video for video, names in zip(videos.videos, found, strict=True) if not names)
-    if foreign := [wanted[key] for key in wanted.keys() - set().union(*found)]:
+    if unknown := [wanted[key] for key in wanted.keys() - set().union(*found)]:
         text = "block list: %d names are not in this list of %d videos, though they may be in another: %s"
-        logger.warning(text, len(foreign), len(found), some(sorted(foreign)))
+        logger.warning(text, len(unknown), len(found), some(sorted(unknown)))
     if not kept:
         raise ValueError(f"block list: none of {len(found)} videos is left")
     logger.info("block list: %d of %d videos are left out", len(found) - len(kept), len(found))
@@ -149,7 +151,7 @@ def _spelling(path):
     return (*map(class_key, folders), name.casefold())
 
 
-def read_videos(videos, root, reference=None):
+def read_videos(videos: Mapping[str, Any] | VideoList, root: str | Path, reference: Any = None) -> VideoList:
     """The list that a config of VIDEO_LISTS names, or a VideoList as it is.
 
     Args:
@@ -169,7 +171,7 @@ def read_videos(videos, root, reference=None):
     return found
 
 
-def prompt_names(classes, class_names=None):
+def prompt_names(classes: Sequence[str], class_names: Mapping[str, str] | str | Path | None = None) -> list[str]:
     """How prompts spell the classes.
 
     Args:
@@ -179,17 +181,16 @@ def prompt_names(classes, class_names=None):
     Returns:
         list of C names.
     Raises:
-        KeyError: a name that is no class.
+        KeyError: an unknown class.
         ValueError: two classes would have one name.
     """
-    from_file = isinstance(class_names, (str, Path))
-    given = read_json(class_names, "names of classes") if from_file else class_names or {}
+    given = read_json(class_names, "names of classes") if isinstance(class_names, (str, Path)) else class_names or {}
     if not isinstance(given, Mapping):
-        raise ValueError(f"class_names {given!r} is no dict of a class and how a prompt says it")
+        raise ValueError(f"class_names {given!r} must be a dict of classes and how a prompt names them")
     keys = {class_key(name): name for name in classes}
     for name in given:
         if class_key(name) not in keys:
-            raise KeyError(f"class_names: {name!r} is no class; {nearest(name, classes)}")
+            raise KeyError(f"class_names: unknown class {name!r}; {nearest(name, classes)}")
     said = {class_key(name): str(text) for name, text in given.items()}
     names = [said.get(class_key(name)) or class_prompt_name(name) for name in classes]
     for label, name in enumerate(names):
@@ -206,19 +207,17 @@ def _same_classes(counted, labels, listed):
         return labels
     places = {class_key(name): label for label, name in enumerate(listed.classes)}
     names = [counted.classes[label] for label in labels]
-    if lacking := [name for name in names if class_key(name) not in places]:
-        raise KeyError(
-            f"protocol_videos: class {lacking[0]!r} is not in the list; {nearest(lacking[0], listed.classes)}"
-        )
+    if absent := [name for name in names if class_key(name) not in places]:
+        raise KeyError(f"protocol_videos: class {absent[0]!r} is not in the list; {nearest(absent[0], listed.classes)}")
     return tuple(sorted(places[class_key(name)] for name in names))
 
 
-def video_names(videos):
+def video_names(videos: VideoList) -> list[str]:
     """Names of the videos of a VideoList: their paths without suffix; ValueError if two are the same."""
-    paths = {}
+    paths: dict[str, Path] = {}
     for video in videos.videos:
         name = video.path.with_suffix("").as_posix()
-        twin = paths.setdefault(name, video.path)
-        if twin != video.path:
-            raise ValueError(f"videos {twin.as_posix()!r} and {video.path.as_posix()!r} have one name; rename one")
+        first = paths.setdefault(name, video.path)
+        if first != video.path:
+            raise ValueError(f"videos {first.as_posix()!r} and {video.path.as_posix()!r} have one name; rename one")
     return list(paths)

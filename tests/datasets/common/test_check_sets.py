@@ -14,7 +14,7 @@ from unit_files import write_classes
 
 from opentad_bi.cli.main import call
 from opentad_bi.datasets.detection.cached_predictions import write_cached, write_record
-from opentad_bi.datasets.detection.check import check_dataset, unchecked
+from opentad_bi.datasets.detection.check import check_dataset
 from opentad_bi.datasets.detection.statistics import out_of_reach
 from opentad_bi.datasets.detection.thumos import AnnotationDataset
 from opentad_bi.datasets.video_prompts.lists import ListedVideo, VideoList
@@ -41,7 +41,7 @@ def test_every_dataset_of_the_package_has_a_check():
     DATASETS.import_from_location()
     for name, kind in DATASETS.module_dict.items():
         if kind.__module__.startswith("opentad_bi.") and "dataset" not in inspect.signature(kind).parameters:
-            assert issubclass(kind, AnnotationDataset) or hasattr(kind, "verdicts"), name
+            assert issubclass(kind, AnnotationDataset) or "verdicts" in vars(kind), name
 
 
 def test_what_has_no_check_is_not_called_sound(tmp_path, capsys):
@@ -50,7 +50,7 @@ def test_what_has_no_check_is_not_called_sound(tmp_path, capsys):
         pass
 
     found = check_dataset({"type": "Unknown"})
-    assert [finding.level for finding in found] == ["not checked"] and unchecked({"type": "Unknown"}) == "Unknown"
+    assert [finding.level for finding in found] == ["not checked"] and "Unknown" in found[0].found
     assert result_table(found).endswith("0 errors, 0 warnings, 1 not checked")
     (tmp_path / "c.py").write_text('dataset = dict(train=dict(type="Unknown"))\n')
     assert main([str(tmp_path / "c.py")]) == 1

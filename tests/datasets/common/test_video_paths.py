@@ -6,7 +6,7 @@ import pytest
 from places import SHARED
 
 from opentad_bi.datasets.common.video_paths import LAYOUTS, check_layouts, class_of_path, find_video_file
-from opentad_bi.datasets.video_anomaly.regions import CaptionedVideo
+from opentad_bi.datasets.video_anomaly.records import CaptionedVideo
 from opentad_bi.datasets.video_anomaly.split_guard import guard, name_keys
 
 UCF = ("Normal", "Abuse", "Arrest", "Arson", "Assault", "Burglary", "Explosion", "Fighting", "RoadAccidents", "Robbery",
@@ -63,7 +63,7 @@ def test_all_that_was_tried_is_listed(tmp_path):
     for name in ("Abuse001_x264_2.mp4", "Abuse001_x264.mp4"):
         for layout in LAYOUTS:
             assert str(tmp_path / layout.format(path=name, folder="Abuse", file=name)) in text
-    assert f"none of the {2 * len(LAYOUTS) - 2} files tried" in text  # {path} and {file} are the same here
+    assert f"{2 * len(LAYOUTS) - 2} files were tried" in text  # {path} and {file} are the same here
 
 
 def test_layouts_that_cannot_be():

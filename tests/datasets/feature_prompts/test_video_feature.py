@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from unit_files import write_classes
 
 from opentad_bi.datasets.feature_prompts.dataset import VideoFeatureDataset
-from opentad_bi.datasets.feature_prompts.index import unit_starts, unit_stride
+from opentad_bi.datasets.feature_prompts.index import snippet_starts, snippet_stride_rows
 from opentad_bi.ops.records import UnitMeta
 from opentad_bi.registry import DATASETS
 
@@ -26,18 +26,18 @@ def folder(tmp_path):
 @given(rows=st.integers(1, 40), unit=st.integers(1, 12), overlap=st.sampled_from([0, 0.25, 0.5, 0.9]))
 def test_units_are_those_of_the_formula_and_cover_all_rows_when_asked_to(rows, unit, overlap):
     stride = max(1, int(unit * (1 - overlap)))
-    plain = unit_starts(rows, unit, stride, cover=False)
+    plain = snippet_starts(rows, unit, stride, cover=False)
     assert len(plain) == max(0, (rows - unit) // stride + 1)
     assert plain.tolist() == [i * stride for i in range(len(plain))]
-    covering = unit_starts(rows, unit, stride, cover=True)
+    covering = snippet_starts(rows, unit, stride, cover=True)
     seen = {row for start in covering for row in range(start, start + unit)}
     assert seen >= set(range(rows)) and (rows < unit or seen == set(range(rows)))
     assert covering[: len(plain)].tolist() == plain.tolist() and len(covering) <= len(plain) + 1
 
 
 def test_the_stride_is_the_part_that_is_not_repeated():
-    assert [unit_stride(10, tenths / 10) for tenths in range(10)] == [10, 9, 8, 7, 6, 5, 4, 3, 2, 1]
-    assert [unit_stride(*pair) for pair in ((1, 0.5), (3, 0.5), (16, 0.25), (4, 0.9))] == [1, 1, 12, 1]
+    assert [snippet_stride_rows(10, tenths / 10) for tenths in range(10)] == [10, 9, 8, 7, 6, 5, 4, 3, 2, 1]
+    assert [snippet_stride_rows(*pair) for pair in ((1, 0.5), (3, 0.5), (16, 0.25), (4, 0.9))] == [1, 1, 12, 1]
 
 
 @pytest.mark.parametrize("dtype", ["f2", "f4", "f8", ">f4"])

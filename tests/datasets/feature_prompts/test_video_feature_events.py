@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from unit_files import write_classes, write_events
 
 from opentad_bi.datasets.feature_prompts.dataset import VideoFeatureDataset
-from opentad_bi.datasets.feature_prompts.index import kept_units, merge_events, parse_time, read_event_tables
+from opentad_bi.datasets.feature_prompts.index import kept_snippets, merge_events, parse_time, read_event_tables
 
 CLASSES = {"Abuse": {"a0": 12, "a1": 6}, "normal": {"n0": 5}}
 PAIRS = st.lists(st.tuples(st.integers(0, 30), st.integers(1, 9)).map(lambda p: (p[0], p[0] + p[1])), min_size=1)
@@ -41,7 +41,7 @@ def test_the_filter_follows_its_definition(pairs, rows, unit):
     starts, events = np.arange(max(1, rows - unit + 1)), merge_events(pairs)
     first = min(start for start, _ in pairs)
     for mode in ("post_event", "event_only", "off"):
-        kept = kept_units(starts, unit, events, mode)
+        kept = kept_snippets(starts, unit, events, mode)
         for start, keep in zip(starts, kept, strict=True):
             overlaps = any(start < e and start + unit > s for s, e in pairs)
             early = mode == "post_event" and start + unit <= first

@@ -12,7 +12,8 @@ from caption_samples import FORMS, LIST, write_form
 
 from opentad_bi.datasets.common.video_paths import parent_name
 from opentad_bi.datasets.video_anomaly.captions import caption_files, read_captions
-from opentad_bi.datasets.video_anomaly.regions import CaptionedVideo, Keyframe, Lifespan, Region
+from opentad_bi.datasets.video_anomaly.records import CaptionedVideo, Keyframe, Region
+from opentad_bi.datasets.video_anomaly.regions import VisibilityTrack
 
 UCF = ["Normal", "Abuse", "Arson", "Assault", "Burglary", "Fighting", "RoadAccidents", "Shooting", "Vandalism"]
 
@@ -301,7 +302,7 @@ def dropped(folder, pattern, *bad, said=True):
 def test_a_dropped_box_still_ends_the_life_of_a_region(tmp_path, pattern, bad, spans):
     frames = [frame for first, stop in spans for frame in range(first, stop)]
     region = dropped(tmp_path, pattern, *bad)
-    assert np.flatnonzero(Lifespan(region).visible(range(100))).tolist() == frames
+    assert np.flatnonzero(VisibilityTrack(region).visible(range(100))).tolist() == frames
     assert all(x2 > x1 for x1, _, x2, _ in (keyframe.box for keyframe in region.keyframes))
 
 

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from opentad_bi.datasets.video_anomaly.captions import read_captions
-from opentad_bi.datasets.video_anomaly.regions import Region
+from opentad_bi.datasets.video_anomaly.records import Region
 from opentad_bi.prepare.label_studio import video_file
 
 SERVED = "/data"  # where Label Studio says that its files are

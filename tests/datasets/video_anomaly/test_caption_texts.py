@@ -7,9 +7,9 @@ import pytest
 from caption_samples import write_form
 
 from opentad_bi.datasets.video_anomaly.captions import read_captions
+from opentad_bi.datasets.video_anomaly.records import has_chinese
 from opentad_bi.datasets.video_anomaly.texts import (
     count_truncated,
-    has_chinese,
     read_caption_map,
     settle_chinese,
     settle_empty,

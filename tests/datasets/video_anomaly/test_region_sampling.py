@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from region_strategies import LENGTH, regions
 
-from opentad_bi.datasets.video_anomaly.regions import Keyframe, Lifespan, Region
+from opentad_bi.datasets.video_anomaly.records import Keyframe, Region
+from opentad_bi.datasets.video_anomaly.regions import VisibilityTrack
 from opentad_bi.datasets.video_anomaly.sampling import (
     POLICIES,
     ensure_regions,
@@ -15,18 +16,18 @@ from opentad_bi.datasets.video_anomaly.sampling import (
     uniform_frames,
 )
 
-lives = st.lists(regions.map(Lifespan), max_size=6)
+lives = st.lists(regions.map(VisibilityTrack), max_size=6)
 windows = st.tuples(st.integers(0, LENGTH - 1), st.integers(1, LENGTH))
 counts = st.integers(1, 24)
 
 
-def alive(life, first, stop):
+def alive(track, first, stop):
     """Numbers of the frames of a window in which a region is."""
-    return [frame for frame in range(first, stop) if life.visible([frame])[0]]
+    return [frame for frame in range(first, stop) if track.visible([frame])[0]]
 
 
 def point(frame, box=(0, 0, 1, 1)):
-    return Lifespan(Region("x", None, None, (Keyframe(frame, box, False),)))
+    return VisibilityTrack(Region("x", None, None, (Keyframe(frame, box, False),)))
 
 
 @given(windows, counts)
@@ -49,8 +50,8 @@ def test_no_region_is_missed_where_there_are_frames_for_all(lives, window, count
     own = sampled.frames[sampled.valid]
     assert (np.diff(own) > 0).all() and own[0] >= first and own[-1] < stop
     assert (sampled.frames[~sampled.valid] == own[-1]).all()
-    spans = [len(alive(life, first, stop)) for life in lives]
-    hits = [int(life.visible(own).sum()) for life in lives]
+    spans = [len(alive(track, first, stop)) for track in lives]
+    hits = [int(track.visible(own).sum()) for track in lives]
     lacking = [n for n, (span, hit) in enumerate(zip(spans, hits, strict=True)) if hit < min(span, minimum)]
     assert sampled.short == len(lacking)
     if count >= sum(min(span, minimum) for span in spans) or not sampled.valid.all():
@@ -64,19 +65,19 @@ def test_nothing_is_taken_that_another_region_needs(lives, window, count, minimu
     first, stop = window[0], window[0] + window[1]
     even, valid = uniform_frames(first, stop, count)
     frames = sample_regions(lives, first, stop, count, minimum=minimum).frames
-    spans = [len(alive(life, first, stop)) for life in lives]
+    spans = [len(alive(track, first, stop)) for track in lives]
     scarce = count < sum(min(minimum, span) for span in spans)
-    for life, span in zip(lives, spans, strict=True):
+    for track, span in zip(lives, spans, strict=True):
         need = min(1 if scarce else minimum, span)
-        before, after = life.visible(even[valid]).sum(), life.visible(frames[valid]).sum()
+        before, after = track.visible(even[valid]).sum(), track.visible(frames[valid]).sum()
         assert after >= min(before, need)
 
 
 @given(st.data(), st.integers(1, 12), st.integers(12, LENGTH), st.integers(1, 5))
 def test_as_many_frames_as_regions_miss_none(data, count, length, minimum):
-    lives = data.draw(st.lists(regions.map(Lifespan), max_size=count))
+    lives = data.draw(st.lists(regions.map(VisibilityTrack), max_size=count))
     sampled = sample_regions(lives, 0, length, count, minimum=minimum)
-    assert sampled.regions == [number for number, life in enumerate(lives) if alive(life, 0, length)]
+    assert sampled.regions == [number for number, track in enumerate(lives) if alive(track, 0, length)]
 
 
 @given(lives, windows, counts, st.sampled_from(POLICIES), st.integers(1, 3))
@@ -102,9 +103,9 @@ def test_dropping_leaves_the_even_frames(lives, window, count):
     even, valid = uniform_frames(first, stop, count)
     dropped, near = (sample_regions(lives, first, stop, count, policy=policy) for policy in ("drop", "nearest"))
     assert (dropped.frames == even).all() and (near.frames == even).all()
-    hit = [number for number, life in enumerate(lives) if (life.visible(even) & valid).any()]
+    hit = [number for number, track in enumerate(lives) if (track.visible(even) & valid).any()]
     assert dropped.regions == hit and dropped.moved == near.moved == 0
-    assert near.regions == [number for number, life in enumerate(lives) if len(life.spans(first, stop))]
+    assert near.regions == [number for number, track in enumerate(lives) if len(track.intervals(first, stop))]
     assert dropped.missed == near.missed == len(near.regions) - len(hit)
 
 
@@ -143,7 +144,7 @@ def test_what_cannot_be_had_is_counted():
 
 def test_the_nearest_frame_has_the_box_of_the_nearest_moment():
     moving = Region("x", None, None, (Keyframe(10, (0, 0, 0.1, 0.1), True), Keyframe(20, (0, 0, 0.9, 0.9), False)))
-    sampled = sample_regions([Lifespan(moving)], 0, 100, 4, policy="nearest")
+    sampled = sample_regions([VisibilityTrack(moving)], 0, 100, 4, policy="nearest")
     assert sampled.frames.tolist() == [0, 33, 66, 99] and sampled.mask.tolist() == [[True, False, False, False]]
     np.testing.assert_allclose(sampled.boxes[0, 0], [0, 0, 0.1, 0.1])
 

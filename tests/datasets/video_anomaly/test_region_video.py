@@ -210,7 +210,7 @@ def test_test_videos_are_refused_or_left_out(make):
 
 def test_missing_files_are_an_error_or_tolerated(make):
     entries = [*ENTRIES, {"f_path": "Arson099_x264.mp4", "global_caption": "x"}]
-    with pytest.raises(FileNotFoundError, match=r"1 of 5 videos have no file .*Arson099_x264\.mp4.*files tried"):
+    with pytest.raises(FileNotFoundError, match=r"1 of 5 videos have no file .*Arson099_x264\.mp4.*files were tried"):
         make(entries)
     assert len(make(entries, tolerate=0.3)) == 4
 

@@ -66,14 +66,14 @@ def test_label_table_and_plain_names(write):
 @pytest.mark.parametrize(
     ("read", "text", "match"),
     [
-        (read_class_index, "1 A\n3 B\n", "line 2: number '3' is none of 1..2"),
+        (read_class_index, "1 A\n3 B\n", "line 2: number '3' is not in 1..2"),
         (read_class_index, "1 A\n1 B\n", "line 2: number 1 is taken by 'A'"),
         (read_class_index, "1 A\nB\n", "line 2: 'B' is not a number and a name"),
         (read_class_index, "1 A\n2 A\n", "line 2: class 'A' stands in line 1"),
         (read_label_table, "id,nme\n0,A\n", "no column 'name'; its columns: id, nme"),
         (read_label_table, "id,name\n0,A\n1,B,C\n", "line 3: 3 values, 2 columns"),
         (read_label_table, "id,name\n-1,A\n", "line 2: number '-1'"),
-        (read_label_table, "id,name\n0,\n", "line 2: class '' is no name"),
+        (read_label_table, "id,name\n0,\n", "line 2: class '' is empty"),
         (read_class_names, "A\nB\nA\n", "line 3: class 'A' stands in line 1"),
         (read_class_names, "\n \n", "is empty"),
     ],

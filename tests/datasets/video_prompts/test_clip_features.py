@@ -9,7 +9,7 @@ from clip_files import group, toy_list, write_files
 
 from opentad_bi.datasets.common.feature_files import feature_path
 from opentad_bi.datasets.video_prompts.dataset import VideoFolder
-from opentad_bi.datasets.video_prompts.features import NoDraws, difference, pipeline_settings
+from opentad_bi.datasets.video_prompts.features import NoRandomness, difference, pipeline_settings
 
 STEPS = [
     {"type": "LoadClips", "frames": 4, "views": 2, "size": 32},
@@ -133,7 +133,7 @@ def test_missing_features_of_damaged_videos_have_a_cure(root, features):
 def test_features_without_a_record_or_of_another_kind(root, features):
     record = features / "features.json"
     record.write_text(json.dumps({"embed_dim": WIDTH, "frames_per_second": None}))
-    with pytest.raises(ValueError, match="are not those of clips; make them by tools"):
+    with pytest.raises(ValueError, match="are not those of clips; make them by opentad-bi"):
         VideoFolder(toy_list(), root, STEPS, features=features)
     record.unlink()
     with pytest.raises(FileNotFoundError, match=r"has no features\.json; make them by"):
@@ -169,7 +169,7 @@ def test_a_pipeline_that_draws_gives_no_features():
     for draw in ("random", "getrandbits", "uniform", "randrange", "sample", "gauss"):
         arguments = {"getrandbits": (3,), "uniform": (0, 1), "randrange": (4,), "sample": ([1, 2], 1), "gauss": (0, 1)}
         with pytest.raises(ValueError, match="a step of the pipeline draws"):
-            getattr(NoDraws(), draw)(*arguments.get(draw, ()))
+            getattr(NoRandomness(), draw)(*arguments.get(draw, ()))
 
 
 def test_settings_read_back_from_a_file_are_the_same():

@@ -44,14 +44,14 @@ def test_two_classes_the_other_way_round(tmp_path):
 
 def test_labels_that_start_at_1(tmp_path):
     one = [(name, label + 1) for name, label in rows(UCF)]
-    with pytest.raises(ValueError, match=r"label 3 is none of 0\.\.2, .*first_label=1"):
+    with pytest.raises(ValueError, match=r"label 3 is not in 0\.\.2, .*first_label=1"):
         selection.read_videos(write(tmp_path, one), tmp_path)
     cfg = write(tmp_path, [row for row in one if row[1] < 3])  # none of the last class: the numbers alone would do
-    with pytest.raises(ValueError, match=r"6 of 6 files stand under another class.*give first_label=1"):
+    with pytest.raises(ValueError, match=r"6 of 6 files are listed under another class.*give first_label=1"):
         selection.read_videos(cfg, tmp_path)
     found = selection.read_videos(write(tmp_path, one, first_label=1), tmp_path)
     assert found.counts() == [3, 3, 3] and found.videos[0].label == 0
-    with pytest.raises(ValueError, match=r"label 0 is none of 1\.\.3, .*first_label=0"):
+    with pytest.raises(ValueError, match=r"label 0 is not in 1\.\.3, .*first_label=0"):
         selection.read_videos(write(tmp_path, rows(UCF), first_label=1), tmp_path)
     with pytest.raises(ValueError, match="first_label 2"):
         read_numbered(tmp_path / "list.txt", UCF, first_label=2)

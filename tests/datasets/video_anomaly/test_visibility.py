@@ -1,4 +1,4 @@
-"""Lifespans of keyframed boxes against their plain definition, and what the modes make of one region."""
+"""Visibility of keyframed boxes against their plain definition, and what the modes make of one region."""
 
 from itertools import pairwise
 
@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from region_strategies import LENGTH, regions
 
-from opentad_bi.datasets.video_anomaly.regions import Keyframe, Lifespan, Region
+from opentad_bi.datasets.video_anomaly.records import Keyframe, Region
+from opentad_bi.datasets.video_anomaly.regions import VisibilityTrack
 
 BOX = (0.1, 0.2, 0.5, 0.6)
 
@@ -48,35 +49,38 @@ def place(region, frame):
 
 @given(regions)
 def test_visible_and_box_are_as_defined(region):
-    life, frames = Lifespan(region), np.arange(LENGTH)
-    seen = life.visible(frames)
+    track, frames = VisibilityTrack(region), np.arange(LENGTH)
+    seen = track.visible(frames)
     assert seen.tolist() == [visible(region, frame) for frame in frames]
     if seen.any():
         expected = np.array([place(region, frame) for frame in frames[seen]])
-        np.testing.assert_allclose(life.box(frames[seen]), expected, atol=1e-6)
-    assert life.box(frames).dtype == np.float32 and life.box(frames).shape == (LENGTH, 4)
+        np.testing.assert_allclose(track.box(frames[seen]), expected, atol=1e-6)
+    assert track.box(frames).dtype == np.float32 and track.box(frames).shape == (LENGTH, 4)
 
 
 @given(regions, st.integers(0, LENGTH - 1), st.integers(1, LENGTH), st.sampled_from(["label_studio", "ignore"]))
 def test_spans_are_the_visible_frames_of_a_window(region, first, length, mode):
-    life, stop = Lifespan(region, enabled_mode=mode), first + length
-    spans = life.spans(first, stop)
+    track, stop = VisibilityTrack(region, enabled_mode=mode), first + length
+    spans = track.intervals(first, stop)
     listed = [frame for begin, end in spans for frame in range(begin, end)]
-    assert listed == [frame for frame in range(first, stop) if life.visible([frame])[0]]
+    assert listed == [frame for frame in range(first, stop) if track.visible([frame])[0]]
 
 
 @given(regions)
 def test_ignoring_means_from_the_first_keyframe_to_the_last(region):
-    life = Lifespan(region, enabled_mode="ignore")
+    track = VisibilityTrack(region, enabled_mode="ignore")
     numbers = [keyframe.frame for keyframe in region.keyframes]
     frames = np.arange(LENGTH)
-    assert life.visible(frames).tolist() == [min(numbers) <= frame <= max(numbers) for frame in frames]
+    assert track.visible(frames).tolist() == [min(numbers) <= frame <= max(numbers) for frame in frames]
 
 
 @given(regions)
 def test_a_closed_end_hides_what_follows_the_last_keyframe_alone(region):
     frames = np.arange(LENGTH)
-    opened, closed = Lifespan(region).visible(frames), Lifespan(region, open_end="keyframe").visible(frames)
+    opened, closed = (
+        VisibilityTrack(region).visible(frames),
+        VisibilityTrack(region, open_end="keyframe").visible(frames),
+    )
     after = frames > max(keyframe.frame for keyframe in region.keyframes)
     expected = opened & ~after if region.end is None else opened
     assert (closed == expected).all()
@@ -97,7 +101,7 @@ def test_a_closed_end_hides_what_follows_the_last_keyframe_alone(region):
     ],
 )
 def test_patterns(pattern, frames, limits, spans):
-    found = Lifespan(region(pattern, *frames, **limits)).spans(0, 400)
+    found = VisibilityTrack(region(pattern, *frames, **limits)).intervals(0, 400)
     joined = []
     for begin, end in found.tolist():
         if joined and joined[-1][1] == begin:
@@ -109,14 +113,14 @@ def test_patterns(pattern, frames, limits, spans):
 
 def test_a_closed_end_leaves_alone_a_region_that_says_its_end():
     given = region("T", 5, end=30)
-    assert Lifespan(given, open_end="keyframe").spans(0, 400).tolist() == [[5, 31]]
-    assert Lifespan(region("T", 5), open_end="keyframe").spans(0, 400).tolist() == [[5, 6]]
+    assert VisibilityTrack(given, open_end="keyframe").intervals(0, 400).tolist() == [[5, 31]]
+    assert VisibilityTrack(region("T", 5), open_end="keyframe").intervals(0, 400).tolist() == [[5, 6]]
 
 
 def test_mistakes():
     with pytest.raises(ValueError, match=r"enabled_mode 'ignored' .*did you mean 'ignore'"):
-        Lifespan(region("T", 1), enabled_mode="ignored")
+        VisibilityTrack(region("T", 1), enabled_mode="ignored")
     with pytest.raises(ValueError, match="open_end 'vide'"):
-        Lifespan(region("T", 1), open_end="vide")
+        VisibilityTrack(region("T", 1), open_end="vide")
     with pytest.raises(ValueError, match="'x' has no keyframe"):
-        Lifespan(region(""))
+        VisibilityTrack(region(""))
