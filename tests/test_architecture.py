@@ -267,3 +267,10 @@ def test_the_engine_speaks_of_no_family():
     for path in (PACKAGE / "engine").rglob("*.py"):
         found = [line for line in path.read_text(encoding="utf-8").splitlines() if words.search(line)]
         assert not found, f"{short(path)}: {found[0]}"
+
+
+def test_the_architecture_page_names_every_module():
+    text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    tree = text[text.index("## The tree") : text.index("## Where would a new one go")]
+    missing = [short(path) for path in SOURCES if path.name != "__init__.py" and path.name not in tree]
+    assert not missing, f"docs/architecture.md does not name {missing}"
