@@ -9,6 +9,7 @@ from fnmatch import fnmatch
 from pathlib import Path
 
 from ..config import dataset_config
+from ..contracts import HasSources, innermost
 from ..engine.data import build_dataset
 from ..registry import RENAMED
 from ..utils.files import read_json
@@ -55,7 +56,7 @@ def changes_since(path, record) -> list | None:
         return None
     kept = read_json(path, "record of what a run was made of")
     if not isinstance(kept, dict) or not all(isinstance(part, dict) for part in kept.values()):
-        raise ValueError(f"record {path} is not one of what a run was made of; move it away to go on without")
+        raise ValueError(f"record {path} is not one of what a run was made of; move it away to continue without it")
     one, other = kept.get("config", {}), record.get("config", {})
     key = other_config(one, other) if one and other else None
     found = [f"{key} was {one.get(key)!r} and is {other.get(key)!r}"] if key else []
@@ -89,9 +90,9 @@ def flat(tree, prefix="") -> dict:
 
 def _data(dataset, cfg):
     """Names and labels of the samples of a dataset and the files that they come from, or else those of its config."""
-    while not hasattr(dataset, "sources") and hasattr(dataset, "dataset"):
-        dataset = dataset.dataset
-    if not hasattr(dataset, "sources"):
+    if not isinstance(dataset, HasSources):
+        dataset = innermost(dataset)
+    if not isinstance(dataset, HasSources):
         return _files(cfg)
     named = [list(map(str, dataset.classes)), dataset.videos, [int(label) for label in dataset.labels]]
     stamps = source_stamps({name: path for name, path in dataset.sources().items() if Path(path).is_file()})

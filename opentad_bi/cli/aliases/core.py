@@ -152,7 +152,7 @@ def build_parser(description: str, epilog: str, flags: Iterable[Flag], recipe: s
 
 def typed_flags(args: argparse.Namespace, flags: Iterable[Flag]) -> dict[str, Any]:
     """{name with underscores: value} of the options of a table that were typed."""
-    return {flag.dest: getattr(args, flag.dest) for flag in flags if flag.dest in args}
+    return {flag.dest: vars(args)[flag.dest] for flag in flags if flag.dest in args}
 
 
 def overrides(flags: Iterable[Flag], typed: Mapping[str, Any], base: Any) -> dict[str, Any]:
@@ -184,7 +184,7 @@ def train_with(
         more: further words for `train`.
     """
     own = [flag for flag in flags if flag.key.startswith("--") and not flag.to_keys and flag.dest in args]
-    given = {"--seed": args.seed, "--device": args.device, **{flag.key: getattr(args, flag.dest) for flag in own}}
+    given = {"--seed": args.seed, "--device": args.device, **{flag.key: vars(args)[flag.dest] for flag in own}}
     options = [*overriding(keys), *args.cfg_options]
     return call("train", [*train_words(config, given, []), *more, *(["--cfg-options", *options] if options else [])])
 

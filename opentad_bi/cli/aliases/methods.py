@@ -149,7 +149,7 @@ FLAGS = (
 def run(name: str, args: Namespace) -> int:
     """Train by the method `name` as parsed `args` say; returns the exit code of the training."""
     flags = [flag for flag in FLAGS if flag.dest in args]
-    config = method_config(name, getattr(args, "dataset", DATASETS[0]))
+    config = method_config(name, vars(args).get("dataset", DATASETS[0]))
     return train_with(config, args, flags, settings(typed_flags(args, flags), config))
 
 

@@ -124,7 +124,7 @@ def check_options(args: Namespace) -> None:
         ("model", "pretrained", "quick_gelu", "frames_per_second", "reader") if args.config else ("split",)
     )
     names += () if args.config else ("cfg_options",)
-    given = [f"--{name.replace('_', '-')}" for name in names if getattr(args, name) or getattr(args, name) is False]
+    given = [f"--{name.replace('_', '-')}" for name in names if vars(args)[name] or vars(args)[name] is False]
     if given:
         what = "a config says that itself; see --cfg-options" if args.config else "they are of --config"
         raise ValueError(f"{', '.join(given)}: {what}")
