@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from ..config import dataset_config, load_config, parse_overrides
-from ..contracts import losses_and_logged
+from ..contracts import Dataset, losses_and_logged
 from ..datasets.common.check import unwrap
 from ..datasets.detection.check import check_dataset, own_results
 from ..datasets.video_anomaly.captions import caption_files
@@ -258,9 +258,8 @@ class Trial:
 
     def _samples(self):
         """A few samples of the first batches, those with the most regions first where there are any."""
-        order = range(len(self.data))
-        if hasattr(self.data, "epoch_order"):
-            order = self.data.epoch_order(torch.Generator().manual_seed(0), unit=self.cfg.solver.train.batch_size)
+        generator, unit = torch.Generator().manual_seed(0), self.cfg.solver.train.batch_size
+        order = Dataset.of(self.data).epoch_order(generator, unit) or range(len(self.data))
         samples = [self.data[index, 0] for index in islice(order, LOOKED_AT)]
         if isinstance(samples[0], dict) and "region_captions" in samples[0]:
             samples.sort(key=lambda sample: -len(sample["region_captions"]))

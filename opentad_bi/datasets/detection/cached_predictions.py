@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch.utils.data import Dataset
 
+from ...contracts import Dataset
 from ...errors import some
 from ...ops.names import PAIR
 from ...ops.records import SampleMeta

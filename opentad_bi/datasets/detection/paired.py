@@ -9,9 +9,8 @@ from typing import Any
 
 import torch
 from torch.nn.functional import pad
-from torch.utils.data import Dataset
 
-from ...contracts import sample_name
+from ...contracts import Dataset, sample_name
 from ...ops.names import BACKWARD, FORWARD
 from ...ops.reverse import reverse_sample
 from ...registry import DATASETS

@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-from torch.utils.data import Dataset
 
+from ...contracts import Dataset
 from ...ops.windows import OVERLAP, clip_segments, cut_windows
 from ...registry import DATASETS
 from ...utils.annotation import named, read_block_list, read_database, select_names

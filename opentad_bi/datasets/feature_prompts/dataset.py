@@ -13,8 +13,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
-from torch.utils.data import Dataset, get_worker_info
+from torch.utils.data import get_worker_info
 
+from ...contracts import Dataset
 from ...ops.names import class_key, describe_set, label_of, normal_label
 from ...ops.records import UnitMeta, UnitMetas
 from ...registry import DATASETS, nearest

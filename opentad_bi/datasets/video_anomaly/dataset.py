@@ -11,8 +11,9 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch.utils.data import Dataset, default_collate
+from torch.utils.data import default_collate
 
+from ...contracts import Dataset
 from ...ops.names import caption_key
 from ...ops.records import UnitMeta, UnitMetas
 from ...registry import DATASETS, current_name

@@ -13,8 +13,9 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch.utils.data import Dataset, default_collate
+from torch.utils.data import default_collate
 
+from ...contracts import Dataset
 from ...errors import some
 from ...ops.names import VIDEO_SUFFIXES, bare_name, class_key, list_fields, served_path
 from ...ops.records import UnitMeta, UnitMetas

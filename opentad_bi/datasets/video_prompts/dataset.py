@@ -12,8 +12,9 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 import torch
 from torch.nn.functional import pad
-from torch.utils.data import Dataset, default_collate
+from torch.utils.data import default_collate
 
+from ...contracts import Dataset
 from ...ops.names import describe_set
 from ...ops.records import UnitMeta, UnitMetas
 from ...registry import DATASETS, TRANSFORMS
