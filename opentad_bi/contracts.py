@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import types
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, cast, runtime_checkable
 
@@ -108,6 +108,17 @@ class Model(Network):
             half: with autocast.
         """
         return {}
+
+    def check_trial(self, dataset: Any) -> list[CheckResult]:
+        """What it finds in itself and in the data to learn from, with its weights, in evaluation mode.
+
+        Asked by a check before training, which then runs one step.
+        """
+        return []
+
+    def fills_up(self) -> bool:
+        """Did the last batch lack what only later ones have, such as negatives of a queue that fills up?"""
+        return False
 
 
 def losses_and_logged(output: Losses) -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor]]:
@@ -329,6 +340,16 @@ class ListsVideos(Protocol):
 
     def drawn(self) -> dict[str, Any]:
         """What `ops.names.describe_set` gives."""
+
+
+@runtime_checkable
+class CountsTruncated(Protocol):
+    """A dataset with captions of videos and of regions in them."""
+
+    def count_truncated(
+        self, count_tokens: Callable[[str], int], *, caption_limit: int, region_limit: int
+    ) -> dict[str, int]:
+        """{"captions", "regions": texts with more tokens than the limit, "longest": tokens of the longest text}"""
 
 
 @runtime_checkable

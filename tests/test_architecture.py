@@ -101,7 +101,6 @@ def test_a_family_imports_its_own_room_and_what_is_shared():
     assert seen > 50
 
 
-@pytest.mark.xfail(strict=True, reason="the command line has yet to come into fewer modules")
 def test_the_command_line_imports_no_model_class():
     for path in (PACKAGE / "cli").rglob("*.py"):
         for layer, *rest in imported(path):

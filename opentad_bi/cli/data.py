@@ -83,7 +83,8 @@ def reverse_annotations(args: Namespace) -> int:
 def join_clips(args: Namespace) -> int:
     """Write the set and print what is in it; returns 0."""
     options = {k: vars(args)[k] for k in ("actions", "background", "videos", "passes", "seed", "overwrite")}
-    target = Format(*args.size, args.fps, args.fit)
+    width, height = args.size
+    target = Format(width, height, args.fps, args.fit)
     database = make_untrimmed(args.src, args.dst, target=target, split=args.train_ratio, **options)
     print(summary(args.dst, database))
     return 0

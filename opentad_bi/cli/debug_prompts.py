@@ -15,7 +15,6 @@ from ..engine.branch import train_mode
 from ..engine.data import to_device
 from ..evaluation.viz.overlay import draw_heat_map
 from ..models.classifiers.clip_classifier import ALIKE, FLAT
-from ..models.classifiers.video_feature_clip import VideoFeatureCLIP
 from ..registry import MODELS
 from ..utils.checks import ERROR, OK, WARNING, CheckResult, has_errors, judge, result_table
 from ..utils.distributed import setup_distributed
@@ -25,6 +24,7 @@ from .aliases.core import typed_flags
 from .aliases.custom_prompts import DATA_FLAGS, RECIPE, recipe
 from .common import make_writable
 
+KIND = "VideoFeatureCLIP"  # and what is derived from it
 RATIO = 10  # of the samples of two classes, above which training should balance them
 CLOSE = 0.995  # cosine of text features that are hard to tell apart
 
@@ -34,10 +34,10 @@ def run(args):
     if args.steps < 1:
         raise ValueError(f"--steps {args.steps} must be at least 1")
     cfg = config_of(args)
-    if not issubclass(MODELS.find(cfg.model.type), VideoFeatureCLIP):
+    if not issubclass(MODELS.find(cfg.model.type), MODELS.find(KIND)):
         raise ValueError(
             f"{args.config} has the model {cfg.model.type}; this check is for prompts that are learned on features "
-            "(VideoFeatureCLIP)"
+            f"({KIND})"
         )
     out = Path(args.out)
     make_writable(out, "--out")
@@ -106,7 +106,8 @@ def look_at_prompts(model, out):
     )
     features = torch.nn.functional.normalize(model.text_features().float(), dim=1)
     cosines = (features @ features.T).cpu().numpy()
-    owner = getattr(learner, "owner", torch.arange(len(features))).cpu().numpy()  # a class may have several texts
+    texts = dict(learner.named_buffers())  # a class may have several texts
+    owner = texts.get("owner", torch.arange(len(features))).cpu().numpy()
     names = [model.classes[label] for label in owner]
     apart = np.where(owner[:, None] == owner, -np.inf, cosines)
     first, second = np.unravel_index(apart.argmax(), apart.shape)

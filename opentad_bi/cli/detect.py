@@ -1,10 +1,19 @@
-"""Find the actions of any videos with a trained network: tables, a picture and a page to watch for each."""
+"""Find the actions of any videos with a trained network: tables, a picture and a page to watch for each.
 
+Three parts, each called once by `run`: what is read first, so that mistakes show before the work; one video after the
+other; and, of each, what is written.
+"""
+
+from argparse import Namespace
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
 from ..apis import detect_all, init_detector
+from ..apis.detection import VideoDetections
 from ..config import parse_overrides
 from ..datasets.readers.base import VideoError
 from ..errors import some
@@ -20,64 +29,38 @@ from .common import make_writable
 COLUMNS = ("video", "start_sec", "end_sec", "label", "score")
 
 
-def run(args):
+def run(args: Namespace) -> int:
     """Detect; returns 0, or 1 if some video could not be read or shown."""
     videos = find_videos(args.videos)
     truth = truth_of(videos, args.ground_truth) if args.ground_truth else {}
-    results = former_results(args.out)
+    results = previous_results(args.out)
     make_writable(args.out, "--out")
     setup_logging()
-    options = parse_overrides(args.cfg_options)
-    model = init_detector(args.config, args.checkpoint, args.device, classes=args.classes, options=options)
-
-    def found_in(video, progress):
-        options = {"direction": args.direction, "batch_size": args.batch_size, "min_score": args.min_score}
-        return detect_all(model, video, progress=progress, **options)
-
-    def told(video, found):
-        results[video.stem] = found.chief
+    overrides = parse_overrides(args.cfg_options)
+    model = init_detector(args.config, args.checkpoint, args.device, classes=args.classes, options=overrides)
+    options = {"direction": args.direction, "batch_size": args.batch_size, "min_score": args.min_score}
+    failures: dict[Path, Exception] = {}
+    for found in each_found(videos, partial(detect_all, model, **options), failures):
+        results[found.video.stem] = found.chief
         write_tables(args.out, results)
-        LOGGER.info("%s: %s", video, summary(found))
-        return show(found, truth.get(video.stem), args)
-
-    return one_by_one(videos, found_in, told)
-
-
-def one_by_one(videos, found_in, told):
-    """Look into one video after the other; those that fail are logged and the others go on.
-
-    Args:
-        videos: list of paths.
-        found_in: (path, text of the progress bar) -> what is found.
-        told: (path, what is found) -> {what could not be shown: the error}.
-    Returns:
-        exit code: 1 if some video could not be read or shown.
-    """
-    failures = {}
-    for number, video in enumerate(videos, 1):
-        try:
-            found = found_in(video, f"{number}/{len(videos)} {video.name}")
-        except (VideoError, OSError) as error:
-            failures[video] = error
-            LOGGER.error("%s", error)
-            continue
-        for what, problem in told(video, found).items():
-            failures[video] = problem
-            LOGGER.error("%s: no %s: %s", video, what, problem)
-    if failures:
-        names = ", ".join(str(video) for video in failures)
-        LOGGER.error("%d of %d videos failed: %s", len(failures), len(videos), names)
-    return 1 if failures else 0
+        LOGGER.info("%s: %s", found.video, summary(found))
+        own = truth.get(found.video.stem)
+        note_problems(found.video, show(found, own, args.out, args.min_score, page=not args.no_page), failures)
+    return exit_code(failures, videos)
 
 
-def find_videos(paths):
+# ----- what is read first
+
+
+def find_videos(paths: Iterable[Path | str]) -> list[Path]:
     """Files of `paths`, the folders among them replaced by the videos in them; each once, by the order given.
 
     Raises:
         FileNotFoundError: a path does not exist, or a folder has no video in it.
         ValueError: two videos of one name, whose outputs would be one file.
     """
-    files, names = {}, {}
+    files: dict[Path, Path] = {}
+    names: dict[str, Path] = {}
     for path in map(Path, paths):
         if not path.exists():
             raise FileNotFoundError(f"video {path} does not exist")
@@ -94,7 +77,12 @@ def find_videos(paths):
     return list(files.values())
 
 
-def truth_of(videos, path):
+def is_video(path: Path) -> bool:
+    """Does `path` look like a video that is not hidden?"""
+    return path.suffix.lower() in VIDEO_SUFFIXES and path.is_file() and not path.name.startswith(".")
+
+
+def truth_of(videos: Sequence[Path], path: Path | str) -> dict[str, list]:
     """The true segments of an annotation file, by video; a warning of `videos` (paths) that it does not have."""
     truth = segments_by_video(path)
     missing = [video.stem for video in videos if video.stem not in truth]
@@ -106,53 +94,7 @@ def truth_of(videos, path):
     return truth
 
 
-def is_video(path):
-    """Does `path` look like a video that is not hidden?"""
-    return path.suffix.lower() in VIDEO_SUFFIXES and path.is_file() and not path.name.startswith(".")
-
-
-def summary(found):
-    """What one line says of the detections of a video."""
-    text = f"{len(found.chief)} detections in {found.duration:.1f} s"
-    if not found.chief:
-        return text
-    best = found.chief[0]
-    return f"{text}, best: {best['label']} from {best['segment'][0]} to {best['segment'][1]} s ({best['score']:.2f})"
-
-
-def show(found, truth, args):
-    """Write the picture and the page of one video; returns what went wrong: {"picture" or "page": error}."""
-    shown = {d: entries for d, entries in found.detections.items() if d not in FUSED_PAIR} or found.detections
-    problems = {}
-    for what, write in {"picture": write_picture, **({} if args.no_page else {"page": write_player})}.items():
-        try:
-            write(found, shown, truth, args)
-        except (ValueError, OSError) as error:
-            problems[what] = error
-    return problems
-
-
-def write_picture(found, shown, truth, args):
-    """Write the timeline of what is `shown` of one video."""
-    name = found.video.stem
-    draw_timeline(
-        args.out / f"{name}.png",
-        {direction: {name: entries} for direction, entries in shown.items()},
-        None if truth is None else {name: truth},
-        videos=[name],
-        durations={name: found.duration},
-        min_score=args.min_score,
-    )
-
-
-def write_player(found, shown, truth, args):
-    """Write the page of what is `shown` of one video."""
-    video = playable(found.video, folder=args.out)
-    page = args.out / f"{found.video.stem}.html"
-    write_page(page, video, shown, truth=truth, duration=found.duration, name=found.video.name)
-
-
-def former_results(out):
+def previous_results(out: Path) -> dict[str, list]:
     """{video: entries} of the detections.json that is in `out` already; ValueError if it is damaged."""
     path = out / "detections.json"
     if not path.is_file():
@@ -162,14 +104,113 @@ def former_results(out):
         parse_results(results)
     except (ValueError, AttributeError) as error:
         raise ValueError(
-            f"the former results {path} cannot be added to; remove them, or choose another --out: {error}"
+            f"the previous results {path} cannot be added to; remove them, or choose another --out: {error}"
         ) from error
     return results
 
 
-def write_tables(out, results):
+# ----- one video after the other
+
+
+def each_found(videos: Sequence[Path], find: Callable[..., Any], failures: dict[Path, Exception]) -> Iterator[Any]:
+    """What is found in each video that can be read; the error of another is logged, and put into `failures`.
+
+    Args:
+        videos: their paths.
+        find: (path, progress=text of the progress bar) -> what is found.
+        failures: {path: error}, which is added to.
+    """
+    for number, video in enumerate(videos, 1):
+        try:
+            found = find(video, progress=f"{number}/{len(videos)} {video.name}")
+        except (VideoError, OSError) as error:
+            failures[video] = error
+            LOGGER.error("%s", error)
+            continue
+        yield found
+
+
+def note_problems(video: Path, problems: Mapping[str, Exception], failures: dict[Path, Exception]) -> None:
+    """Log what could not be written of a video, {what: error}, and put it into `failures`."""
+    for what, problem in problems.items():
+        failures[video] = problem
+        LOGGER.error("%s: no %s: %s", video, what, problem)
+
+
+def exit_code(failures: Mapping[Path, Exception], videos: Sequence[Path]) -> int:
+    """0, or 1 with a line that names the videos that failed."""
+    if failures:
+        names = ", ".join(str(video) for video in failures)
+        LOGGER.error("%d of %d videos failed: %s", len(failures), len(videos), names)
+    return 1 if failures else 0
+
+
+# ----- what is written
+
+
+def write_tables(out: Path, results: Mapping[str, list]) -> None:
     """Write detections.json and detections.csv of {video: entries}."""
     write_json(out / "detections.json", {"results": results})
     rows = [(name, *e["segment"], e["label"], e["score"]) for name, entries in results.items() for e in entries]
     with atomic(out / "detections.csv") as temporary:
         pd.DataFrame(rows, columns=COLUMNS).to_csv(temporary, index=False)
+
+
+def summary(found: VideoDetections) -> str:
+    """What one line says of the detections of a video."""
+    text = f"{len(found.chief)} detections in {found.duration:.1f} s"
+    if not found.chief:
+        return text
+    best = found.chief[0]
+    return f"{text}, best: {best['label']} from {best['segment'][0]} to {best['segment'][1]} s ({best['score']:.2f})"
+
+
+def show(
+    found: VideoDetections, truth: list | None, out: Path, min_score: float, *, page: bool = True
+) -> dict[str, Exception]:
+    """Write the picture and the page of one video to the folder `out`; returns {"picture" or "page": what went wrong}.
+
+    Args:
+        found: what was found in it.
+        truth: its annotated segments, or None.
+        min_score: what scores less is left out.
+        page: write one.
+    """
+    shown = {d: entries for d, entries in found.detections.items() if d not in FUSED_PAIR} or found.detections
+    steps: dict[str, Callable[[], None]] = {"picture": lambda: write_picture(found, shown, truth, out, min_score)}
+    if page:
+        steps["page"] = lambda: write_player(found, shown, truth, out)
+    return problems_of(steps)
+
+
+def problems_of(steps: Mapping[str, Callable[[], None]]) -> dict[str, Exception]:
+    """Call every step; returns {name: error} of those that could not read or write."""
+    problems: dict[str, Exception] = {}
+    for what, write in steps.items():
+        try:
+            write()
+        except (ValueError, OSError) as error:
+            problems[what] = error
+    return problems
+
+
+def write_picture(
+    found: VideoDetections, shown: dict[str, list], truth: list | None, out: Path, min_score: float
+) -> None:
+    """Draw the timeline of what is `shown` of one video."""
+    name = found.video.stem
+    draw_timeline(
+        out / f"{name}.png",
+        {direction: {name: entries} for direction, entries in shown.items()},
+        None if truth is None else {name: truth},
+        videos=[name],
+        durations={name: found.duration},
+        min_score=min_score,
+    )
+
+
+def write_player(found: VideoDetections, shown: dict[str, list], truth: list | None, out: Path) -> None:
+    """Write the page of what is `shown` of one video."""
+    video = playable(found.video, folder=out)
+    page = out / f"{found.video.stem}.html"
+    write_page(page, video, shown, truth=truth, duration=found.duration, name=found.video.name)

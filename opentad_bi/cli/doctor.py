@@ -16,7 +16,6 @@ from importlib import import_module
 from pathlib import Path
 
 from ..utils.checks import ERROR, WARNING, CheckResult, attempt, has_errors, judge, result_table
-from .main import PACKAGE
 
 _REQUIREMENT = re.compile(r"[\w.-]+")
 FRAMES, SIDE = 5, 64  # of the video that is written and read
@@ -38,8 +37,11 @@ def run(args: Namespace) -> int:
 
 def environment() -> Iterator[CheckResult]:
     """Check Python and the package, what it requires, devices, video decoding, configs, and the folder."""
-    version = import_module("opentad_bi").__version__
-    yield judge("opentad_bi", f"{version} in {PACKAGE}, Python {platform.python_version()} on {platform.platform()}")
+    package = import_module("opentad_bi")
+    place = Path(package.__file__ or "").parent
+    yield judge(
+        "opentad_bi", f"{package.__version__} in {place}, Python {platform.python_version()} on {platform.platform()}"
+    )
     yield from packages()
     for name, work in (("torch", _torch), ("video", _video), ("configs", _configs), ("folder", _folder)):
         yield from attempt(name, work)

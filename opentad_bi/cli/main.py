@@ -19,7 +19,6 @@ from typing import Any
 from ..errors import UserError, message_of
 from ..utils.logging import strictly
 
-PACKAGE = Path(__file__).resolve().parents[1]
 USAGE = "usage: opentad-bi COMMAND ...\n       opentad-bi COMMAND --help\n       torchrun ... -m opentad_bi COMMAND ..."
 _JOINED = re.compile(r"\s*,\s*(--(?:for|back)[-_]resume)")
 
@@ -229,6 +228,9 @@ def run_command(main: Callable[[], int]) -> int:
         print("interrupted", file=sys.stderr)
         _note_in_file("interrupted")
         return 130
+    except BrokenPipeError:  # whoever reads the output, such as `head`, has enough of it
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except Exception as error:
         mistake = UserError.of(error)
         _note_in_file(f"{type(error).__name__}: {mistake or message_of(error)}")

@@ -11,20 +11,17 @@ import torch
 from torch import nn
 
 from ..config import dataset_config, load_config, parse_overrides
-from ..contracts import Dataset, losses_and_logged
+from ..contracts import Dataset, Model, Network, innermost, losses_and_logged
 from ..datasets.common.check import unwrap
 from ..datasets.detection.check import check_dataset, own_results
 from ..datasets.video_anomaly.captions import caption_files
-from ..datasets.video_anomaly.texts import count_truncated
 from ..engine.branch import apply_trainable, train_mode
 from ..engine.checkpoint import class_names
 from ..engine.data import build_dataset, to_device
 from ..engine.runner import autocast, precision
 from ..engine.warm_start import asks_for_classes
-from ..models.clip.towers import Tokens
-from ..models.video_anomaly.fg_clip import FGCLIP, GLOBAL
 from ..registry import MODELS, SCHEDULERS
-from ..utils.checks import ERROR, WARNING, CheckResult, attempt, has_errors, judge
+from ..utils.checks import ERROR, CheckResult, attempt, has_errors, judge
 from ..utils.logging import quietly
 from .check import check_reach
 
@@ -32,7 +29,6 @@ GIB = 2**30
 CAPTIONED = "RegionVideoDataset"
 SPARE = 2 * GIB  # of disk beside the checkpoints
 TRIAL_FRAMES, TRIAL_SAMPLES, LOOKED_AT = 8, 4, 16
-COLOURS = {"red": (255, 0, 0), "green": (0, 160, 0), "blue": (0, 0, 255)}
 
 
 def ready(args: Namespace) -> list[CheckResult]:
@@ -100,9 +96,7 @@ def check_model(cfg):
     """What the model's class says of a config, before it is built."""
     arguments = dict(cfg.model)
     cls = MODELS.find(arguments.pop("type"))
-    if not hasattr(cls, "verdicts"):
-        return []
-    return cls.verdicts(arguments, batch_size=cfg.solver.train.batch_size)
+    return Model.of(cls).verdicts(arguments, batch_size=cfg.solver.train.batch_size)
 
 
 def check_steps(cfg, samples):
@@ -167,16 +161,15 @@ class Trial:
     def __init__(self, cfg, device):
         self.cfg, self.device, self.model, self.parameters = cfg, device, None, 0
 
-    def run(self):
-        """Weights, a step, and of a CLIP model texts, what it knows, memory; the first alone where it is not built."""
+    def run(self) -> list[CheckResult]:
+        """Weights, what the model checks itself, a step and its memory; weights alone where it is not built."""
         found = attempt("weights", self._build, hint="name other weights by model.clip.pretrained, see the message")
         if self.model is None:
             return found
-        clip = isinstance(self.model, FGCLIP)
-        if clip:
-            found += [*attempt("tokens", self._tokens), *attempt("colours", self._colours, level=WARNING)]
-        found += attempt("step", self._step)
-        return [*found, *(attempt("memory", self._memory) if clip else ())]
+        self.model.eval()
+        found += self.seen.check_trial(innermost(self.data))
+        train_mode(self.model)
+        return [*found, *attempt("step", self._step), *attempt("memory", self._memory)]
 
     def _build(self):
         with quietly():
@@ -185,11 +178,10 @@ class Trial:
         model = MODELS.build(self.cfg.model, **context).to(self.device)
         for name, module in model.branches().items():
             apply_trainable(module, self.cfg.branches[name].get("trainable"))
-        train_mode(model)
-        self.model, self.parameters = model, sum(p.numel() for p in model.parameters())
+        self.model, self.seen, self.parameters = model, Model.of(model), sum(p.numel() for p in model.parameters())
         told = f"{self.cfg.model.type} with {self.parameters / 1e6:.1f} M parameters"
-        if any(getattr(module, "comes_trained", False) for module in model.branches().values()):
-            return judge("weights", f"{told}; every weight of the file has its place")
+        if any(Network.of(module).comes_trained for module in model.branches().values()):
+            return judge("weights", f"{told}; all tensors loaded")
         named = [name for name, branch in self.cfg.branches.items() if branch.get("load_from")]
         random = "" if named else "all weights are random"
         return judge("weights", told, warning=random, hint="name weights, such as by model.clip.pretrained")
@@ -200,34 +192,6 @@ class Trial:
         if "frames" in splits["train"]:
             splits["train"]["frames"] = min(splits["train"]["frames"], TRIAL_FRAMES)
         return splits
-
-    def _tokens(self):
-        """Can texts be tokenized, and do they fit?"""
-        encoder, records = self.model.text, getattr(self.data, "records", [])
-        tokens, limits = Tokens(encoder.tokenizer), {"caption_limit": encoder.long, "region_limit": encoder.short}
-        around = len(tokens.start) + len(tokens.end)
-        cut = count_truncated(records, lambda text: around + len(tokens.encode(text)), **limits)
-        many = f"{cut['captions']} captions and {cut['regions']} of regions are cut off"
-        told = f"captions may have {encoder.long} tokens, those of regions {encoder.short}; the longest has {{longest}}"
-        return judge("tokens", told.format(**cut), warning=many if cut["captions"] + cut["regions"] else "",
-                     hint="shorter texts, or model.context_length=248 for captions of videos")  # fmt: skip
-
-    @torch.no_grad()
-    def _colours(self):
-        """Do pictures of one colour lie nearest to its name?"""
-        size = self.model.vision.prepare.size
-        frames = torch.tensor(list(COLOURS.values()), dtype=torch.uint8, device=self.device)
-        frames = frames[:, :, None, None].expand(-1, -1, *size)
-        self.model.eval()
-        images, _ = self.model.vision.frames(frames)
-        texts = self.model.text.encode([f"a {name} picture" for name in COLOURS]).float()
-        self.model.train()
-        nearest = (nn.functional.normalize(images, dim=1) @ nn.functional.normalize(texts, dim=1).T).argmax(1)
-        right = int((nearest.cpu() == torch.arange(len(COLOURS))).sum())
-        wrong = "pictures and texts do not go together" if right < len(COLOURS) else ""
-        told = f"{right} of {len(COLOURS)} pictures of one colour are nearest to its name"
-        hint = "expected of random weights; else the weights are not those of this model"
-        return judge("colours", told, warning=wrong, hint=hint)
 
     def _step(self):
         """Losses are finite, and each of them has a gradient in every branch."""
@@ -245,16 +209,12 @@ class Trial:
         idle = [name for name in norms if not any(norms[name].values())]
         told += "; gradients " + ", ".join(f"{b} {sum(norms[n][b] for n in norms):.3g}" for b in branches)
         error = f"gradients are not finite: {', '.join(strange)}" if strange else ""
-        error = error or (f"no gradient reaches {', '.join(dead)}" if dead and not self._fills_first() else "")
+        error = error or (f"no gradient reaches {', '.join(dead)}" if dead and not self.seen.fills_up() else "")
         warning = f"{', '.join(idle)} gives no gradient here" if idle else ""
         hint = "a batch without distinct captions, or distinct regions, has nothing to learn from"
-        if self._fills_first():
+        if self.seen.fills_up():
             hint += "; the queue, which is empty in this trial, will give it negatives"
         return judge("step", told, error=error, warning=warning, hint=hint)
-
-    def _fills_first(self):
-        """Had the trial no negatives but those that a queue will hold later?"""
-        return isinstance(self.model, FGCLIP) and bool(self.model.queues) and self.model.idle[GLOBAL] > 0
 
     def _samples(self):
         """A few samples of the first batches, those with the most regions first where there are any."""
@@ -280,7 +240,9 @@ class Trial:
 
     def _memory(self):
         frames, batch = self.cfg.dataset.train.get("frames", 1), self.cfg.solver.train.batch_size
-        sizes = self.model.training_bytes(batch, frames, bool(self.cfg.solver.get("amp")))
+        sizes = self.seen.training_bytes(batch, frames, bool(self.cfg.solver.get("amp")))
+        if not sizes:
+            return None
         total = sum(sizes.values())
         told = f"a step takes about {total / GIB:.1f} GiB: "
         told += ", ".join(f"{name} {size / GIB:.2f}" for name, size in sizes.items())

@@ -44,8 +44,13 @@ Frames = tuple[int, int]  # of an event: its start and its end
 class Events(Protocol):
     """What the temporal annotation says of a video: its class, if it says that, and its events in frames."""
 
-    label: str | None
-    events: Sequence[Frames]
+    @property
+    def label(self) -> str | None:
+        """Its class, if that is said."""
+
+    @property
+    def events(self) -> Sequence[Frames]:
+        """(start, end) of every event."""
 
 
 def read_list(path: Path | str) -> dict[str, str]:

@@ -17,7 +17,7 @@ SHELLS = sorted((ROOT / "tools").rglob("*.py"))
 PARSE = """
 import sys
 from opentad_bi.cli.main import COMMANDS, parser_of
-for name in [name for name in COMMANDS if not name.startswith(("extract", "cache"))]:
+for name in COMMANDS:
     parser_of(name).format_help()
 print([name for name in ("torch", "mmengine", "pandas", "numpy") if name in sys.modules])
 """

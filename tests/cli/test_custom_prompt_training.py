@@ -95,7 +95,7 @@ def test_events_give_frame_level_numbers_and_the_test_command_the_same(prompt_se
     assert kept["classes"][1] == "Abuse" and torch.equal(model.pooling.query, state["pooling.query"])
     resolved = out / "gpu1_id0" / "resolved_config.py"
     found = tmp_path / "numbers.json"
-    assert call("test", [resolved, "--work_dir", out, "--out", found, "--device", "cpu", "--per_class"]) == 0
+    assert call("test", [resolved, "--work-dir", out, "--out", found, "--device", "cpu", "--per_class"]) == 0
     told = json.loads(found.read_text())["model"]
     assert told["auc"] == pytest.approx(numbers["auc"], abs=1e-3) and {"top1", "video_top1"} <= set(told)
 

@@ -160,7 +160,7 @@ def saved(tmp_path):
 
 
 def test_tables_are_there_after_every_video(run, folder, tmp_path, monkeypatch):
-    def interrupted(*_):
+    def interrupted(*_, **__):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(command, "show", interrupted)
@@ -186,7 +186,7 @@ def test_damaged_tables_are_not_added_to(run, folder, tmp_path, former):
     path.parent.mkdir()
     path.write_text(former)
     code, errors = run(folder)
-    assert code == 1 and errors.startswith(f"error: the former results {path} cannot be added to; remove them")
+    assert code == 1 and errors.startswith(f"error: the previous results {path} cannot be added to; remove them")
     assert len(errors.strip().splitlines()) == 1 and path.read_text() == former
 
 
@@ -244,8 +244,9 @@ def test_a_video_named_twice_is_done_once(folder):
 def test_wrong_names_end_the_run_with_one_message(run, folder, trained, tmp_path):
     code, errors = run(folder, "--direction", "fused")
     assert code == 1 and "error: direction 'fused': this model gives none; known: back, for, merged" in errors
-    code, errors = run(folder, "--device", "gpu")
-    assert code == 1 and "error: 'gpu' is no device" in errors
+    with pytest.raises(SystemExit) as end:
+        run(folder, "--device", "gpu")
+    assert end.value.code == 2
     code, errors = run(folder, "--cfg-options", "window_sise=3")
     assert code == 1 and "did you mean 'window_size'" in errors
     assert not list((tmp_path / "out").iterdir())

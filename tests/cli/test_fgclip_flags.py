@@ -73,7 +73,7 @@ def typed(monkeypatch):
 
 def test_the_full_recipe_of_the_original_is_that_of_the_config(data, typed):
     keys, words = typed(FULL_WORDS.format(data=data))
-    assert words == [str(RECIPE), "--seed", "42", "--resume", "auto", "--skip_check"]
+    assert words == [str(RECIPE), "--seed", "42", "--resume", "auto", "--skip-check"]
     cfg = load_config(RECIPE, keys)
     changed = {key for key in ("dataset", "model", "branches", "solver", "workflow") if cfg[key] != FULL[key]}
     assert changed == {"dataset", "workflow"} and cfg.dataset.train.ann_files.endswith("final.json")

@@ -86,7 +86,7 @@ def test_the_command_line_of_a_run(typed):
         "--output-dir", "my runs", "--resume", "auto", "--device", "cpu", "--seed", "7", "--temporal-pooling", "mean",
         "--num-temporal-views", "2", "--cfg-options", "lr=0.5", "tolerate=0.1",
     )  # fmt: skip
-    assert words[1:] == ["--seed", "7", "--device", "cpu", "--work_dir", "my runs", "--id", "3", "--resume", "auto"]
+    assert words[1:] == ["--seed", "7", "--device", "cpu", "--work-dir", "my runs", "--id", "3", "--resume", "auto"]
     assert keys == {
         "K_train": None, "K_val": 2, "val_ratio": 0.0, "use_augmentation": False, "temporal_views": 2, "tolerate": 0.1,
         "videomix": {"type": "VideoMix", "kind": "spatial", "probability": 1.0},
@@ -216,7 +216,7 @@ def test_views_of_a_test_may_be_others_than_those_of_training(trained, tmp_path)
         out = tmp_path / f"{views[0]}x{views[1]}"
         options = [*tiny(trained / "a set"), f"temporal_views={views[0]}", f"spatial_views={views[1]}"]
         options += ["model.visual.depth=deep", "temporal_pooling={'type': 'MeanPooling'}"]
-        words = [methods.method_config("dual_coop", "demo_clips"), "--work_dir", trained / "my runs", "--device", "cpu"]
+        words = [methods.method_config("dual_coop", "demo_clips"), "--work-dir", trained / "my runs", "--device", "cpu"]
         words += ["--save_dir", out, "--out", out / "numbers.json"]
         assert call("test", [*words, "--cfg-options", *options]) == 0
         rows = json.loads((out / "class_scores.json").read_text())

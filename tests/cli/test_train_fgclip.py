@@ -56,7 +56,7 @@ def test_a_run_that_is_killed_goes_on_with_the_same_next_loss(region_set, tmp_pa
     for name, tensor in checkpoints[0]["state_dict"].items():
         assert torch.equal(tensor, checkpoints[1]["state_dict"][name]), name
 
-    words = [CONFIG, "--work_dir", tmp_path / "cut", "--device", "cpu", "--out", tmp_path / "numbers.json"]
+    words = [CONFIG, "--work-dir", tmp_path / "cut", "--device", "cpu", "--out", tmp_path / "numbers.json"]
     options = [f"data_root={region_set}", "frame_stride=16", "evaluation.metrics.0.curves=1"]
     assert call("test", [*words, "--cfg-options", *options]) == 0
     numbers = json.loads((tmp_path / "numbers.json").read_text())["model"]

@@ -76,7 +76,7 @@ def test_a_set_that_is_ready(region_set, verdicts):
         and "8 samples in batches of 8: 1 steps an epoch, 20 in all" in found["steps"]["found"]
     )
     assert "warm-up of 2 (vision) and 2 (text)" in found["steps"]["found"]
-    assert "every weight of the file has its place" in found["weights"]["found"]
+    assert "all tensors loaded" in found["weights"]["found"]
     assert found["step"]["level"] == "ok" and "region_loss" in found["step"]["found"]
 
 

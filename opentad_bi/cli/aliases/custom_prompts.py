@@ -85,7 +85,7 @@ DATA_FLAGS = grouped(
 )  # fmt: skip
 FLAGS = DATA_FLAGS + grouped(
     "training",
-    Flag("output-dir", "--work_dir", "folder of the results", "DIR", required=True),
+    Flag("output-dir", "--work-dir", "folder of the results", "DIR", required=True),
     Flag("epochs", "end_epoch", "epochs of training", int, to_keys=_epochs),
     Flag("warmup-epochs", "warmup_epoch", "epochs of warm-up", int),
     Flag("batch-size", "batch_size", "samples of a batch, over all processes", int),
@@ -187,7 +187,7 @@ def same_videos(typed: Mapping[str, Any]) -> bool:
 
 
 def beside(feature_dir: str) -> str | None:
-    """The list of videos not to be trained on that `tools/prepare/ucf_crime.py` puts beside the features, or None."""
+    """The list of videos not to be trained on that `opentad-bi ucf-crime` puts beside the features, or None."""
     path = Path(feature_dir).parent / "test_videos.txt"
     if not path.is_file():
         return None

@@ -214,7 +214,7 @@ FLAGS = (
     Flag("resume_from_checkpoint", "--resume",
          "a checkpoint to resume from (default: auto, the newest one that is whole, if there is one)", "PATH|auto",
          to_keys=elsewhere, other=("resume",)),
-    Flag("skip_check", "--skip_check", "do not look first whether all is ready", bool, to_keys=elsewhere),
+    Flag("skip_check", "--skip-check", "do not look first whether all is ready", bool, to_keys=elsewhere),
 )  # fmt: skip
 
 
@@ -234,7 +234,7 @@ def run(name: str, args: Namespace) -> int:
         torch.set_float32_matmul_precision("high")
     resume = typed.get("resume_from_checkpoint", "auto")
     resume = "auto" if resume.lower() in ("true", "auto") else resume
-    return train_with(config, args, FLAGS, keys, ["--resume", resume, "--skip_check"])
+    return train_with(config, args, FLAGS, keys, ["--resume", resume, "--skip-check"])
 
 
 def settings(typed: dict[str, Any], base: Any, strongest: dict[str, Any] | None = None) -> dict[str, Any]:
@@ -273,4 +273,4 @@ def check(cfg: Any) -> None:
     results = readiness(cfg, torch.device("cpu"), full=False)
     LOGGER.info("is all ready?\n%s", result_table(results))
     if has_errors(results):
-        raise ValueError("not all is ready, see the lines above; fix that, or train all the same with --skip_check")
+        raise ValueError("not all is ready, see the lines above; fix that, or train all the same with --skip-check")

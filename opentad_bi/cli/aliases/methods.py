@@ -140,7 +140,7 @@ FLAGS = (
     Flag("run-id", "run_id", "name of the run below models/METHOD/DATASET; none: by --id", "NAME", none=True),
     Flag("use-wandb", "wandb", "write to Weights & Biases", bool,
          to_keys=lambda value, *_: {"wandb": {"project": "opentad_bi"} if value else None}, other=("wandb",)),
-    Flag("output-dir", "--work_dir", "folder for runs (default: the config's work_dir)", "DIR"),
+    Flag("output-dir", "--work-dir", "folder for runs (default: the config's work_dir)", "DIR"),
     Flag("id", "--id", "number of this run in its folder's name (default: 0)", int),
     Flag("resume", "--resume", "a checkpoint to resume from; auto: the newest one that is whole", "PATH|auto"),
 )  # fmt: skip

@@ -15,16 +15,16 @@ OUT/features.json says what made the files. Finished files are kept, so that the
 interruption, and a run with other settings is refused without --overwrite. Videos that cannot be read are named at the
 end, and the exit code is then 1; all others have their files.
 
-    python tools/extract_clip_features.py VIDEOS --out FEATURES --model ViT-B-16-quickgelu --pretrained ViT-B-16.pt
-    torchrun --nproc_per_node=8 tools/extract_clip_features.py ...          # the videos are shared between GPUs
+    opentad-bi extract-clip-features VIDEOS --out FEATURES --model ViT-B-16-quickgelu --pretrained ViT-B-16.pt
+    torchrun --nproc_per_node=8 -m opentad_bi extract-clip-features ...          # the videos are shared between GPUs
 
 With --config in place of SRC, the videos are those of the config's datasets, the frames those of their pipeline, and
 the network the config's CLIP: OUT/<path of the video>.npy is (views, frames, channels), not normalised. The config
 trains on them in place of frames when its dataset has features="OUT"; a pipeline that augments has none. Videos that
 could not be read are listed in OUT/failed.txt, which block_list=OUT/failed.txt leaves out.
 
-    python tools/extract_clip_features.py --config CONFIG --out FEATURES
-    python tools/train.py CONFIG --cfg-options feature_dir=FEATURES
+    opentad-bi extract-clip-features --config CONFIG --out FEATURES
+    opentad-bi train CONFIG --cfg-options feature_dir=FEATURES
 """
 
 

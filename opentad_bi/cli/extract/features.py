@@ -26,8 +26,8 @@ configs/demo/pair_features.py does.
 
 The rest of the detector starts where an end-to-end checkpoint left off with (CHECKPOINT may be one of the pair)
 
-    python tools/train.py CONFIG --cfg-options branches.model.load_from=CHECKPOINT
-    python tools/train_exp_2.py CONFIG --for_resume CHECKPOINT --back_resume CHECKPOINT
+    opentad-bi train CONFIG --cfg-options branches.model.load_from=CHECKPOINT
+    opentad-bi train CONFIG --for-resume CHECKPOINT --back-resume CHECKPOINT
 
 where CONFIG is the one without a backbone, and its branches have load_unexpected=["backbone.*"].
 """

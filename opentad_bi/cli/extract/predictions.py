@@ -20,7 +20,7 @@ def parser() -> Parser:
     add_config_arguments(cli)
     add_device_arguments(cli)
     add_weight_arguments(cli)
-    cli.add_argument("--checkpoint", metavar="P", help="PATH or PATH:KEY of the pair (or --for_resume, --back_resume)")
+    cli.add_argument("--checkpoint", metavar="P", help="PATH or PATH:KEY of the pair (or --for-resume, --back-resume)")
     cli.add_argument("--out", required=True, metavar="DIR", help="folder of the files")
     cli.add_argument("--epochs", type=int, default=5, help="passes over the training set, each sampled anew")
     return cli

@@ -4,7 +4,7 @@ B batch, T frames, S side, R regions of a video, K regions of the batch, C class
 """
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import KW_ONLY, dataclass, replace
 from random import Random
 from typing import Any
@@ -27,7 +27,7 @@ from .check import check_regions
 from .frame_counts import fit_to_files
 from .regions import ENABLED_MODES, OPEN_ENDS, VisibilityTrack
 from .sampling import BALANCES, POLICIES, SampledRegions, balanced_order, sample_regions
-from .texts import ON_CHINESE, ON_EMPTY
+from .texts import ON_CHINESE, ON_EMPTY, count_truncated
 
 COUNTED = ("outside", "missed", "moved", "short", "too_many")  # what `SampledRegions` counts
 
@@ -288,6 +288,12 @@ class RegionVideoDataset(Dataset):
     def verdicts(cls, arguments: Mapping[str, Any], *, full: bool = True, workers: int = 4) -> list[CheckResult]:
         """Is a set with these arguments fit for training?  A list of `CheckResult`, see `check_regions`."""
         return check_regions(cls, arguments, full=full, workers=workers)
+
+    def count_truncated(
+        self, count_tokens: Callable[[str], int], *, caption_limit: int, region_limit: int
+    ) -> dict[str, int]:
+        """How many texts a text tower cuts off, see `texts.count_truncated`."""
+        return count_truncated(self.records, count_tokens, caption_limit=caption_limit, region_limit=region_limit)
 
     def statistics(self) -> dict[str, float]:
         """What the frames hit of the regions, over all samples as `dataset[i]` has them; opens every file.

@@ -19,13 +19,14 @@ from ...contracts import LOGGED, Model
 from ...ops.names import label_of, normal_label
 from ...ops.records import CaptionFeatures, RowScores
 from ...registry import MODELS, nearest
-from ...utils.checks import CheckResult
+from ...utils.checks import WARNING, CheckResult, attempt
 from ...utils.validation import check_count, check_number
 from ..clip.loading import load_clip
 from ..losses.contrast import FeatureQueue
 from .encoders import CaptionEncoder, VideoEncoder
 from .losses import GLOBAL, REGION, FGCLIPLosses, check_of_negatives, without_regions
 from .scoring import TextBank, caption_features, class_probabilities, least_normal, row_scores
+from .trial import check_colours, check_lengths
 
 VISUAL_KEYS = ("inputs", "valid", "boxes", "box_mask", "region_video")
 STATE_BYTES = 16  # of a parameter: itself, its gradient and two moments, in fp32
@@ -218,6 +219,15 @@ class FGCLIP(Model, nn.Module):
     def idle(self) -> dict[str, int]:
         """{"global", "region", "hard"}: batches so far that had nothing to choose from."""
         return self.objective.idle
+
+    def check_trial(self, dataset: Any) -> list[CheckResult]:
+        """Are texts of the data cut off, and do both towers belong together?"""
+        lengths = attempt("tokens", lambda: check_lengths(self.text, dataset))
+        return lengths + attempt("colours", lambda: check_colours(self.vision, self.text), level=WARNING)
+
+    def fills_up(self) -> bool:
+        """Did a batch have no negatives but those that a queue will hold later?"""
+        return bool(self.queues) and self.idle[GLOBAL] > 0
 
     def training_bytes(self, videos: int, frames: int, half: bool) -> dict[str, int]:
         """Estimate of the memory of a training step.
