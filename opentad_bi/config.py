@@ -77,8 +77,8 @@ def load_config(path: str | Path, overrides: dict[str, Any] | None = None) -> Co
     Raises:
         FileNotFoundError: no such file, or none of one of its bases.
         KeyError: an unknown top-level key, override or name in an expression.
-        ValueError: the file is no Python; a dict in a child config stands over something that is none; an override
-            puts text where a number stands; several shipped configs are called so.
+        ValueError: the file is not valid Python; a dict in a child config stands over something that is none; an
+            override puts text where a number stands; several shipped configs are called so.
     """
     path = find_config(path)
     cfg = raw_config(path)
@@ -206,11 +206,11 @@ def config_of_data(path: str | Path, overrides: dict[str, Any] | None = None) ->
     Raises:
         FileNotFoundError: no such file.
         KeyError: an unknown override.
-        ValueError: the file is no JSON object, or asks for modules (`custom_imports`).
+        ValueError: the file is not a JSON object, or asks for modules (`custom_imports`).
     """
     tree = read_json(path, "config")
     if not isinstance(tree, dict):
-        raise ValueError(f"config {path} is no JSON object, but a {type(tree).__name__}")
+        raise ValueError(f"config {path} is not a JSON object, but a {type(tree).__name__}")
     if tree.get("custom_imports"):
         raise ValueError(f"config {path} asks for modules to import, which data may not; give a Python config instead")
     return Config(_derive({key: value for key, value in tree.items() if key in TOP_LEVEL}, overrides or {}, path))

@@ -78,7 +78,7 @@ class Model(Network):
         """Losses of a batch, {name: 0-d}, whose sum is minimised; the only call that passes through DDP.
 
         The entry "logged" may hold a dict of other numbers, {name: 0-d, detached}, of the same names every time: they
-        are averaged and logged as the losses are, but are no part of the sum. `losses_and_logged` takes both apart.
+        are averaged and logged as the losses are, but are not part of the sum. `losses_and_logged` takes both apart.
         """
 
     @abstractmethod

@@ -173,7 +173,7 @@ def test_a_config_from_json_is_the_one_that_was_resolved(base):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("[1]", "is no JSON object, but a list"),
+        ("[1]", "is not a JSON object, but a list"),
         ("model = 1", "is not valid JSON"),
         ('{"custom_imports": {"imports": ["this"]}}', "asks for modules to import"),
     ],

@@ -59,7 +59,7 @@ class VideoAnomalies:
     Args:
         video: its path.
         classes: names by label.
-        normal: label of the class that is no anomaly.
+        normal: label of the class without anomalies.
         scores: (R,) float64, 1 - p(normal), smoothed if asked for.
         probabilities: (R, C) float32.
         edges_sec: (R + 1,) float64; row r lasts from edge r to edge r + 1.

@@ -208,7 +208,7 @@ def build_metric(model: Detector) -> DetectionMAP:
 
 
 def check_direction(model: Detector, results: list, direction: str) -> None:
-    """ValueError unless post-processing gives `direction`; the results of a few windows tell."""
+    """ValueError unless post-processing gives `direction`; the results of a few windows say."""
     metric = build_metric(model)
     metric.update(results)
     offered = metric.results()

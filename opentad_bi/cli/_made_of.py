@@ -132,6 +132,6 @@ def _same(one, other):
 
 
 def _moved(one, other):
-    """Is the absolute path `one` gone, and one of the same name there?  Other parts of a record tell of its content."""
+    """Is the absolute path `one` gone, and one of the same name there?  Other parts of a record report its content."""
     gone = os.path.isabs(one) and not os.path.exists(one)
     return gone and os.path.exists(other) and os.path.basename(one) == os.path.basename(os.path.realpath(other))

@@ -56,7 +56,7 @@ def checkpoint(args, name):
 
 
 def train_and_test(args, name, *words):
-    """Train one experiment (or go on with it) and write its numbers and results; returns an exit code."""
+    """Train one experiment (or resume it) and write its numbers and results; returns an exit code."""
     folder = args.out / name
     common = [f"demo/{name}", "--work-dir", folder, "--seed", args.seed, "--id", args.seed]
     options = ["--cfg-options", f"data_root={args.data}"]

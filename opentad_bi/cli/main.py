@@ -218,7 +218,7 @@ def refuse_joined_flags(words: list[str]) -> None:
 
 
 def run_command(main: Callable[[], int]) -> int:
-    """Run `main()` and return its exit code: 130 after Ctrl-C, 1 after a mistake, which one message tells.
+    """Run `main()` and return its exit code: 130 after Ctrl-C, 1 after a mistake, which one message says.
 
     Bugs keep their traceback, and OPENTAD_BI_TRACEBACK=1 shows that of mistakes too.
     """
@@ -241,7 +241,7 @@ def run_command(main: Callable[[], int]) -> int:
 
 
 def _note_in_file(message: str) -> None:
-    """Write an error to the log file of a run alone, as the console is told in another way."""
+    """Write an error to the log file of a run alone, as the console shows it in another way."""
     log = logging.getLogger("opentad_bi")
     record = log.makeRecord(log.name, logging.ERROR, __file__, 0, message, (), None)
     for handler in log.handlers:

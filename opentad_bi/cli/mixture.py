@@ -139,8 +139,8 @@ def mix(heard, weights):
     for name, other in zip(names, others, strict=True):
         if heard[name].classes != heard[own].classes:
             raise ValueError(
-                f"member {own} tells {heard[own].classes} apart, but {name} {heard[name].classes}; members must have "
-                "the same classes in the same order"
+                f"member {own} has the classes {heard[own].classes}, but {name} {heard[name].classes}; members must "
+                "have the same classes in the same order"
             )
         if len(other) != len(first):
             raise ValueError(f"member {own} saw {len(first)} videos, but {name} {len(other)}; evaluate the same set")

@@ -227,7 +227,7 @@ class Run:
         """ValueError if a training that began, or ended, was of other videos, labels or weights; see `_made_of`."""
         changes = changes_since(path, made_of(cfg, [split for split in ("train", "val") if split in cfg.dataset]))
         if changes is None:
-            LOGGER.warning("%s: nothing tells which videos and weights it was trained on", path.parent)
+            LOGGER.warning("%s: nothing says which videos and weights it was trained on", path.parent)
         elif changes:
             raise ValueError(
                 f"{path.parent} holds a run of other data or weights: {some(changes)}; choose another --work-dir, or "
@@ -242,11 +242,11 @@ class Run:
         best = next((path / "best.pth" for path in kept if (path / "best.pth").is_file()), None)
         changes = changes_since(record_of(self.numbers), made_of(self.config(), ["test"], best))
         if changes is None and not best:
-            LOGGER.warning("%s: nothing tells what these numbers were made of, nor is there a checkpoint", self.numbers)
-        return (["nothing tells what they were made of"] if best else []) if changes is None else changes
+            LOGGER.warning("%s: nothing says what these numbers were made of, nor is there a checkpoint", self.numbers)
+        return (["nothing says what they were made of"] if best else []) if changes is None else changes
 
     def _refuse_artifacts(self, root, hook):
-        """As the hook does before it trains, but told before the trainings that come first."""
+        """As the hook does before it trains, but before the trainings that come first."""
         folder = root / hook.folder / str(hook.get("run_id") or "id0")
         if not folder.is_dir() or not list_folder(folder):
             return
@@ -263,7 +263,7 @@ class Run:
         )
 
     def train(self):
-        """Train, or go on with it; returns the exit code."""
+        """Train, or resume it; returns the exit code."""
         return call("train", self._words({"--resume": "auto"}, self.options))
 
     def test(self, numbers=None, *, keys=None, checkpoint=None):

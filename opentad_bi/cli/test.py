@@ -143,7 +143,7 @@ def load_model(runner, args, folder, classes=None):
     """Fill the model from --checkpoint, or each network that is needed from --for-resume / --back-resume.
 
     Args:
-        classes: names by label that the weights must be of, where they tell theirs.
+        classes: names by label that the weights must be of, where they say theirs.
     Returns:
         the file of the whole model and all that it holds; (None, None) where each network has its own.
     Raises:

@@ -61,7 +61,7 @@ def set_deterministic(wanted):
 
 
 def prepare_folder(folder, resume):
-    """Create the work folder; refuse to start a new run over the checkpoints of a former one."""
+    """Create the work folder; refuse to start a new run over the checkpoints of an earlier one."""
     make_writable(folder, "--work-dir")
     (folder / "checkpoint").mkdir(exist_ok=True)
     kept = checkpoint_files(folder / "checkpoint")
@@ -69,7 +69,7 @@ def prepare_folder(folder, resume):
         keep_former_best(folder / "checkpoint")
     if not resume and (kept or (folder / "checkpoint" / "best.pth").is_file()):
         raise ValueError(
-            f"{folder} holds checkpoints of a former run; go on with it (--resume auto), choose another --id or "
+            f"{folder} holds checkpoints of an earlier run; resume it (--resume auto), choose another --id or "
             "--work-dir, or move it away"
         )
 

@@ -27,7 +27,7 @@ def apply_trainable(module: nn.Module, patterns: Sequence[str] | None) -> tuple[
     Returns:
         (trainable, total): numbers of elements.
     Raises:
-        ValueError: a pattern matches no parameter; what would train is no part of the state dict, so that it were lost.
+        ValueError: a pattern matches no parameter; what would train is not part of the state dict, and so lost.
     """
     named = dict(module.named_parameters())
     if patterns is not None:
@@ -40,7 +40,7 @@ def apply_trainable(module: nn.Module, patterns: Sequence[str] | None) -> tuple[
     saved = dict.fromkeys(module.state_dict())
     if lost := [name for name, parameter in named.items() if parameter.requires_grad and name not in saved]:
         raise ValueError(
-            f"{len(lost)} parameters would train but are no part of a checkpoint, such as {lost[0]}: that network "
+            f"{len(lost)} parameters would train but are not part of a checkpoint, such as {lost[0]}: that network "
             f"never trains; name by `trainable` what shall, with patterns of names such as {next(iter(saved), 'none')}"
         )
     sizes = [(p.numel(), p.requires_grad) for p in named.values()]

@@ -117,7 +117,7 @@ def restore_run(runner: "Runner", state: Any, path: Path | str) -> None:
     """Put `runner` where the checkpoint `state`, read from `path`, was written.
 
     Raises:
-        ValueError: it is no checkpoint of a run, or one of another; names `path` and the part that does not fit.
+        ValueError: it is not a checkpoint of a run, or one of another; names `path` and the part that does not fit.
     """
     if not isinstance(state, dict):
         raise ValueError(f"{path} holds a {type(state).__name__}, {_NO_RUN}")
@@ -126,7 +126,7 @@ def restore_run(runner: "Runner", state: Any, path: Path | str) -> None:
         return
     wrong = [key for key, kind in _PARTS.items() if not isinstance(state.get(key), kind)]
     if wrong:
-        raise ValueError(f"{path} is no whole checkpoint of a run: missing or damaged in it: {', '.join(wrong)}")
+        raise ValueError(f"{path} is not a whole checkpoint of a run: missing or damaged in it: {', '.join(wrong)}")
     _load_both(runner, state["state_dict"], state["state_dict_ema"], path)
     for name, branch in runner.branches.items():
         with _part(path, f"the state of {name}"):

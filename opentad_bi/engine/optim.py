@@ -109,7 +109,7 @@ def _layer_weights(module: nn.Module) -> set[str]:
 
 
 def _matrices(module: nn.Module) -> set[str]:
-    """Names of the parameters of two or more dimensions that are no tables."""
+    """Names of the parameters of two or more dimensions that are not tables."""
     looked_up = _weights_of(module, nn.Embedding)
     matrices = {name for name, parameter in module.named_parameters() if parameter.ndim > 1}
     return {name for name in matrices - looked_up if not any(part in name.rpartition(".")[2] for part in _TABLES)}
@@ -363,7 +363,7 @@ class ExponentialMovingAverage(Average):
     the last tenth of the run, while the plain one is kept beside it; then the plain one takes its place, to the bit
     what it is without a warm-up, with 0.005 % of the initial weights.
 
-    Frozen parameters, and buffers that are no part of the state dict (masks, tables of positions), are shared with the
+    Frozen parameters, and buffers that are not part of the state dict (masks, tables of positions), are shared with the
     live model: they do not change, and an average of masks with infinities in them would be NaN. (torch's
     `AveragedModel` has neither the warm-up nor the sharing.)
 

@@ -1,1 +1,1 @@
-"""Pure functions on tensors and arrays, and the records that pass between floors."""
+"""Pure functions on tensors and arrays, and the records that pass between layers."""

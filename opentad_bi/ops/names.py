@@ -122,7 +122,7 @@ def describe_set(
         root: folder of the videos.
         videos: pairs of a path below it and the name of the class.
         split: number of the official split that the videos are listed in.
-        sized: are they files whose size can be told?
+        sized: are they files whose size can be known?
     """
     root = Path(root).absolute()
     rows = [

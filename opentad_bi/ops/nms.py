@@ -83,7 +83,7 @@ def vote_segments(kept: np.ndarray, segments: np.ndarray, scores: np.ndarray, io
 def _soft(segments, scores, place, offsets, limit, rule, min_score):
     """Rows that soft-NMS keeps in every group, and their scores; where none is dropped, only the best in all.
 
-    `place` (N,) tells which of equal scores was given first.
+    `place` (N,) says which of equal scores was given first.
     """
     from . import kernels
 

@@ -50,7 +50,7 @@ class SampleMeta:
 
 @dataclass(frozen=True)
 class UnitMeta:
-    """Which rows of which video's feature file one unit is made of.
+    """Which rows of which video's feature file one snippet is made of.
 
     Args:
         video: name of the video, without extension; crops of one video share it.
@@ -185,10 +185,10 @@ class Result:
 
 @dataclass(frozen=True)
 class ClassScores:
-    """Probabilities of all classes for one unit of a video.
+    """Probabilities of all classes for one snippet of a video.
 
     Args:
-        meta: where the unit lies.
+        meta: where the snippet lies.
         label: true class, or -1 where it is not known.
         probabilities: (C,) float32, they sum to 1.
     """

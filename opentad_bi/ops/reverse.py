@@ -37,7 +37,7 @@ def reverse_time(x: Tensor, lengths: Tensor, *, dim: int, pad: str = "edge") -> 
         lengths: (B,) int64 valid lengths along `dim`, on the device of `x`.
         dim: the time axis of `x`, counted with the batch axis.
         pad: what stands after the valid part: "edge" repeats the reversed sample's last valid entry (the first of
-            the original), as frames are padded; "keep" leaves the former padding, as zero-padded features need.
+            the original), as frames are padded; "keep" leaves the earlier padding, as zero-padded features need.
     Returns:
         a new tensor like `x`.
     """

@@ -293,7 +293,7 @@ def write_display_matrix(path: Path | str, matrix: Sequence[int]) -> None:
     """Set the display matrix of the only video track of the MP4 file `path`, in place.
 
     Raises:
-        ValueError: a file that is no MP4.
+        ValueError: a file that is not an MP4.
     """
     if Path(path).suffix.lower() == ".mkv":
         raise ValueError(f"{path}: the video has a rotation flag, which can be kept in .mp4 but not in .mkv")

@@ -165,7 +165,7 @@ def _box(number, item, counts):
     overshoot = max(-min(corners), max(corners) - 100)
     if overshoot > OVERSHOOT + 1e-9 or width <= 0 or height <= 0:
         hint = "; are they pixels?" if max(values) > 100 + OVERSHOOT else f", of which up to {OVERSHOOT:g} are clipped"
-        raise ValueError(f"keyframe {number}: x, y, width, height {values} are no box within 100 percent{hint}")
+        raise ValueError(f"keyframe {number}: x, y, width, height {values} are not a box within 100 percent{hint}")
     counts["clipped boxes"] += overshoot > 1e-6
     x1, y1, x2, y2 = (round(min(max(corner, 0.0), 100.0) / 100, DIGITS) for corner in corners)
     if x1 >= x2 or y1 >= y2:

@@ -176,7 +176,7 @@ def number(value: object) -> float | int | None:
 
 
 def label_name(label: object) -> str | None:
-    """A class's name as text, digits for a whole number, or None for what is no name."""
+    """A class's name as text, digits for a whole number, or None for what is not a name."""
     if isinstance(label, int) and not isinstance(label, bool):
         return str(label)
     return label if isinstance(label, str) and label.strip() else None

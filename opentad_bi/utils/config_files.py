@@ -77,7 +77,7 @@ def config_chain(path: str | Path) -> list[Path]:
     Raises:
         FileNotFoundError: one of them does not exist.
         ValueError: files are based on each other in a circle.
-        SyntaxError: one is no Python.
+        SyntaxError: one is not valid Python.
     """
     chain: list[Path] = []
     pending: list[Path] = []

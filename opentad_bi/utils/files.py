@@ -29,7 +29,7 @@ def list_folder(folder: str | Path, pattern: str = "*", *, absent: bool = False)
     Args:
         folder: its path.
         pattern: of the names, as in a shell; letter case counts.
-        absent: a folder that is not there has no entries, and is no error.
+        absent: a folder that is not there has no entries, and is not an error.
     Returns:
         list of Path, sorted by name.
     Raises:
@@ -132,7 +132,7 @@ def _named(path, error):
 def atomic(path: str | Path) -> Iterator[Path]:
     """Yield a temporary path beside `path` (same suffix) and rename it to `path` if the block succeeds.
 
-    A crash leaves the former `path` as it was; the temporary file is removed on an exception.
+    A crash leaves the earlier `path` as it was; the temporary file is removed on an exception.
 
     Raises:
         PermissionError, OSError: "cannot write `path`: reason", whatever the system objected to.
@@ -261,7 +261,7 @@ def read_text(path: str | Path, what: str = "file") -> str:
     """The text of a file in UTF-8, without a byte order mark; lines end with "\\n", however they end in the file.
 
     Raises:
-        FileNotFoundError, ValueError: naming `what` and the path: no such file, or it is no text in UTF-8.
+        FileNotFoundError, ValueError: naming `what` and the path: no such file, or it is not UTF-8 text.
     """
     path = Path(path)
     if not path.is_file():

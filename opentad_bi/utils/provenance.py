@@ -101,7 +101,7 @@ def differences(kept: dict, now: dict, name: str = "") -> list:
     """What two records of provenance differ in, as lines of text.
 
     Records are {name: value}; a value may be a record too, or a stamp, of which the place and the times do not count.
-    What one of both does not have is no difference: an older version wrote less, and a file may be gone.
+    What one of both does not have is not a difference: an older version wrote less, and a file may be gone.
     """
     found = []
     for key in kept:
@@ -160,9 +160,9 @@ FEATURE_RECORD = "features.json"  # of class folders of features; it stays besid
 def check_record(
     path: Path, settings: dict, *, overwrite: bool = False, part: str | None = None, defaults: dict | None = None
 ) -> None:
-    """Refuse to mix with files of other settings, as the record at `path` tells.
+    """Refuse to mix with files of other settings, as the record at `path` says.
 
-    A first run that was interrupted goes on; where an overwriting was, files may still be the former ones.
+    A first run that was interrupted goes on; where an overwriting was, files may still be the earlier ones.
 
     Args:
         path: the JSON file; nothing is refused where there is none.
@@ -180,21 +180,21 @@ def check_record(
     differ = [key for key in settings if former.get(key) != settings[key]]
     if differ:
         raise ValueError(
-            f"{path} tells of features made otherwise, in {', '.join(differ)}; choose another --out, or make them "
+            f"{path} reports features made otherwise, in {', '.join(differ)}; choose another --out, or make them "
             "again with --overwrite"
         )
     if record.get("overwrites") and not record.get("complete", True):
         raise ValueError(
-            f"{path} tells of an --overwrite that did not end, so that former files may be left among the new ones; "
+            f"{path} reports an --overwrite that did not end, so that earlier files may be left among the new ones; "
             "make them again with --overwrite, or choose another --out"
         )
 
 
 def read_feature_record(folder: str | Path) -> dict | None:
-    """The record of the features in `folder`, or None; a warning tells of an extraction that did not end.
+    """The record of the features in `folder`, or None; a warning reports an extraction that did not end.
 
     Raises:
-        ValueError: it is no JSON object.
+        ValueError: it is not a JSON object.
     """
     path = Path(folder) / FEATURE_RECORD
     if not path.is_file():
@@ -205,7 +205,7 @@ def read_feature_record(folder: str | Path) -> dict | None:
     failed, complete = record.get("failed") or (), record.get("complete", True)
     if failed or not complete:
         LOGGER.warning(
-            "%s tells of an extraction that did not end (complete: %s; failed: %s), so features may be missing",
+            "%s reports an extraction that did not end (complete: %s; failed: %s), so features may be missing",
             path,
             str(bool(complete)).lower(),
             some(failed) or "none",

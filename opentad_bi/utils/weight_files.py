@@ -1,6 +1,6 @@
 """Files of weights, in whatever form they were published; none of them can run Python code.
 
-The form is told by the content: torch's zip and its older pickle, NumPy's .npz, safetensors, TorchScript archives.
+The form is recognised by the content: torch's zip and its older pickle, NumPy's .npz, safetensors, TorchScript.
 """
 
 import hashlib
@@ -50,7 +50,7 @@ _REFUSED = re.compile(r"(?:GLOBAL|but got|class) ([\w.]+)")  # what a pickle ask
 def file_form(path: str | Path) -> str:
     """The form of a file of weights: "arrays" (.npz), "safetensors", "torchscript" or "torch".
 
-    Where the content tells nothing (a file cut short, or of another kind), the extension does.
+    Where the content says nothing (a file cut short, or of another kind), the extension does.
     """
     path = Path(path)
     try:
@@ -112,7 +112,7 @@ def read_file(spec: str | Path) -> tuple[dict[str, Tensor], str, dict]:
     while len(keys) < _NESTED and (inner := next((k for k in WEIGHT_KEYS if isinstance(state.get(k), dict)), None)):
         keys, state = [*keys, inner], state[inner]
     if not all(isinstance(name, str) for name in state):
-        raise ValueError(f"{path} holds a dict whose keys are no names of tensors")
+        raise ValueError(f"{path} holds a dict whose keys are not names of tensors")
     check_dense(state, path)
     return renamed(state, _plain_name, path), ".".join(keys), content
 
@@ -147,7 +147,7 @@ def check_dense(state: dict[str, Tensor], path: str | Path) -> None:
             kinds[str(value.layout).removeprefix("torch.")] = value.layout is not torch.strided
             odd += [f"{name} ({kind})" for kind, true in kinds.items() if true][:1]
     if odd:
-        raise ValueError(f"{path} holds weights that are no dense tensors: {some(odd)}; save them again as dense ones")
+        raise ValueError(f"{path} holds weights that are not dense tensors: {some(odd)}; save them again as dense ones")
 
 
 def unwrapped(state: dict[str, Tensor], own: Collection[str]) -> dict[str, Tensor]:
@@ -187,7 +187,7 @@ def load_checkpoint(path: str | Path) -> Any:
 
 
 def _check_file(path):
-    """The file is there, is no failed download, and has its checksums."""
+    """The file is there, is not a failed download, and has its checksums."""
     if not path.is_file():
         beside = list_folder(path.parent) if path.parent.is_dir() else ()
         near = ", ".join(sorted(p.name for p in beside if p.suffix in SUFFIXES)) or "none"
@@ -254,7 +254,7 @@ def adapted(state: dict, adapt: Callable[[dict], dict], what: str) -> dict:
     """What `adapt(state)` makes of the entries of a file.
 
     Raises:
-        ValueError: they are not of a form that it takes; names `what`, the source, and entries that are no tensors.
+        ValueError: they are not of a form that it takes; names `what`, the source, and entries that are not tensors.
     """
     try:
         return adapt(state)

@@ -133,7 +133,7 @@ def test_unreadable_videos_are_named(tmp_path, pair):
 
 @pytest.fixture
 def set_rate(monkeypatch):
-    """`set_rate(fps)`: what files tell from then on, which know the time of no frame."""
+    """`set_rate(fps)`: what files say from then on, which know the time of no frame."""
 
     def change(fps):
         def opened(*args):

@@ -1,4 +1,4 @@
-"""The command of former times runs whole, goes on where it ended, and says what is wrong with what it is given."""
+"""The command of earlier times runs whole, goes on where it ended, and says what is wrong with what it is given."""
 
 import json
 import subprocess
@@ -69,12 +69,12 @@ def test_the_former_command_trains_resumes_and_leaves_its_files(prompt_set, tmp_
     after = load_checkpoint(run / "checkpoint" / "epoch_2.pth")["state_dict"]["prompt_learner.ctx"]
     assert not torch.equal(before, after)
     assert main(words(prompt_set, out, "--epochs", "3", *options)) == 1
-    assert "holds checkpoints of a former run" in capfd.readouterr().err
+    assert "holds checkpoints of an earlier run" in capfd.readouterr().err
     for path in (run / "checkpoint").glob("epoch_*.pth"):
         path.unlink()
     former = (run / "checkpoint" / "best.pth").read_bytes()
     assert main(words(prompt_set, out, "--epochs", "3", *options)) == 1
-    assert "a former run" in capfd.readouterr().err and (run / "checkpoint" / "best.pth").read_bytes() == former
+    assert "an earlier run" in capfd.readouterr().err and (run / "checkpoint" / "best.pth").read_bytes() == former
     assert main(words(prompt_set, out, "--epochs", "1", *options, "--resume", "auto")) == 0
     assert "it is best_former_1.pth now" in capfd.readouterr().err
     assert (run / "checkpoint" / "best_former_1.pth").read_bytes() == former
@@ -189,7 +189,7 @@ def test_other_ways_to_start_and_options_without_effect(prompt_set, tmp_path, ca
 
 
 def joined(folder):
-    """The prompts of all classes, joined as the former command did."""
+    """The prompts of all classes, joined as the earlier command did."""
     return " ".join(json.loads((folder / "prompts.json").read_text()).values())
 
 

@@ -248,7 +248,7 @@ def test_wrong_sources_are_refused(data, words, tmp_path, capsys):
     assert not (tmp_path / "out").exists()
     (tmp_path / "out").mkdir()
     np.save(tmp_path / "out" / "film.npy", np.zeros(3))
-    assert "film.npy is there, but no features.json tells what made it" in error(src=src)
+    assert "film.npy is there, but no features.json says what made it" in error(src=src)
     assert paths(tmp_path / "out") == ["film.npy"]
 
 

@@ -204,7 +204,7 @@ def test_missing_packages_are_named_with_the_cure(command, tmp_path, monkeypatch
         (
             "checkpoint.obj_RuntimeError_engine.weights.py_38.ckpt",
             "load_from",
-            "holds weights that are no dense tensors",
+            "holds weights that are not dense tensors",
         ),
         ("checkpoint.continue_from_RuntimeError_engine.continuing.py_66.pt", "continue_from", "no dense tensors"),
     ],

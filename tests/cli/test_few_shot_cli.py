@@ -318,8 +318,8 @@ def test_numbers_of_an_older_version_are_made_anew_or_kept_with_a_warning(finish
     capfd.readouterr()
     assert call("few-shot", words) == 0
     text = capfd.readouterr().err
-    assert "nothing tells which videos and weights it was trained on" in text
-    assert "is made anew: nothing tells what they were made of" in text and records[0].is_file()
+    assert "nothing says which videos and weights it was trained on" in text
+    assert "is made anew: nothing says what they were made of" in text and records[0].is_file()
 
 
 def test_a_run_that_goes_on_with_other_weights_is_warned_of(finished, capfd):

@@ -125,7 +125,7 @@ def scores(rows, *, video="v", label=0):
 @pytest.mark.parametrize(
     ("other", "message"),
     [
-        (heard(["b", "a"], scores([[0.5, 0.5]])), r"member x tells \['a', 'b'\] apart, but y \['b', 'a'\]"),
+        (heard(["b", "a"], scores([[0.5, 0.5]])), r"member x has the classes \['a', 'b'\], but y \['b', 'a'\]"),
         (heard(["a", "b"], scores([[0.5, 0.5]] * 2)), "member x saw 1 videos, but y 2"),
         (heard(["a", "b"], scores([[0.5, 0.5]], video="w")), "saw 'v0' with label 0 where y saw 'w0' with label 0"),
         (heard(["a", "b"], scores([[0.5, 0.5]], label=1)), "saw 'v0' with label 0 where y saw 'v0' with label 1"),

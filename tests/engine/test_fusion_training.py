@@ -34,7 +34,7 @@ FREE = {"optimizer": {"type": "AdamW", "lr": 2e-3}, "scheduler": None, "clip_gra
 
 @DATASETS.register_module(force=True)
 class ToldWindows(tiny.TinyWindows):
-    """Windows with one action whose class a channel tells, half of them padded; a detector can learn them."""
+    """Windows with one action whose class a channel says, half of them padded; a detector can learn them."""
 
     def sample(self, index, seed, back_data_path=None):
         valid = LENGTH - 7 * (index % 2)

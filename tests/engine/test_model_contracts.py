@@ -14,7 +14,7 @@ from opentad_bi.registry import DATASETS, MODELS
 
 @MODELS.register_module(force=True)
 class ToyNamer(toy.ToyNet):
-    """A toy network that knows classes, refuses short data, and tells what it learned."""
+    """A toy network that knows classes, refuses short data, and says what it learned."""
 
     comes_trained = True
 

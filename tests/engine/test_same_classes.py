@@ -1,4 +1,4 @@
-"""Weights, data and evaluation must be of the same classes; where a file tells none, nothing is compared."""
+"""Weights, data and evaluation must be of the same classes; where a file says none, nothing is compared."""
 
 import pytest
 import torch

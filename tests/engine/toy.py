@@ -1,4 +1,4 @@
-"""A small family that is no detector: it shows that the engine knows nothing of detection."""
+"""A small family that is not a detector: it shows that the engine knows nothing of detection."""
 
 import random
 

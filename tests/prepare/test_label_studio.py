@@ -128,7 +128,7 @@ def box(tasks):
     ("change", "told"),
     [
         (lambda t: box(t).update(frame=0), "task 7: region 0: keyframe 1: frame 0 is not a whole number from 1"),
-        (lambda t: box(t).update(width=95), "keyframe 1: x, y, width, height .* are no box within 100 percent"),
+        (lambda t: box(t).update(width=95), "keyframe 1: x, y, width, height .* are not a box within 100 percent"),
         (lambda t: box(t).pop("x"), "are not four numbers"),
         (lambda t: box(t).update(enabled="yes"), "enabled 'yes' is neither"),
         (lambda t: t[1]["data"].pop("video"), "task 8: data has no 'video'; it has 'category'"),

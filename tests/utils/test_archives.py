@@ -1,4 +1,4 @@
-"""Checksums of archives: no changed bit reaches a network, and what is no data at all is called by its name."""
+"""Checksums of archives: no changed bit reaches a network, and what is not data at all is called by its name."""
 
 import zipfile
 

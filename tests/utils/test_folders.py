@@ -13,7 +13,7 @@ from opentad_bi.utils.files import is_file, list_folder, match_files, walk_files
 
 @pytest.fixture
 def tree(tmp_path):
-    """A folder of two videos each in a/ and b/c/, and what is no video."""
+    """A folder of two videos each in a/ and b/c/, and what is not a video."""
     for name in ("a/1.mp4", "a/2.MP4", "a/.3.mp4", "a/notes.txt", "b/c/1.mp4", "b/c/2.avi", ".hidden/1.mp4"):
         path = tmp_path / name
         path.parent.mkdir(parents=True, exist_ok=True)

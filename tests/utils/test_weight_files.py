@@ -1,4 +1,4 @@
-"""Files of weights: every form is told by its content and read to the same state dict; bad files are named."""
+"""Files of weights: every form is recognised by its content and read to the same state dict; bad files are named."""
 
 import io
 import pickle

@@ -53,7 +53,7 @@ class FeatureFolder:
         there = next((path for name in names if (path := self.path("", name)).is_file()), None)
         if there and not self.overwrite and not (self.out / FEATURE_RECORD).is_file():
             raise ValueError(
-                f"{there} is there, but no {FEATURE_RECORD} tells what made it; choose another --out, or make it again "
+                f"{there} is there, but no {FEATURE_RECORD} says what made it; choose another --out, or make it again "
                 "with --overwrite"
             )
 
@@ -126,7 +126,7 @@ class FeatureFolder:
         return all(self.path(kind, name).is_file() for kind in self.kinds)
 
     def _replaced(self):
-        """Names of the videos that are others than those whose features are there; a warning tells which."""
+        """Names of the videos that are others than those whose features are there; a warning says which."""
         found, kept = {}, 0
         for kind in self.kinds:
             paths = {name: self.path(kind, name) for name in self.sources}

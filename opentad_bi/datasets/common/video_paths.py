@@ -82,7 +82,9 @@ def check_layouts(layouts: str | Sequence[str] | None) -> tuple[str, ...]:
         try:
             fields = [name for _, name, _, _ in string.Formatter().parse(layout) if name is not None]
         except (ValueError, TypeError, AttributeError) as error:
-            raise ValueError(f"layout {layout!r} is no path with {{path}}, {{folder}} or {{file}}: {error}") from None
+            raise ValueError(
+                f"layout {layout!r} is not a path with {{path}}, {{folder}} or {{file}}: {error}"
+            ) from None
         for name in fields:
             if name not in FIELDS:
                 raise ValueError(f"layout {layout!r}: unknown field {{{name}}}; {nearest(name, FIELDS, every=True)}")

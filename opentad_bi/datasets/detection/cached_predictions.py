@@ -61,7 +61,7 @@ class CachedPredictions(Dataset):
     """Training windows as the maps of both detectors, one file each (opentad-bi cache-predictions writes them).
 
     A sample has `raw` {"for": (K + 2, P) float32, "back": ...}, `masks` (T,) bool, `gt_segments`, `gt_labels` and
-    `meta`, in forward time. The draws were made when the files were: a sample does not depend on the seed.
+    `meta`, in forward time. The random numbers were taken when the files were: a sample does not depend on the seed.
 
     Attributes: `classes`, and `networks`, {direction: digest of the weights that made the maps} (None: not known).
 

@@ -57,7 +57,7 @@ class PairedDataset(Dataset):
         dataset: config of the dataset of the forward videos.
         source: "device": the backward sample is the forward one reversed; only "for" is given, and the model reverses
             the batch where it lies. "files": it is read from reversed video (or features) files: the same window, at
-            the mirrored frame numbers, with the same draws of all transforms.
+            the mirrored frame numbers, with the same random numbers of all transforms.
         back_data_path: for "files", the folder (or list of folders) of the reversed files, of the same names.
     """
 

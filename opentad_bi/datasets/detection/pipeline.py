@@ -29,11 +29,11 @@ def random_truncation(
     crop_ratio: Sequence[float] | None = None,
     max_num_trials: int = 200,
 ) -> tuple[int, int, np.ndarray, np.ndarray]:
-    """Draw a window of at most `trunc_len` that keeps at least one action.
+    """Sample a window of at most `trunc_len` that keeps at least one action.
 
     A video not longer than `trunc_len` is left as it is or, with `crop_ratio` (low, high), cut to a random length
     between these shares of its own. Of the windows drawn, the first that holds `thresh` of some action is taken, or
-    after `max_num_trials` the last. One draw for the length (with `crop_ratio`), then one per window.
+    after `max_num_trials` the last. One random number for the length (with `crop_ratio`), then one per window.
 
     Args:
         segments: (N, 2) float32 in units of `length`.
@@ -221,7 +221,7 @@ class DecodeFrames:
     """Decode `frame_inds` of the open video into `imgs` uint8 (T', H, W, 3), and close it.
 
     Where a reversed video is open too, its mirrored frames (frame f is there N - 1 - f of N) stand behind, in forward
-    order: (2T', H, W, 3). The steps that follow then draw once for both.
+    order: (2T', H, W, 3). The steps that follow then sample once for both.
     """
 
     def __call__(self, results: Results) -> Results:

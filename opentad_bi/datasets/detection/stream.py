@@ -22,7 +22,7 @@ class VideoWindows(VideoStream):
 
     Iterate once. Frames are decoded in order, each once, and brought to the size of the network a few at a time;
     the small frames are kept as long as a later window needs them. So every step of the pipeline between
-    `DecodeFrames` and `Collect` must treat frames one by one and draw nothing, as test pipelines do.
+    `DecodeFrames` and `Collect` must treat frames one by one and sample nothing, as test pipelines do.
 
     Args:
         cfg: config of a sliding dataset over frames (`dataset.test`); its files are not needed.

@@ -175,7 +175,7 @@ class AnnotationDataset(Dataset):
         return self._transforms(results)
 
     def describe(self, index: int) -> Results:
-        """What the pipeline is given of sample `index`, before any draw."""
+        """What the pipeline is given of sample `index`, before sampling."""
         return self._results(range(len(self))[index])
 
     def _describe(self, video):

@@ -187,7 +187,7 @@ class VideoFeatureDataset(Dataset):
         max_files_per_class: at most N files of every class.
         shots: N videos of every class, a random choice by `seed`.
         class_weights: "balanced", {class: weight} or C weights; see `class_weights.class_weights`.
-        balanced: offer `sample_weights` (N,), by which a sampler draws all classes equally often.
+        balanced: offer `sample_weights` (N,), by which a sampler takes all classes equally often.
         forbid_list: names of videos, or a file of them, of which none may be here.
         crop_separator: what stands between the name of a video and its crop in the names of files, such as "__"
             or "_"; each file has snippets of its own, whose scores are averaged in tests.

@@ -242,7 +242,7 @@ def find_classes(
         hints = "; ".join(f"{name!r}: {nearest(name, names)}" for name in absent)
         raise ValueError(f"classes without a folder in {next(iter(folders.values())).parent}: {hints}")
     if unlisted := sorted(folder.name for key, folder in folders.items() if key not in keys):
-        logger.warning("folders that are no listed class are left out: %s", ", ".join(unlisted))
+        logger.warning("folders of unlisted classes are left out: %s", ", ".join(unlisted))
     return list(map(str, classes)), [folders.get(key) for key in keys]
 
 
@@ -295,7 +295,7 @@ def choose(
 
 
 def _draw(files, name, shots, seed):
-    """The files of `shots` videos of one class; a draw does not depend on which other classes there are."""
+    """The files of `shots` videos of one class; a sample does not depend on which other classes there are."""
     videos = sorted({video for _, video in files})
     if files and len(videos) < shots:
         raise ValueError(f"shots={shots}: class {name!r} has {len(videos)} videos only")
@@ -312,7 +312,7 @@ def read_files(lists: Sequence[Sequence[tuple[Path, str]]]) -> list[FeatureFile]
     Returns:
         list of FeatureFile, in the order of the labels.
     Raises:
-        ValueError: a file that is no table of floats, or two of different width.
+        ValueError: a file that is not a table of floats, or two of different width.
     """
     files = [describe_file(path, video, label) for label, own in enumerate(lists) for path, video in own]
     for file in files:

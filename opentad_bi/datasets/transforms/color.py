@@ -87,7 +87,7 @@ def adjust_hue(imgs: np.ndarray, shift: int) -> np.ndarray:
 class ColorJitter:
     """Change brightness, contrast, saturation and hue, by the same amounts in all frames of a sample.
 
-    The order of the four is drawn for every sample (the reference draws it once, when the pipeline is built).
+    The order of the four is drawn for every sample (the reference samples it once, when the pipeline is built).
 
     Args:
         brightness: a factor is drawn from [1 - brightness, 1 + brightness], not below 0.

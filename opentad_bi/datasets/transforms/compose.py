@@ -32,7 +32,7 @@ def check_range(where: str, value: Sequence[float]) -> tuple[float, float]:
 def random_box(
     height: int, width: int, area_range: Sequence[float], aspect_range: Sequence[float], *, rng: Random
 ) -> tuple[int, int, int, int] | None:
-    """Draw a box in a frame: the first of 10 that fits, or None (Szegedy et al., CVPR 2015).
+    """Sample a box in a frame: the first of 10 that fits, or None (Szegedy et al., CVPR 2015).
 
     Args:
         height, width: of the frame, in pixels.
@@ -77,7 +77,7 @@ class Compose:
 
 @TRANSFORMS.register_module()
 class Augment:
-    """Apply transforms of frames to all frames of all views at once: each draws once for a sample.
+    """Apply transforms of frames to all frames of all views at once: each takes its random numbers once.
 
     Labels stay as they are, also where a picture is mirrored or stands on its head.
 

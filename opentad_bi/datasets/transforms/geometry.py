@@ -98,7 +98,7 @@ class RandomResizedCrop:
         return results
 
     def box(self, height: int, width: int, rng: Random) -> tuple[int, int, int, int]:
-        """Draw (left, top, right, bottom): the first of 10 that fits, else the largest central square."""
+        """Sample (left, top, right, bottom): the first of 10 that fits, else the largest central square."""
         box = random_box(height, width, self.area_range, self.aspect_ratio_range, rng=rng)
         if box is not None:
             return box
@@ -136,7 +136,7 @@ def picture_rows(imgs: np.ndarray) -> tuple[int, int]:
     """The rows that are not a black strip at the top or at the bottom.
 
     A row is black if its grey values, the brightest over time, are at most 15 on average. Columns are not looked at.
-    Strips that leave less than a third of the rows are no format of films, and stay: a caption in the dark would
+    Strips that leave less than a third of the rows are not a format of films, and stay: a caption in the dark would
     otherwise be blown up to frames of enormous width.
 
     Args:

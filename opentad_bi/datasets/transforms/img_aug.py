@@ -21,7 +21,7 @@ FACTOR = 1.8 * LEVEL + 0.1
 class ImgAug:
     """Two different operations of 15 at magnitude 9 of 10, drawn for every sample, signs included.
 
-    The reference draws the signs once, when the pipeline is built.
+    The reference samples the signs once, when the pipeline is built.
 
     Args:
         transforms: "default", the only set there is.

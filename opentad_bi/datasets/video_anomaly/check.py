@@ -88,7 +88,7 @@ def _captions(report):
 
 
 def _distinct(report, learned):
-    """How many texts there are; few are a warning where they are learned from, as equal ones are no negatives."""
+    """How many texts there are; few are a warning where they are learned from, as equal ones are not negatives."""
     share = report.duplicate_share
     many = f"{share:.0%} of the captions are said of other videos too" if share > MANY and learned else ""
     summary = f"{report.distinct_captions} of {report.captions} captions are distinct"

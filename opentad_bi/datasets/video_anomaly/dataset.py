@@ -168,7 +168,7 @@ class RegionVideoDataset(Dataset):
         LOGGER.info("%s: %s", self.root, self.report)
 
     def _check(self):
-        """Errors for arguments that are no choice, before any file is read."""
+        """Errors for arguments that are not one of the choices, before any file is read."""
         check_count("frames", self.frames)
         check_choice("policy", self.policy, POLICIES)
         check_count("min_region_frames", self.min_region_frames)

@@ -188,7 +188,7 @@ def _listed(videos, classes, normal_class):
 
 
 def _line(text):
-    """(path, path, words that are no numbers of frames) of a line."""
+    """(path, path, words that are not numbers of frames) of a line."""
     name, *more = list_fields(served_path(text))
     return name, name, [word for word in more if not _WHOLE.fullmatch(word)]
 

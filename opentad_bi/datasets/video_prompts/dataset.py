@@ -152,13 +152,13 @@ class VideoFolder(Dataset):
         root: folder that the paths of the list are relative to.
         pipeline: list of configs of TRANSFORMS. It is given `path`, `video`, `label` and `rng`, and must give `inputs`,
             `label` and `meta` (`CollectClip`).
-        part: "all" videos of the list, or what `draw_few_shot` draws for "train" or "val"; with the same arguments no
+        part: "all" videos of the list, or what `draw_few_shot` gives for "train" or "val"; with the same arguments no
             group of videos is in both.
         shots: videos per class for training, or None: all that validation leaves.
         val_shots: videos per class for validation.
         val_ratio: in place of `val_shots`, the share of the groups of a class.
-        group: what the draw keeps together: "ucf101", "hmdb51", "kinetics", or None: every video is a group.
-        sampling_seed: of the draw.
+        group: what the sampling keeps together: "ucf101", "hmdb51", "kinetics", or None: every video is a group.
+        sampling_seed: of the random sampling.
         protocol: which classes are kept, see `choose_labels`.
         protocol_count: how many, for "most_frequent", "least_frequent" and "random".
         protocol_videos: list in which the protocol counts; that of training, for the data of a test.
@@ -166,7 +166,7 @@ class VideoFolder(Dataset):
         class_names: {class: how a prompt says it}, or a JSON file of that; see `prompt_names`.
         reference: list, or several, whose names of classes are right where those of `videos` are not.
         tolerate: share of the listed files that may be missing.
-        block_list: videos that are left out before the draw: names as `videos` has them, with suffix or without, or a
+        block_list: videos that are left out before sampling: names as `videos` has them, with suffix or without, or a
             text file with one per line.
         mix: config of a mix of two clips (`VideoMix`); the partner is drawn from the other samples. Not in test mode.
         features: folder of features of the frames, (V, T, E) float32 in place of frames; the pipeline is not run, but
@@ -282,7 +282,7 @@ class VideoFolder(Dataset):
         return check_clips(cls, arguments, full=full, workers=workers)
 
     def clip(self, index: int, rng: Random) -> dict[str, Any]:
-        """What the pipeline makes of a video, with the draws of `rng`, not mixed; VideoError if it is damaged."""
+        """What the pipeline makes of a video, with the random numbers of `rng`, not mixed; VideoError if damaged."""
         video, name = self.listed.videos[index], self.videos[index]
         try:
             return self._transforms({"path": self.root / video.path, "video": name, "label": video.label, "rng": rng})

@@ -118,7 +118,7 @@ def _choose(wishes, owners, order, by_goal):
 
 
 def generator(seed: int) -> np.random.Generator:
-    """Random numbers of the draw over classes, other than those of any class."""
+    """Random numbers of the sampling over classes, other than those of any class."""
     return np.random.default_rng([seed, 0x66696C6D])
 
 
@@ -173,9 +173,9 @@ def draw_few_shot(
     val_shots: int = 0,
     val_ratio: float = 0.0,
 ) -> tuple[VideoList, VideoList]:
-    """Draw videos for training and others for validation from every class; no group of videos is in both.
+    """Sample videos for training and others for validation from every class; no group of videos is in both.
 
-    Every draw takes from as many groups as it can. A group of UCF101 (or of a function) is one of a class: the same
+    Every sampling takes from as many groups as it can. A group of UCF101 (or of a function) is one of a class: the same
     name in two classes is two groups. A film of HMDB51, in all its numbered parts, and a video of Kinetics are one
     group in all classes. What is drawn from a class depends on its own videos, its name and the seed, not on the order
     of the list, nor on the other classes unless it has groups in common with them.
@@ -183,7 +183,7 @@ def draw_few_shot(
     Args:
         videos: VideoList.
         shots: K per class for training, or None: all that validation leaves.
-        seed: another seed, another draw.
+        seed: another seed, another sample.
         group: what to keep together: a name in GROUPS, a function of (path, name of the class), or None: every video
             is a group.
         val_shots: K per class for validation.

@@ -90,7 +90,7 @@ def select_videos(
     tolerate: float = 0.0,
     block_list: str | Path | Sequence[str] | None = None,
 ) -> tuple[VideoList, list[str]]:
-    """Read a list, keep some classes, leave out what is blocked or missing, and draw; arguments as `VideoFolder` has.
+    """Read a list, keep some classes, leave out what is blocked or missing, and sample; arguments as `VideoFolder` has.
 
     Returns:
         VideoList with paths relative to `root` as the disk spells them, and a list of C names as prompts spell them.
@@ -123,7 +123,7 @@ def select_videos(
 
 
 def leave_out(videos: VideoList, blocked: Collection[str]) -> VideoList:
-    """A VideoList without the videos of some names, and how many they are is told.
+    """A VideoList without the videos of some names, and how many they are is logged.
 
     Args:
         videos: VideoList.

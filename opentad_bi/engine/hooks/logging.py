@@ -129,7 +129,7 @@ class WritersHook(Hook):
         tensorboard: also write TensorBoard event files (folder `tensorboard`).
         wandb: arguments of `wandb.init`, such as dict(project="tad"); None: no Weights & Biases. See `start_wandb`.
     Raises:
-        KeyError, ValueError: `wandb` is no dict of such arguments.
+        KeyError, ValueError: `wandb` is not a dict of such arguments.
     """
 
     def __init__(self, tensorboard: bool = True, wandb: dict[str, Any] | None = None) -> None:

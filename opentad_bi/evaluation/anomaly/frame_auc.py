@@ -79,7 +79,7 @@ def frame_report(
         class_names: {video: name of its class} of those with events.
         frames_per_row: video frames per row of scores.
         tolerance_frames: how far an event may reach beyond the rows of its video; None: `SHORT_FRAMES` and, where the
-            frames of the video are not known, one unit of the video.
+            frames of the video are not known, one snippet of the video.
         counts: {video: frames} as lists say it, of videos whose scores do not; they may be off by `SHORT_FRAMES`.
         last_row: see `frames_of_rows`.
     Returns:
@@ -142,7 +142,7 @@ def _abnormal(numbers):
 class FrameAnomaly(Metric):
     """Area under the ROC curve (AUC) and average precision (AP) over all frames of all test videos.
 
-    Scores of units become scores of feature rows (means where units or crops overlap), each row stands for
+    Scores of snippets become scores of feature rows (means where snippets or crops overlap), each row stands for
     `frames_per_row` frames, and the frames of the annotated events are the positives. Where the number of frames of a
     video is known (the results, the annotation or `frame_counts` say it), another number of rows is an error;
     otherwise truth and scores are cut to the same length, and rows that cannot be so long are a warning. `auc` and
@@ -156,7 +156,7 @@ class FrameAnomaly(Metric):
 
     Args:
         classes: names by label: a list, or a text file with one per line.
-        normal_class: the class that is no anomaly; case, '_', '-' and spaces do not matter.
+        normal_class: the class without anomalies; case, '_', '-' and spaces do not matter.
         annotation: UCF-Crime's `Temporal_Anomaly_Annotation.txt` or XD-Violence's `annotations.txt`.
         frames_per_row: video frames per row of features: 30 for a row per second at 30 fps, 16 for snippets of 16
             frames, 1 for a row per frame.
@@ -165,7 +165,7 @@ class FrameAnomaly(Metric):
         sigma: Gaussian smoothing of each video's scores, in rows; 0: none.
         tolerance_frames: how far an event may reach beyond the frames that have scores. None: 2, as annotated ends of
             UCF-Crime lie up to 2 frames beyond the decoded video, and where its frames are not known those of the
-            video's longest unit, since features end with the last whole row and units with the last whole unit.
+            video's longest snippet, since features end with the last whole row and snippets with the last whole unit.
         frame_counts: JSON file with the frames of the videos, for `read_frame_counts`; None: there is none.
         last_row: of frames at the end of a video that make no whole row: "keep", the last row stands for them; "drop",
             they have no row and are left out; "either", which is logged. It is checked where frames are known.

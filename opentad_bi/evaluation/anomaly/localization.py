@@ -30,7 +30,7 @@ def score_intervals(
         probabilities: (R, C) float.
         edges_sec: (R + 1,) float; row r lasts from edge r to edge r + 1.
         classes: names by label.
-        normal: label of the class that is no anomaly.
+        normal: label of the class without anomalies.
         threshold: the least score.
     Returns:
         [{"segment": [start_sec, end_sec], "label", "score", "peak_sec"}, ...]: the anomaly that is most probable on the

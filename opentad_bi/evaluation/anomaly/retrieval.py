@@ -77,7 +77,7 @@ class CaptionRetrieval(Metric):
         self._numbers: dict[str, float] | None = None
 
     def update(self, results: Sequence[CaptionFeatures]) -> None:
-        """Take in a list of `ops.records.CaptionFeatures`; ValueError for a video that comes twice, or is no number."""
+        """Take in a list of `ops.records.CaptionFeatures`; ValueError for a video that comes twice or is not finite."""
         self._numbers = None
         for result in results:
             if not isinstance(result, CaptionFeatures):

@@ -1,6 +1,6 @@
-"""From scores of units to scores of feature rows, their areas under curves, and how many frames a row stands for.
+"""From scores of snippets to scores of feature rows, their areas under curves, and how many frames a row stands for.
 
-N units, C classes, R feature rows (of one video)
+N snippets, C classes, R feature rows (of one video)
 """
 
 from collections.abc import Mapping
@@ -31,7 +31,7 @@ class VideoScores:
     Args:
         scores: (R,) float64, smoothed.
         label: class of its samples, -1 where it is not known.
-        unit_rows: rows of its longest unit.
+        unit_rows: rows of its longest snippet.
         frames: of the video, 0 where they are not known.
     """
 
@@ -42,7 +42,7 @@ class VideoScores:
 
 
 def scores_by_video(units: Units, scores: np.ndarray, sigma: float = 0.0) -> dict[str, VideoScores]:
-    """Bring units of all videos together.
+    """Bring snippets of all videos together.
 
     Args:
         units: unit_scores.Units, N of them.
@@ -51,7 +51,7 @@ def scores_by_video(units: Units, scores: np.ndarray, sigma: float = 0.0) -> dic
     Returns:
         {video: VideoScores}, by name.
     Raises:
-        ValueError: units of one video have several labels.
+        ValueError: snippets of one video have several labels.
     """
     names, index = np.unique(units.videos.astype(str), return_inverse=True)
     parts = np.split(np.argsort(index, kind="stable"), np.cumsum(np.bincount(index))[:-1])
@@ -60,7 +60,7 @@ def scores_by_video(units: Units, scores: np.ndarray, sigma: float = 0.0) -> dic
         labels = np.unique(units.labels[part])
         if len(labels) > 1:
             raise ValueError(
-                f"video {name!r} has units of the labels {labels.tolist()}; are there files of one name in two classes?"
+                f"video {name!r} has snippets of the labels {labels.tolist()}; are files of one name in two classes?"
             )
         rows = units.rows[part]
         of_rows = smooth(row_scores(units.starts[part], rows, scores[part]), sigma)
@@ -69,12 +69,12 @@ def scores_by_video(units: Units, scores: np.ndarray, sigma: float = 0.0) -> dic
 
 
 def anomaly_scores(probabilities: ArrayLike, normal: int, kind: str = NORMAL) -> np.ndarray:
-    """How anomalous each unit is.
+    """How anomalous each snippet is.
 
     Args:
         probabilities: (N, C) floats that sum to 1.
-        normal: index of the class that is no anomaly.
-        kind: "normal": 1 - p(normal), taken as the sum of the others, which tells units apart where p(normal) is
+        normal: index of the class without anomalies.
+        kind: "normal": 1 - p(normal), taken as the sum of the others, which tells snippets apart where p(normal) is
             nearly 1; "anomaly": the largest of the others.
     Returns:
         (N,) float64.
@@ -84,16 +84,16 @@ def anomaly_scores(probabilities: ArrayLike, normal: int, kind: str = NORMAL) ->
 
 
 def row_scores(starts: np.ndarray, rows: np.ndarray, scores: np.ndarray) -> np.ndarray:
-    """Bring the scores of one video's units, crops included, to its feature rows.
+    """Bring the scores of one video's snippets, crops included, to its feature rows.
 
-    A row's score is the mean over the units that cover it; a row that none covers has that of the nearest one that
+    A row's score is the mean over the snippets that cover it; a row that none covers has that of the nearest one that
     is covered, the earlier one of two.
 
     Args:
-        starts, rows: (N,) int64, first row and number of rows of every unit.
+        starts, rows: (N,) int64, first row and number of rows of every snippet.
         scores: (N,) float64.
     Returns:
-        (R,) float64, R being the end of the last unit.
+        (R,) float64, R being the end of the last snippet.
     """
     order = np.lexsort((scores, rows, starts))  # so that the order of the units does not touch the last digit
     starts, rows, scores = starts[order], rows[order], scores[order]

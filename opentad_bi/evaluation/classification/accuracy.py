@@ -25,9 +25,9 @@ PLAIN = ("loss", "brier")  # what is no fraction, so not shown in percent
 
 @METRICS.register_module()
 class Accuracy(Metric):
-    """Classification of units and, where a video has several, of videos by the mean of their probabilities.
+    """Classification of snippets and, where a video has several, of videos by the mean of their probabilities.
 
-    The numbers are those of `classification.classify`; of videos they begin with "video_". Units of one name and one
+    The numbers are those of `classification.classify`; of videos they begin with "video_". Snippets of one name and one
     label, crops included, are one video.
 
     Args:
@@ -37,9 +37,9 @@ class Accuracy(Metric):
         bins: number of bins of the calibration errors.
         plots: also draw pictures in `save`.
         per_class: add the numbers of every class to `table`.
-        annotation: temporal annotation for `read_frame_annotation`: a unit that no event of its video touches has the
-            label `normal_class`, whatever that of its video is. None: every unit has the label of its video.
-        normal_class: the class that is no anomaly, for `annotation`.
+        annotation: temporal annotation for `read_frame_annotation`: a snippet that no event of its video touches has
+            the label `normal_class`, whatever that of its video is. None: every snippet has the label of its video.
+        normal_class: the class without anomalies, for `annotation`.
         frames_per_row: video frames per row of features, for `annotation`.
         scored: False: only take in and save results, labels may be unknown, and `compute` is an error.
     Raises:

@@ -1,8 +1,8 @@
-"""Temporal annotation of anomalies: which frames of a video are anomalous, and which units and rows by it.
+"""Temporal annotation of anomalies: which frames of a video are anomalous, and which snippets and rows by it.
 
 The official annotations of UCF-Crime and XD-Violence are read; what lies outside the events is normal.
 
-N units, R feature rows of one video
+N snippets, R feature rows of one video
 """
 
 import re
@@ -200,12 +200,12 @@ def _frame(token):
 
 
 class TimedLabels:
-    """Gives units of anomalous videos the label of the normal class where no event of their video touches them.
+    """Gives snippets of anomalous videos the label of the normal class where no event of their video touches them.
 
     Args:
         annotation: file for `read_frame_annotation`.
         classes: names by label.
-        normal_class: the class that is no anomaly.
+        normal_class: the class without anomalies.
         frames_per_row: video frames per row of features.
     """
 

@@ -1,4 +1,4 @@
-"""The class scores of all units so far, as checked arrays."""
+"""The class scores of all snippets so far, as checked arrays."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,11 +14,11 @@ SUM_TOLERANCE = 1e-2  # of probabilities that a half-precision softmax gave
 
 @dataclass(frozen=True)
 class Units:
-    """Units as arrays.
+    """Snippets as arrays.
 
     Args:
         videos: (N,) names, as objects.
-        starts, rows: (N,) int64, first row and number of rows of every unit.
+        starts, rows: (N,) int64, first row and number of rows of every snippet.
         labels: (N,) int64, -1 where the class is not known.
         probabilities: (N, C) float64.
         frames: (N,) int64, frames of the whole video, 0 where they are not known.
@@ -32,10 +32,10 @@ class Units:
     frames: np.ndarray
 
     def by_video(self) -> "Units":
-        """Units of one name and one label brought together as one unit each, in order of first appearance.
+        """Snippets of one name and one label brought together as one snippet each, in order of first appearance.
 
-        Probabilities are means over a video's units and crops. Two class folders may hold files of one name, so units
-        of one name but different labels are different videos.
+        Probabilities are means over a video's snippets and crops. Two class folders may hold files of one name, so
+        snippets of one name but different labels are different videos.
         """
         numbers: dict[tuple[str, int], int] = {}
         pairs = zip(self.videos.tolist(), self.labels.tolist(), strict=True)
@@ -50,7 +50,7 @@ class Units:
 
 
 class UnitScores:
-    """Takes in `ops.records.ClassScores` and `RowScores`, whose rows are units of their own; gives arrays.
+    """Takes in `ops.records.ClassScores` and `RowScores`, whose rows are snippets of their own; gives arrays.
 
     Args:
         classes: names of the classes by label.
@@ -67,8 +67,8 @@ class UnitScores:
 
         Raises:
             ValueError: another number of probabilities than classes, or of rows than the run has; some that are not
-                finite, are negative or do not sum to 1; a label outside the classes; a unit without rows or before the
-                first. It names the video.
+                finite, are negative or do not sum to 1; a label outside the classes; a snippet without rows or before
+                the first. It names the video.
         """
         results = list(results)
         for result in results:
@@ -89,7 +89,7 @@ class UnitScores:
             self._units = None
 
     def units(self) -> Units:
-        """All units; ValueError if there are none."""
+        """All snippets; ValueError if there are none."""
         if not self._results:
             raise ValueError("no results were given to this metric; call update(results) first")
         if self._units is None:
@@ -105,7 +105,7 @@ class UnitScores:
         _all(proper, units, "probabilities are negative or do not sum to 1")
         known = (units.labels >= lowest) & (units.labels < classes)
         _all(known, units, f"label {{label}} is not one of the {classes} classes, 0 to {classes - 1}")
-        _all((units.starts >= 0) & (units.rows > 0), units, "a unit has no rows, or begins before row 0")
+        _all((units.starts >= 0) & (units.rows > 0), units, "a snippet has no rows, or begins before row 0")
 
 
 def _arrays(results):
@@ -130,7 +130,7 @@ def _arrays(results):
 
 
 def _all(good, units, message):
-    """ValueError about the first unit that is not good."""
+    """ValueError about the first snippet that is not good."""
     if not good.all():
         i = int(np.argmin(good))
         text = message.format(label=units.labels[i])

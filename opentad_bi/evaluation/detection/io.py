@@ -63,7 +63,7 @@ def load_ground_truth(
         path: annotation file, see `utils.annotation`; also gzipped.
         subset: its name, matched exactly.
         blocked_videos: videos to leave out: names, or the path of a JSON list or of a text file.
-        ignored_labels: labels that are no classes; the reference evaluator of OpenTAD ignores none.
+        ignored_labels: labels that are not classes; the reference evaluator of OpenTAD ignores none.
     Raises:
         FileNotFoundError: no such file.
         ValueError: no annotation file, an unknown subset, a malformed annotation, no true segment.

@@ -143,8 +143,8 @@ def evaluate(
     """Evaluate Predictions against a GroundTruth; returns a Report.
 
     Predictions of blocked videos are left out; those of videos without true segments are false positives;
-    those with a label that no true segment has are dropped with a warning, which is no fault of the data for the names
-    of `class_map`: a network also finds classes that the subset lacks.
+    those with a label that no true segment has are dropped with a warning, which is not a fault of the data for the
+    names of `class_map`: a network also finds classes that the subset lacks.
     """
     thresholds = check_thresholds(tiou_thresholds)
     ks = tuple(top_k or ())

@@ -190,8 +190,8 @@ class VideoCLIP(CLIPClassifier):
         text, image = self.text_encoder, self.image_encoder
         if (visual or coupling) and not image.promptable:
             raise ValueError(
-                f"the visual tower of {self.clip_name} takes no prompts: it is no VisionTransformer of open_clip with "
-                "plain blocks; take a model such as ViT-B-16, or neither `visual` nor `coupling`"
+                f"the visual tower of {self.clip_name} takes no prompts: it is not a VisionTransformer of open_clip "
+                "with plain blocks; take a model such as ViT-B-16, or neither `visual` nor `coupling`"
             )
         sizes = {"frames": frames, "patch": image.patch}
         widths = {"text_width": text.width, "visual_width": image.width}

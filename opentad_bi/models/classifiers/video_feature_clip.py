@@ -27,7 +27,7 @@ class VideoFeatureCLIP(CLIPClassifier):
         clip: arguments of `load_clip`: dict(model, pretrained, quick_gelu).
         prompt: config of the prompt learner.
         text_pooling: "eot" or "mean", see `TextEncoder`.
-        temporal: config of the pooling over the rows of a unit.
+        temporal: config of the pooling over the rows of a snippet.
         label_smoothing: of the cross-entropy.
         logit_scale: factor of the cosines: "weights", "learned", "fixed:X", "learned:X"; one that is frozen trains all
             the same where a config names it as trainable.

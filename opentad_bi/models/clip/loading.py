@@ -146,7 +146,7 @@ def _find_weights(source, model, pretrained):
     looks_like_path = path.suffix in SUFFIXES or len(path.parts) > 1
     kind = FileNotFoundError if looks_like_path else ValueError
     raise kind(
-        f"pretrained {text!r} is no file{' and none of ' if offered else ''}{offered}; name a file of weights (in "
+        f"pretrained {text!r} is not a file{' and none of ' if offered else ''}{offered}; name a file of weights (in "
         "configs clip_pretrained or clip.pretrained), or None for random ones"
     )
 

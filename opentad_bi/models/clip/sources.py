@@ -117,7 +117,7 @@ def _from_file(path, name, folder):
     config = content.get("model_cfg", content) if isinstance(content, dict) else {}
     missing = [key for key in _CLIP_KEYS if not isinstance(config.get(key), dict if key != "embed_dim" else int)]
     if missing:
-        raise ValueError(f"{path} is no configuration of a CLIP model: {', '.join(missing)} missing")
+        raise ValueError(f"{path} is not a configuration of a CLIP model: {', '.join(missing)} missing")
     return Source(name, deepcopy(config), folder=folder, preprocess=content.get("preprocess_cfg") or {})
 
 

@@ -42,7 +42,7 @@ def symmetric_contrast(
 ) -> Contrast:
     """Mean of the cross-entropies of finding each one's partner, in both directions, in float32.
 
-    Pairs with the same number say the same, so they are no negatives of each other: "exclude" leaves them out of the
+    Pairs with the same number say the same, so they are not negatives of each other: "exclude" leaves them out of the
     denominators; "soft" shares the target evenly among them, less the entropy of that target, so that 0 is the least.
     "negatives" takes them for wrong all the same, as plain InfoNCE does.
 

@@ -47,7 +47,7 @@ class FGCLIP(Model, nn.Module):
     Args:
         clip: arguments of `load_clip`: dict(model, pretrained, quick_gelu).
         classes: names by label.
-        normal_class: the class that is no anomaly.
+        normal_class: the class without anomalies.
         prompts: {class: [text, ...]}, or a JSON file of that form; a class without any gets `template`.
         template: text of a class, its name in the place of {}.
         global_feature: config of the pooling over frames; None: the mean.

@@ -116,7 +116,7 @@ def _shine(lamp, first, stop, name, rng, style):
 
 
 def _distract(story, busy, rng, style):
-    """Add movements and lights that are no actions, where their thing has nothing else to do."""
+    """Add movements and lights that are not actions, where their thing has nothing else to do."""
     longest = round(1.6 * style.fps)
     many = rng.poisson(style.distractors_per_sec * len(story) / style.fps)
     for first in np.sort(rng.integers(0, len(story) - longest, many)).tolist():

@@ -33,7 +33,7 @@ class DemoStyle:
         noise: standard deviation of the noise of every pixel in every frame, grey values.
         texture: standard deviation of the still background, grey values.
         clutter: fewest still shapes on the wall, and one more than the most.
-        distractors_per_sec: how often something happens that is no action (rattle, sideways roll, bounce, blink,
+        distractors_per_sec: how often something happens that is not an action (rattle, sideways roll, bounce, blink,
             flicker), also beside actions.
         shake: probability per frame that the picture jumps by one pixel.
     Raises:

@@ -70,7 +70,7 @@ def test_layouts_that_cannot_be():
     with pytest.raises(ValueError, match=r"unknown field \{fille\}; did you mean 'file'"):
         check_layouts(["{folder}/{fille}"])
     for wrong in ("{folder", 3, None):
-        with pytest.raises(ValueError, match="is no path with"):
+        with pytest.raises(ValueError, match="is not a path with"):
             check_layouts([wrong])
     with pytest.raises(ValueError, match="at least one"):
         check_layouts([])

@@ -1,4 +1,4 @@
-"""Sets to learn from and to test on that have videos in common, for every family that can tell."""
+"""Sets to learn from and to test on that have videos in common, for every family that can say."""
 
 import json
 

@@ -199,7 +199,7 @@ def test_an_extraction_that_did_not_end_is_a_warning(folder, caplog):
         caplog.clear()
         record.write_text(json.dumps({"model": "m", **state}))
         assert len(VideoFeatureDataset(folder)) == 26
-        assert f"{record} tells of an extraction that did not end" in caplog.text and words in caplog.text
+        assert f"{record} reports an extraction that did not end" in caplog.text and words in caplog.text
     record.write_text("[1]")
     with pytest.raises(ValueError, match=r"features\.json holds a list where a JSON object is expected"):
         VideoFeatureDataset(folder)

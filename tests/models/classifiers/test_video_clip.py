@@ -374,7 +374,7 @@ def test_options_that_do_not_fit_are_named(build, tiny_clip, monkeypatch):
     monkeypatch.setattr(video_clip, "load_clip", lambda **_: own_weights(plain))
     assert torch.isfinite(build()(batch_of())["cls_loss"])  # a tower of another kind serves texts that learn
     for slot in ({"visual": SHALLOW}, {"coupling": MAPPED}):
-        with pytest.raises(ValueError, match="takes no prompts: it is no VisionTransformer"):
+        with pytest.raises(ValueError, match="takes no prompts: it is not a VisionTransformer"):
             build(**slot)
 
 

@@ -213,9 +213,9 @@ def test_a_failed_download_says_that_a_path_will_do(monkeypatch):
         (
             "opanai",
             ValueError,
-            r"'opanai' is no file and none of open_clip's weights of ViT-B-32.*mean 'openai'\? \(all",
+            r"'opanai' is not a file and none of open_clip's weights of ViT-B-32.*mean 'openai'\? \(all",
         ),
-        ("w/none.pt", FileNotFoundError, r"none.pt' is no file and none of .*laion2b_s34b_b79k"),
+        ("w/none.pt", FileNotFoundError, r"none.pt' is not a file and none of .*laion2b_s34b_b79k"),
         (".", ValueError, r"is a folder; .*local-dir:DIR"),
     ],
 )
@@ -232,7 +232,7 @@ def test_unknown_models_are_told_with_the_nearest(tmp_path):
     with pytest.raises(ValueError, match="nothing is fetched by name"):
         load_clip("hf-hub:someone/some-clip")
     (tmp_path / "some.json").write_text('{"embed_dim": 32, "vision_cfg": {}}')
-    with pytest.raises(ValueError, match=r"some\.json is no configuration of a CLIP model: text_cfg missing"):
+    with pytest.raises(ValueError, match=r"some\.json is not a configuration of a CLIP model: text_cfg missing"):
         load_clip(tmp_path / "some.json")
 
 
