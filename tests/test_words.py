@@ -53,7 +53,7 @@ ALLOWED = {  # pattern: {beginning of a path: why}
         "opentad_bi/evaluation/anomaly/frame_auc.py": "a key of numbers.json, which users read",
         "opentad_bi/datasets/video_anomaly/texts.py": "a key of the report, which users read",
     },
-    r"watched": {"opentad_bi/engine/": "a key in checkpoints and event files", "docs/plugins.md": "the same key"},
+    r"watched": {"opentad_bi/engine/": "a key in checkpoints and event files"},
     r"former": {"opentad_bi/engine/data.py": "a key in checkpoints"},
     r"lifespans?": {"opentad_bi/datasets/video_anomaly/sampling.py": "the name of an argument"},
     r"(tells?|told)(?! \w* ?apart)": {

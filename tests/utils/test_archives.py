@@ -83,7 +83,7 @@ def test_a_damaged_checkpoint_is_passed_over_with_a_warning(tmp_path, caplog):
     assert torch.load(newest)["epoch"] == 4  # torch itself sees nothing
     path, state = load_latest(tmp_path)
     assert (path.name, state["epoch"]) == ("epoch_3.pth", 3)
-    assert "epoch_4.pth is damaged" in caplog.text and "this checkpoint is passed over" in caplog.text
+    assert "epoch_4.pth is damaged" in caplog.text and "this checkpoint is skipped" in caplog.text
 
 
 POINTER = "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a2146\nsize 605247071\n"
