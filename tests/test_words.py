@@ -43,7 +43,7 @@ FEATURES = (
 ALLOWED = {  # pattern: {beginning of a path: why}
     r"draws?": {
         "opentad_bi/evaluation/": "pictures are drawn",
-        "opentad_bi/cli/detect_anomaly.py": "pictures are drawn",
+        "opentad_bi/cli/detect": "pictures are drawn",
         "opentad_bi/cli/arguments.py": "pictures are drawn",
         "docs/fgclip.md": "pictures are drawn",
         "opentad_bi/cli/aliases/methods.py": "the earlier name of an option",
@@ -51,11 +51,10 @@ ALLOWED = {  # pattern: {beginning of a path: why}
     r"\w+_shares?": {
         "opentad_bi/registry.py": "earlier names",
         "opentad_bi/evaluation/anomaly/frame_auc.py": "a key of numbers.json, which users read",
-        "opentad_bi/datasets/video_anomaly/texts.py": "a key of the report, which users read",
+        "opentad_bi/datasets/video_anomaly/records.py": "a key of the report, which users read",
     },
     r"watched": {"opentad_bi/engine/": "a key in checkpoints and event files"},
     r"former": {"opentad_bi/engine/data.py": "a key in checkpoints"},
-    r"lifespans?": {"opentad_bi/datasets/video_anomaly/sampling.py": "the name of an argument"},
     r"(tells?|told)(?! \w* ?apart)": {
         "opentad_bi/cli/aliases/fgclip.py": "captions that tell of regions: no log is meant",
         "opentad_bi/cli/detect.py": "the name of an argument",

@@ -21,7 +21,7 @@ from ...utils.provenance import FEATURE_RECORD, read_feature_record
 from ..common.feature_files import feature_path, refuse_replaced
 
 HINT = "make them by opentad-bi extract-clip-features --config"
-_DRAWS = "features are made once, but a step of the pipeline draws random numbers; leave it out or disable it"
+_DRAWS = "features are made once, but a step of the pipeline is random; leave it out or disable it"
 FAILED = "failed.txt"  # beside the record: names of the videos that could not be read
 _FREE = ("cache", "num_threads")  # arguments of steps that do not change a frame
 

@@ -168,7 +168,7 @@ def test_names_stay_in_the_folder():
 def test_a_pipeline_that_draws_gives_no_features():
     for draw in ("random", "getrandbits", "uniform", "randrange", "sample", "gauss"):
         arguments = {"getrandbits": (3,), "uniform": (0, 1), "randrange": (4,), "sample": ([1, 2], 1), "gauss": (0, 1)}
-        with pytest.raises(ValueError, match="a step of the pipeline draws"):
+        with pytest.raises(ValueError, match="a step of the pipeline is random"):
             getattr(NoRandomness(), draw)(*arguments.get(draw, ()))
 
 
