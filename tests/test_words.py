@@ -57,7 +57,6 @@ ALLOWED = {  # pattern: {beginning of a path: why}
     r"former": {"opentad_bi/engine/data.py": "a key in checkpoints"},
     r"(tells?|told)(?! \w* ?apart)": {
         "opentad_bi/cli/aliases/fgclip.py": "captions that tell of regions: no log is meant",
-        "opentad_bi/cli/detect.py": "the name of an argument",
     },
     r"agreement": {"opentad_bi/registry.py": "an earlier name"},
 }
