@@ -189,6 +189,7 @@ class Dataset(Contract):
     source: Mapping[str, Any] | None = None  # record of whoever made the features
     frames: int | None = None  # of a clip
     image_size: int | None = None  # side of the frames, in pixels
+    region_negatives: int | None = None  # wrong texts of regions that the annotation has
     resizing: Any = None  # how frames come to that size
     networks: Mapping[str, str] | None = None  # {direction: digest} of the networks whose predictions it keeps
 

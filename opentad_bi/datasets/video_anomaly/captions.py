@@ -243,7 +243,7 @@ def _read(path, reader, report, *, skip):
             report.named.append((record, where))
         else:
             records.append(record)
-            report.named += [(what, where) for what in NAMED if getattr(own, what)]
+            report.named += [(what, where) for what in NAMED if vars(own)[what]]
             report.named += [(REASONED, f"{where}: {problem}") for problem in own.region_problems]
             report.add(own)
     report.entries += count

@@ -165,6 +165,7 @@ class RegionVideoDataset(Dataset):
         self.classes = self.classes or categories(self.records, self.normal_class)
         self.labels = label_videos(self.records, self.classes, self.normal_class)
         self._index()
+        self.region_negatives = self.report.region_negatives
         LOGGER.info("%s: %s", self.root, self.report)
 
     def _check(self):
@@ -243,7 +244,7 @@ class RegionVideoDataset(Dataset):
             "region_negatives": [negatives for _, negatives in texts],
             "label": int(self.labels[index]),
             "abnormal": bool(record.abnormal),
-            "counts": {name: getattr(sampled, name) for name in COUNTED},
+            "counts": sampled.counts,
             "meta": UnitMeta(record.name, index, 1),  # segments of a video may share a name
         }
 
@@ -309,8 +310,7 @@ class RegionVideoDataset(Dataset):
             counts["regions"] += len(self._tracks[index])
             counts["padded"] += not sampled.valid.all()
             counts["used"] += len(sampled.regions)
-            for name in COUNTED:
-                counts[name] += getattr(sampled, name)
+            counts.update(sampled.counts)
             hits += sampled.mask.sum(axis=1).tolist()
         names = ("videos", "regions", "too_many", "outside", "missed", "used", "short", "moved", "padded")
         return {name: counts[name] for name in names} | {"region_frames": float(np.mean(hits)) if hits else 0.0}

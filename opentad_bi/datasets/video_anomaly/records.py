@@ -148,7 +148,7 @@ class ReadReport:
     def add(self, other: "ReadReport") -> None:
         """Take in the counts of another report."""
         for name, value in vars(other).items():
-            setattr(self, name, getattr(self, name) + value)
+            vars(self)[name] += value
 
     def count(self, records: Sequence[CaptionedVideo]) -> None:
         """Set what follows from the records alone."""
@@ -180,6 +180,6 @@ class ReadReport:
         names = ("unequal_lists", "empty_captions", "empty_region_captions", "non_ascii_captions", "chinese_captions",
                  "chinese_region_captions", "region_negatives", "translated", "clipped_boxes", "dropped_boxes",
                  "repeated_keyframes", "skipped_regions", "assumed_normal", "repeated_videos")  # fmt: skip
-        parts += [f"{getattr(self, name)} {name.replace('_', ' ')}" for name in names if getattr(self, name)]
+        parts += [f"{vars(self)[name]} {name.replace('_', ' ')}" for name in names if vars(self)[name]]
         parts += [f"{count} skipped: {reason}" for reason, count in self.skipped.most_common()]
         return "; ".join(parts)

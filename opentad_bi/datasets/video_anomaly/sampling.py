@@ -43,6 +43,12 @@ class SampledRegions:
     short: int
     too_many: int = 0
 
+    @property
+    def counts(self) -> dict[str, int]:
+        """{name: number} of what was left out or changed."""
+        names = ("outside", "missed", "moved", "short", "too_many")
+        return {name: value for name, value in vars(self).items() if name in names}
+
 
 def frame_window(window: tuple[float, float] | None, fps: float, length: int) -> tuple[int, int]:
     """[first, stop) in frames of a window in seconds: floor and ceiling, cut to the video.

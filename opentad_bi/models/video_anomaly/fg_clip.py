@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ...contracts import LOGGED, Model
+from ...contracts import LOGGED, Dataset, Model
 from ...ops.names import label_of, normal_label
 from ...ops.records import CaptionFeatures, RowScores
 from ...registry import MODELS, nearest
@@ -201,14 +201,14 @@ class FGCLIP(Model, nn.Module):
 
         Logs whether wrong texts of its regions are learned from.
         """
-        size, own = getattr(dataset, "size", None), self.vision.prepare.size
+        dataset = Dataset.of(dataset)
+        size, own = dataset.image_size, self.vision.prepare.size
         if size is not None and (size, size) != own:
             raise ValueError(
                 f"the frames of the dataset have {size} x {size} pixels, but {self.clip_name} takes {own[0]} x {own[1]}"
             )
-        wrong = getattr(getattr(dataset, "report", None), "region_negatives", None)
-        if wrong is not None:
-            self.objective.log_wrong_texts(wrong)
+        if dataset.region_negatives is not None:
+            self.objective.log_wrong_texts(dataset.region_negatives)
 
     @classmethod
     def verdicts(cls, arguments: Mapping[str, Any], *, batch_size: int) -> list[CheckResult]:

@@ -390,5 +390,5 @@ def test_the_log_says_what_becomes_of_wrong_texts(tiny_json, caplog, weight, wro
     model = build(tiny_json, hard_weight=weight)
     caplog.clear()
     with caplog.at_level("INFO"):
-        model.check_dataset(SimpleNamespace(size=32, report=SimpleNamespace(region_negatives=wrong)))
+        model.check_dataset(SimpleNamespace(image_size=32, region_negatives=wrong))
     assert words in caplog.text and ("hard loss" in caplog.text) == bool(words)
