@@ -3,9 +3,10 @@
 import logging
 import math
 from argparse import Namespace
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from tqdm import tqdm
@@ -16,6 +17,8 @@ from ..datasets.detection.annotation import write_class_map
 from ..datasets.detection.check import check_dataset, check_splits
 from ..datasets.detection.statistics import (
     PERCENTILES,
+    Proposal,
+    Subset,
     describe,
     out_of_reach,
     propose,
@@ -53,7 +56,7 @@ def check(args: Namespace) -> int:
     return int(failed)
 
 
-def make_class_map(cfg):
+def make_class_map(cfg: Mapping[str, Any]) -> None:
     """Write the class map that a dataset config names, if it is not there."""
     path = Path(cfg["class_map"])
     if not path.is_file():
@@ -61,7 +64,7 @@ def make_class_map(cfg):
         logging.getLogger(__name__).info("%s: %d classes written", path, len(classes))
 
 
-def _progress(name):
+def _progress(name: str) -> Callable:
     return lambda jobs, total: tqdm(jobs, total=total, desc=name, leave=False)
 
 
@@ -126,7 +129,7 @@ def stats(args: Namespace) -> int:
     subsets = {name: read_subset(split) for name, split in splits.items()}
     network = detector(cfg["model"])
     windows = window_settings(splits, args.window, args.overlap)
-    proposal = propose_for(subsets["train"], splits["train"], network, windows, args)
+    proposal = propose_for(subsets["train"], splits["train"], network, windows["overlap"], args.coverage, args.context)
     report = {"config": args.config, **windows, "subsets": {}}
     for name, subset in subsets.items():
         report["subsets"][name] = {"name": subset.name, **describe(subset), **reach(subset, network, windows)}
@@ -138,7 +141,7 @@ def stats(args: Namespace) -> int:
     return 0
 
 
-def detector(model):
+def detector(model: dict[str, Any]) -> dict[str, Any]:
     """Config of the (forward) detector; ValueError if it has no points."""
     network = pyramid(model)
     if network is None:
@@ -146,13 +149,20 @@ def detector(model):
     return network
 
 
-def attention_window(network):
+def attention_window(network: dict[str, Any]) -> int:
     """Positions that local attention of the projection sees, at most 1 for all; the largest of its levels."""
     size = (network["projection"].get("attn_cfg") or {}).get("n_mha_win_size", -1)
     return size if isinstance(size, int) else max(size)
 
 
-def propose_for(subset, split, network, windows, args):
+def propose_for(
+    subset: Subset,
+    split: Mapping[str, Any],
+    network: dict[str, Any],
+    overlap: float,
+    coverage: float,
+    context: float,
+) -> Proposal:
     """Settings for the training set."""
     lengths = np.concatenate([video.segments[:, 1] - video.segments[:, 0] for video in subset.videos])
     loads_features = any(step["type"] in FEATURE_STEPS for step in split["pipeline"])
@@ -160,16 +170,16 @@ def propose_for(subset, split, network, windows, args):
     return propose(
         lengths,
         [video.frames for video in subset.videos],
-        coverage=args.coverage,
-        context=args.context,
-        overlap=windows["overlap"] or 0.5,
+        coverage=coverage,
+        context=context,
+        overlap=overlap or 0.5,
         unit=math.lcm(scale, split.get("sample_stride", 1)),
         stride=subset.stride if loads_features else None,
         attention=attention_window(network),
     )
 
 
-def reach(subset, network, windows):
+def reach(subset: Subset, network: dict[str, Any], windows: dict[str, Any]) -> dict[str, Any]:
     """What windows of several sizes hold of a subset, and what the levels of the config answer for."""
     spans, positions, window = subset.spans(), subset.positions(), windows["window"]
     sizes = sorted({window // 4, window // 2, window, 2 * window} - {0})
@@ -179,7 +189,9 @@ def reach(subset, network, windows):
     }
 
 
-def proposed_reach(subset, network, windows, proposal):
+def proposed_reach(
+    subset: Subset, network: dict[str, Any], windows: dict[str, Any], proposal: Proposal
+) -> dict[str, Any]:
     """The same of the proposal."""
     subset = replace(subset, stride=proposal.feature_stride)
     windows = {**windows, "window": proposal.window_size, "overlap": proposal.window_overlap_ratio}
@@ -189,7 +201,13 @@ def proposed_reach(subset, network, windows, proposal):
     return {"inside": held, "levels": reached(subset, network, points, windows)}
 
 
-def snippet(proposal, helpers, path, cfg, network):
+def snippet(
+    proposal: Proposal,
+    helpers: Collection[str],
+    path: Path | str,
+    cfg: Mapping[str, Any],
+    network: dict[str, Any],
+) -> str:
     """The proposal as a config that is an edit of the one at `path`, in the same folder."""
     split = unwrap(dataset_config(cfg["dataset"], "train"))[0]
     kinds = {step["type"] for step in split["pipeline"]}
@@ -212,13 +230,13 @@ def snippet(proposal, helpers, path, cfg, network):
     return "\n".join(lines)
 
 
-def _set(helpers, names, value):
+def _set(helpers: Collection[str], names: Sequence[str], value: int) -> list[str]:
     """The lines that set those of the helpers that the config has; a comment where it has none."""
     found = [f"{name} = {value}" for name in names if name in helpers]
     return found or [f"# {' or '.join(names)}: {value}, where the config says it"]
 
 
-def text(report):
+def text(report: Mapping[str, Any]) -> str:
     """The report as tables."""
     parts = [_subset_text(report, split, found) for split, found in report["subsets"].items()]
     proposal = report["proposal"]
@@ -231,7 +249,7 @@ def text(report):
     return "\n\n".join([*parts, heading, level_table(proposal["levels"]), beside, proposal["config"]])
 
 
-def _subset_text(report, split, found):
+def _subset_text(report: Mapping[str, Any], split: str, found: Mapping[str, Any]) -> str:
     counts = found["counts"]
     heading = (
         f"{split}: {found['name']}, {counts['videos']} videos ({counts['videos_without_actions']} without actions), "
@@ -247,7 +265,7 @@ def _subset_text(report, split, found):
     return "\n\n".join([heading, aligned(rows), windows, level_table(found["levels"])])
 
 
-def level_table(levels):
+def level_table(levels: Mapping[str, Any]) -> str:
     """What each level answers for."""
     rows = [["level", "stride", "range", "actions", "points"]]
     for i, (stride, (low, high)) in enumerate(zip(levels["strides"], levels["ranges"], strict=True)):
@@ -258,5 +276,5 @@ def level_table(levels):
     return f"{aligned(rows)}\n{rest}"
 
 
-def _percent(share):
+def _percent(share: float) -> str:
     return f"{100 * share:.1f} %"

@@ -1,7 +1,9 @@
 """List the configs that come with the toolbox, show what one says once all is put together, or start an own from it."""
 
 import pprint
+from argparse import Namespace
 from pathlib import Path
+from typing import Any
 
 from ..config import config_origins, config_text, load_config, parse_overrides
 from ..utils.config_files import config_root, find_config, shipped_configs
@@ -10,9 +12,10 @@ from ..utils.files import write_text
 TYPED = "--options"
 
 
-def list_configs(args):
+def list_configs(args: Namespace) -> int:
     """Print the names of the shipped configs under their folders; ValueError if there is none with the word."""
-    word, groups = (args.word or "").lower(), {}
+    word = (args.word or "").lower()
+    groups: dict[str, list[tuple[str, str]]] = {}
     for path in shipped_configs():
         name, about = path.with_suffix("").as_posix(), about_config(config_root() / path)
         if word in f"{name} {about}".lower():
@@ -26,7 +29,7 @@ def list_configs(args):
     return 0
 
 
-def about_config(path):
+def about_config(path: Path) -> str:
     """The first sentence of the comment at the top of a config file."""
     lines = []
     for line in path.read_text(encoding="utf-8").splitlines():
@@ -37,7 +40,7 @@ def about_config(path):
     return sentence + end.strip()
 
 
-def show(args):
+def show(args: Namespace) -> int:
     """Print a resolved config."""
     overrides, path = parse_overrides(args.cfg_options), find_config(args.config)
     cfg = load_config(path, overrides)
@@ -54,7 +57,9 @@ def show(args):
     return 0
 
 
-def annotated(value, origin, plain, typed, indent=""):
+def annotated(
+    value: Any, origin: Any, plain: Any, typed: list[tuple[str, ...]], indent: str = ""
+) -> list[tuple[str, str]]:
     """The lines of a value as Python source, each with its origin.
 
     Args:
@@ -85,7 +90,7 @@ def annotated(value, origin, plain, typed, indent=""):
     return [*lines, (f"{indent}{brackets[1]}", "")]
 
 
-def _at(node, key):
+def _at(node: Any, key: Any) -> Any:
     """What a nested dict or list holds at `key`; a file stands for all below it, and None is nothing."""
     if isinstance(node, dict):
         return node.get(key)
@@ -94,14 +99,14 @@ def _at(node, key):
     return node if isinstance(node, Path) else None
 
 
-def label(path):
+def label(path: Path | str) -> str:
     """A config file by its path below configs/, if it is shipped, else by its own."""
     path, root = Path(path), config_root()
     own = path.resolve()
     return own.relative_to(root).as_posix() if own.is_relative_to(root) else str(path)
 
 
-def copy(args):
+def copy(args: Namespace) -> int:
     """Write a config that is based on another, or all that the other says."""
     path = find_config(args.config)
     out = args.folder / path.name

@@ -3,6 +3,7 @@
 import sys
 from argparse import Namespace
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 from tqdm import tqdm
@@ -14,7 +15,7 @@ from ..prepare.join_clips import Format, make_untrimmed
 from ..prepare.label_studio import import_file, import_timeline_file
 from ..prepare.layout import summary
 from ..prepare.reverse.annotations import reverse_annotation_file
-from ..prepare.reverse.folder import UNRECORDED, Job, plan, reverse_folder
+from ..prepare.reverse.folder import UNRECORDED, Job, Outcome, plan, reverse_folder
 from ..prepare.ucf_crime import ANNOTATION, CLASSES, lay_out, read_list
 from ..utils.annotation import holds_timeline
 from ..utils.files import read_json, read_text, write_text
@@ -41,7 +42,7 @@ def reverse_videos(args: Namespace) -> int:
     return int(any(o.status == "failed" for o in outcomes))
 
 
-def jobs_of(args):
+def jobs_of(args: Namespace) -> list[Job]:
     """Translate the command line into jobs."""
     options = {k: vars(args)[k] for k in ("crf", "lossless", "gop", "preset", "chunk", "overwrite", "keep_damaged")}
     if args.src.is_file():
@@ -55,7 +56,7 @@ def jobs_of(args):
     return jobs
 
 
-def outcome_table(outcomes):
+def outcome_table(outcomes: Sequence[Outcome]) -> str:
     """Format the outcomes as a table of counts, then what failed and what was made anew, and why."""
     counts = Counter(o.status for o in outcomes)
     rows = [f"{'status':<10}{'videos':>8}{'frames':>12}{'worker sec':>12}"]
@@ -102,7 +103,7 @@ def label_studio(args: Namespace) -> int:
     return 0
 
 
-def _form(src):
+def _form(src: Path) -> str:
     """What is made of an export by default; ValueError if it has both timeline labels and boxes."""
     content = read_json(src, "export of Label Studio")
     if not holds_timeline(content):

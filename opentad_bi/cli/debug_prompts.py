@@ -1,11 +1,15 @@
 """Can prompts be learned on these features?  Data, prompts, text features and gradients, one line each."""
 
 import math
+from argparse import Namespace
+from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
+from mmengine.config import Config
 
 from ..config import dataset_config, find_config, load_config, parse_overrides
 from ..contracts import total_loss
@@ -29,7 +33,7 @@ RATIO = 10  # of the samples of two classes, above which training should balance
 CLOSE = 0.995  # cosine of text features that are hard to tell apart
 
 
-def run(args):
+def run(args: Namespace) -> int:
     """Look at everything; returns 0, or 1 if a line is an error."""
     if args.steps < 1:
         raise ValueError(f"--steps {args.steps} must be at least 1")
@@ -53,7 +57,7 @@ def run(args):
     return int(has_errors(results))
 
 
-def config_of(args):
+def config_of(args: Namespace) -> Config:
     """The config that is named, or that of the recipe with the options typed."""
     typed = typed_flags(args, DATA_FLAGS)
     if bool(args.config) == ("feature_dir" in typed):
@@ -70,14 +74,14 @@ def config_of(args):
     return load_config(args.config, {**keys, **options})
 
 
-def look_at_check(cfg):
+def look_at_check(cfg: Config) -> list[CheckResult]:
     """What the check of the data says, as at the start of training."""
     with quietly():
         results = check_dataset(dataset_config(cfg.dataset, "train"), full=False)
     return results or [judge("data", "nothing is wrong")]
 
 
-def look_at_data(runner):
+def look_at_data(runner: Runner) -> Iterator[CheckResult]:
     """Samples per class, and the shape of a batch."""
     dataset, model = runner.dataset("train"), runner.model
     counts = np.bincount(dataset.labels, minlength=len(dataset.classes))
@@ -94,7 +98,7 @@ def look_at_data(runner):
 
 
 @torch.no_grad()
-def look_at_prompts(model, out):
+def look_at_prompts(model: Any, out: Path) -> Iterator[CheckResult]:
     """Lengths against the budget, rows that differ, and how alike the text features are."""
     learner, budget = model.prompt_learner, model.text_encoder.context_length
     prompts, ends = learner(model.text_encoder.token_embedding)
@@ -118,13 +122,14 @@ def look_at_prompts(model, out):
     draw_heat_map(out / "text_cosines.png", cosines, names, title="cosine of the classes' text features")
 
 
-def look_at_steps(runner, steps):
+def look_at_steps(runner: Runner, steps: int) -> Iterator[CheckResult]:
     """Loss and gradients over some optimizer steps; the weights of the run change, and are not kept."""
     model, (branch,) = runner.model, runner.branches.values()
     train_mode(model)
     batches = [to_device(batch, runner.device) for batch, _ in zip(_forever(runner.loader), range(steps), strict=False)]
     trained = {name: p for name, p in model.named_parameters() if p.requires_grad}
-    before, norms = _loss(model, batches), {name: [] for name in trained}
+    before = _loss(model, batches)
+    norms: dict[str, list[float]] = {name: [] for name in trained}
     chance = math.log(len(model.classes))
     yield CheckResult("loss at the start", OK, f"{before:.4f} (chance level: {chance:.4f})")
     for batch in batches:

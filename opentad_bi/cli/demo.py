@@ -2,11 +2,12 @@
 
 import os
 from argparse import Namespace
+from pathlib import Path
 
 import torch
 
 from ..config import load_config, raw_config
-from ..evaluation.detection.io import load_ground_truth, load_predictions
+from ..evaluation.detection.io import GroundTruth, load_ground_truth, load_predictions
 from ..evaluation.viz.timeline import draw_timeline
 from ..models.clip.loading import load_clip
 from ..ops.names import FUSED, MERGED, PAIR
@@ -26,7 +27,7 @@ SHOWN = (*PAIR, MERGED, FUSED)
 WIDTH = 64  # of the tiny CLIP models
 
 
-def run(args):
+def run(args: Namespace) -> int:
     """Run all steps; returns the exit code of the first that fails, else 0."""
     # half of the cores for the network, half for the loader: on small tensors more threads are slower, not faster
     torch.set_num_threads(max(1, (os.cpu_count() or 2) // 2))
@@ -50,12 +51,12 @@ def run(args):
     return code
 
 
-def checkpoint(args, name):
+def checkpoint(args: Namespace, name: str) -> Path:
     """Path of the best checkpoint of one experiment."""
     return args.out / name / f"gpu1_id{args.seed}" / "checkpoint" / "best.pth"
 
 
-def train_and_test(args, name, *words):
+def train_and_test(args: Namespace, name: str, *words: object) -> int:
     """Train one experiment (or resume it) and write its numbers and results; returns an exit code."""
     folder = args.out / name
     common = [f"demo/{name}", "--work-dir", folder, "--seed", args.seed, "--id", args.seed]
@@ -64,13 +65,13 @@ def train_and_test(args, name, *words):
     return code or call("test", [*common, "--out", folder / "metrics.json", "--save-dir", folder, *options])
 
 
-def draw(out, results, truth):
+def draw(out: Path, results: Path, truth: GroundTruth) -> None:
     """Picture of what each direction finds, against the ground truth."""
     found = {d: load_predictions(results / f"result_detection_{d}.json").to_results() for d in SHOWN}
     draw_timeline(out / "timeline.png", found, truth)
 
 
-def show_one(args, weights, video):
+def show_one(args: Namespace, weights: Path, video: str) -> tuple[Path, int]:
     """The page of one validation video; returns its path and an exit code."""
     out = args.out / "pages"
     words = [f"demo/{EXPERIMENTS[1]}", weights, args.data / "raw_data" / f"{video}.mp4", "--out", out]
@@ -125,7 +126,16 @@ def make_surveillance(args: Namespace) -> int:
     return 0
 
 
-def write_tower(model, weights, seed, *, embed_dim=WIDTH, layers=2, patch_size=16, gain=1.0):
+def write_tower(
+    model: Path,
+    weights: Path,
+    seed: int,
+    *,
+    embed_dim: int = WIDTH,
+    layers: int = 2,
+    patch_size: int = 16,
+    gain: float = 1.0,
+) -> None:
     """Write the configuration and random weights of a CLIP model of a few layers with the real vocabulary.
 
     Weights inside the residual blocks are `gain` times those that training would start from.

@@ -91,8 +91,8 @@ def read_boxes(path: str | None, model: AnomalyDetector, videos: Sequence[Path] 
     found: dict[str, dict] = {}
     records, report = read_captions(path, **options)
     files = {video.stem: video for video in videos}
-    records, _ = fit_to_files(records, [files.get(bare_name(record.path)) for record in records], report)
-    for record in records:
+    paths: list = [files.get(bare_name(record.path)) for record in records]  # None: not among them
+    for record in fit_to_files(records, paths, report)[0]:
         label = label_of(record.category or "", model.model.classes)
         name = None if label is None else model.model.classes[label]
         own = found.setdefault(bare_name(record.path), {"regions": [], "name": name, **mode})

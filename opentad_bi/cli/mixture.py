@@ -1,18 +1,25 @@
 """Mix several trained models: the weighted mean of the probabilities that they give the classes of every video."""
 
 import math
+from argparse import Namespace
 from collections import namedtuple
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import torch
+from mmengine.config import Config
 
 from ..config import config_of_data, load_config, parse_overrides
+from ..contracts import Metric
 from ..engine import Runner
 from ..engine.data import check_overlap
 from ..engine.hooks.artifacts import CONFIG
 from ..engine.warm_start import FILE, check_same_classes, file_classes, fill
 from ..evaluation.common.tables import numbers_table
+from ..ops.records import ClassScores
 from ..registry import METRICS
 from ..utils.distributed import close_distributed, is_main, setup_distributed
 from ..utils.files import write_json
@@ -25,7 +32,7 @@ MIXTURE = "mixture"
 Member = namedtuple("Member", "name config checkpoint")
 
 
-def run(args):
+def run(args: Namespace) -> int:
     """Let every member predict, mix, and write the numbers; returns 0."""
     weights = normalised(args.weights, len(args.member))
     members = [read_member(word) for word in args.member]
@@ -45,7 +52,7 @@ def run(args):
         close_distributed()
 
 
-class Heard:
+class Heard(Metric):
     """A metric that keeps the results of a network and computes nothing.
 
     Args:
@@ -53,25 +60,37 @@ class Heard:
         classes: names by label, or None.
     """
 
-    def __init__(self, cfg, classes):
-        self.cfg, self.classes, self.results = cfg, classes, []
+    def __init__(self, cfg: Config, classes: list[str] | None) -> None:
+        self.cfg, self.classes = cfg, classes
+        self.results: list = []
 
-    def update(self, results):
+    def update(self, results: list) -> None:
         """Keep a list of results."""
         self.results += results
 
-    def compute(self):
+    def compute(self) -> dict:
         """No numbers."""
         return {}
 
-    def metric(self, results):
+    def score(self, metrics: dict) -> float:
+        """None, as a number."""
+        return math.nan
+
+    def table(self, metrics: dict) -> str:
+        """No text."""
+        return ""
+
+    def save(self, folder: Path) -> None:
+        """Nothing to write."""
+
+    def metric(self, results: list) -> Any:
         """The metric that `cfg` describes, of these results."""
         metric = METRICS.build(self.cfg, **({"classes": self.classes} if self.classes else {}))
         metric.update(results)
         return metric
 
 
-def normalised(weights, count):
+def normalised(weights: list[float] | None, count: int) -> list[float]:
     """`count` weights whose sum is 1; equal ones for None.
 
     Raises:
@@ -87,7 +106,7 @@ def normalised(weights, count):
     return [weight / sum(weights) for weight in weights]
 
 
-def read_member(word):
+def read_member(word: str) -> Member:
     """The `Member` that a word of the command line names; FileNotFoundError for one that is not there."""
     folder = Path(word)
     if (folder / FILE).is_file() and (folder / CONFIG).is_file():
@@ -103,7 +122,7 @@ def read_member(word):
     return Member(config, Path(config), Path(checkpoint))
 
 
-def listen(member, args, device):
+def listen(member: Member, args: Namespace, device: torch.device) -> Heard:
     """What a member says of every video: a `Heard`, with its results on the main process.
 
     Args:
@@ -123,7 +142,7 @@ def listen(member, args, device):
     return heard
 
 
-def mix(heard, weights):
+def mix(heard: Mapping[str, Heard], weights: list[float]) -> list[ClassScores]:
     """Weighted means of probabilities.
 
     Args:
@@ -159,7 +178,7 @@ def mix(heard, weights):
     ]
 
 
-def tell(out, heard, weights):
+def tell(out: Path, heard: Mapping[str, Heard], weights: list[float]) -> None:
     """Write mixture.json and the files of the mixture's metric, and show the numbers of all."""
     first = next(iter(heard.values()))
     metrics = {name: member.metric(member.results) for name, member in heard.items()}
@@ -174,6 +193,6 @@ def tell(out, heard, weights):
     LOGGER.info("%s\n%s", out / "mixture.json", numbers_table(("member", "weight"), rows))
 
 
-def _first(numbers):
+def _first(numbers: dict[str, dict]) -> dict:
     """The numbers of the one network."""
     return next(iter(numbers.values()))

@@ -6,8 +6,10 @@ from argparse import Namespace
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import torch
+from mmengine.config import Config
 from torch import nn
 
 from ..config import dataset_config, load_config, parse_overrides
@@ -39,7 +41,7 @@ def ready(args: Namespace) -> list[CheckResult]:
     return readiness(cfg, device, full=not args.fast, workers=args.workers)
 
 
-def readiness(cfg, device, *, full=True, workers=4):
+def readiness(cfg: Config, device: torch.device, *, full: bool = True, workers: int = 4) -> list[CheckResult]:
     """The results of all checks of a config, in the order in which things are needed.
 
     Args:
@@ -52,7 +54,7 @@ def readiness(cfg, device, *, full=True, workers=4):
     if not has_errors(found):
         found += [replace(result, name="train: reach") for result in attempt("reach", lambda: check_reach(cfg))]
     found += attempt("model", lambda: check_model(cfg))
-    train = {}
+    train: dict[str, Any] = {}
     if not has_errors(found):
         found += attempt("data", lambda: _build_data(cfg, train))
     if "data" in train:
@@ -65,7 +67,7 @@ def readiness(cfg, device, *, full=True, workers=4):
     return [*found, *attempt("disk", lambda: check_disk(cfg, parameters))]
 
 
-def check_data_sets(splits, *, full=True, workers=4):
+def check_data_sets(splits: dict[str, Any], *, full: bool = True, workers: int = 4) -> list[CheckResult]:
     """Check every split of a config's `dataset`."""
     found = []
     for split in [name for name in splits if name != "wrap"]:
@@ -82,7 +84,7 @@ def check_data_sets(splits, *, full=True, workers=4):
     return found
 
 
-def missing_captions(sources):
+def missing_captions(sources: Any) -> str:
     """What is expected where the first caption file that is not there should be; "" if all are there, or none asked."""
     try:
         absent = [path for path in caption_files(sources) if not path.is_file()] if sources else []
@@ -92,14 +94,14 @@ def missing_captions(sources):
     return f"caption file {absent[0]} does not exist; expected there: {expected}" if absent else ""
 
 
-def check_model(cfg):
+def check_model(cfg: Config) -> list[CheckResult]:
     """What the model's class says of a config, before it is built."""
     arguments = dict(cfg.model)
     cls = MODELS.find(arguments.pop("type"))
     return Model.of(cls).verdicts(arguments, batch_size=cfg.solver.train.batch_size)
 
 
-def check_steps(cfg, samples):
+def check_steps(cfg: Config, samples: int) -> CheckResult:
     """How long the training is, and when it saves."""
     batch = cfg.solver.train.batch_size * cfg.solver.get("accumulate", 1)
     per_epoch, epochs = samples // batch, cfg.workflow.end_epoch
@@ -119,7 +121,7 @@ def check_steps(cfg, samples):
     return judge("steps", told, warning=few, hint="good for a trial alone; a smaller batch, or more epochs")
 
 
-def check_disk(cfg, parameters):
+def check_disk(cfg: Config, parameters: int) -> CheckResult:
     """Is there room for the checkpoints?  `parameters`: of the model, 0 where that was not built."""
     place = Path(cfg.work_dir).absolute()
     while not place.exists():
@@ -133,19 +135,19 @@ def check_disk(cfg, parameters):
     return judge("disk", told, error=lacking, hint="another --work-dir, or a smaller workflow.keep_last")
 
 
-def _build_data(cfg, train):
+def _build_data(cfg: Config, train: dict[str, Any]) -> CheckResult:
     with quietly():
         train["data"] = build_dataset(cfg.dataset, "train")
     return judge("data", f"{len(train['data'])} samples to learn from")
 
 
-def _warmup(branch, per_epoch):
+def _warmup(branch: Any, per_epoch: int) -> int:
     """Iterations of warm-up of a branch."""
     if not branch.get("scheduler"):
         return 0
     optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=1.0)
     schedule = SCHEDULERS.build(dict(branch.scheduler), optimizer=optimizer, iters_per_epoch=per_epoch)
-    return int(getattr(schedule, "warmup", 0))
+    return int(vars(schedule).get("warmup", 0))
 
 
 class Trial:
@@ -158,8 +160,10 @@ class Trial:
         parameters: numbers in the model, 0 before it is built.
     """
 
-    def __init__(self, cfg, device):
-        self.cfg, self.device, self.model, self.parameters = cfg, device, None, 0
+    def __init__(self, cfg: Config, device: torch.device) -> None:
+        self.cfg, self.device, self.parameters = cfg, device, 0
+        self.model: Any = None
+        self.data: Any = None
 
     def run(self) -> list[CheckResult]:
         """Weights, what the model checks itself, a step and its memory; weights alone where it is not built."""

@@ -2,11 +2,15 @@
 
 import os
 from argparse import Namespace
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
+from mmengine.config import Config
 
 from ..config import load_config, parse_overrides, raw_config
+from ..contracts import Network
 from ..engine.checkpoint import checkpoint_files
 from ..engine.data import build_dataset
 from ..engine.hooks.artifacts import CONFIG, ArtifactsHook
@@ -53,7 +57,7 @@ def few_shot(args: Namespace) -> int:
     return 0
 
 
-def check_numbers(option, values, *, lowest):
+def check_numbers(option: str, values: Sequence[int], *, lowest: int) -> None:
     """ValueError for a number that is too low or stands there twice."""
     for value in values:
         if value < lowest:
@@ -62,7 +66,7 @@ def check_numbers(option, values, *, lowest):
             raise ValueError(f"{option} has {value} twice")
 
 
-def make_run(args, present, folder, shots, seed):
+def make_run(args: Namespace, present: Collection[str], folder: Path, shots: int, seed: int) -> "Run":
     """The `Run` of one pair; `present` are the top-level keys of the config."""
     name = f"K{shots}_seed{seed}"
     val_shots = min(shots, 4) if args.val_shots is None else args.val_shots
@@ -72,7 +76,7 @@ def make_run(args, present, folder, shots, seed):
     return Run(args, folder / name, keys, seed)
 
 
-def write_tables(folder, config, runs):
+def write_tables(folder: Path, config: str, runs: Mapping[tuple[int, int], "Run"]) -> None:
     """Write few_shot.txt, few_shot.csv and few_shot.json, and show the first."""
     rows = [{"shots": k, "seed": seed} | read_numbers(planned.numbers) for (k, seed), planned in runs.items()]
     frame = pd.DataFrame(rows)
@@ -86,7 +90,7 @@ def write_tables(folder, config, runs):
     LOGGER.info("%s\n%s", folder / "few_shot.txt", text)
 
 
-def summarise(frame):
+def summarise(frame: pd.DataFrame) -> pd.DataFrame:
     """Mean and standard deviation (n - 1) over the seeds, one row per K.
 
     Args:
@@ -101,7 +105,7 @@ def summarise(frame):
     return told.reset_index()
 
 
-def table(summary):
+def table(summary: pd.DataFrame) -> str:
     """Text of `summarise`'s rows, in percent."""
     names = [name.removesuffix("_mean") for name in summary if name.endswith("_mean")]
     rows = [
@@ -111,7 +115,7 @@ def table(summary):
     return numbers_table(("shots", "seeds"), rows, _spread)
 
 
-def _spread(told):
+def _spread(told: tuple[float, float]) -> str:
     mean, std = told
     return f"{100 * mean:.2f}" + ("" if pd.isna(std) else f" +- {100 * std:.2f}")
 
@@ -139,12 +143,12 @@ def base_to_new(args: Namespace) -> int:
     return 0
 
 
-def protocol(name):
+def protocol(name: str) -> dict[str, Any]:
     """Keys of the config for the base classes or the new ones."""
     return {"protocol": name, "protocol_count": None}
 
 
-def check_classes(both, checkpoint=None):
+def check_classes(both: "Run", checkpoint: str | None = None) -> None:
     """Make sure that what is learned of the base classes may serve the new ones, and was learned of them alone.
 
     Args:
@@ -155,7 +159,7 @@ def check_classes(both, checkpoint=None):
     """
     base, new = (both.dataset("test", protocol(name)).classes for name in (BASE, NEW))
     model = MODELS.build(both.config(protocol(NEW)).model, classes=new)
-    if not getattr(model, "open_vocabulary", False):
+    if not Network.of(model).open_vocabulary:
         raise ValueError(
             f"{both.args.config}: what this model learns belongs to the classes it is trained on and cannot "
             "be used for others; share the context among the classes (csc=False, no class_init)"
@@ -169,15 +173,15 @@ def check_classes(both, checkpoint=None):
         )
 
 
-def harmonic_mean(base, new):
+def harmonic_mean(base: float, new: float) -> float:
     """2bn / (b + n) of two shares; 0 where both are 0."""
     return 2 * base * new / (base + new) if base + new else 0.0
 
 
-def tell(out, numbers):
+def tell(out: Path, numbers: Mapping[str, dict]) -> None:
     """Write {"base", "new", "harmonic_mean"} of {name: numbers}, and show them as a table."""
-    both = [own.get("top1") for own in numbers.values()]
-    mean = None if None in both else harmonic_mean(*both)
+    both = [own["top1"] for own in numbers.values() if "top1" in own]
+    mean = harmonic_mean(*both) if len(both) == len(numbers) else None
     write_json(out, {**numbers, "harmonic_mean": mean})
     rows = [((which,), own) for which, own in numbers.items()]
     LOGGER.info("%s\n%s", out, numbers_table(("classes",), [*rows, (("harmonic mean",), {"top1": mean})]))
@@ -193,21 +197,21 @@ class Run:
         seed: of all that is random.
     """
 
-    def __init__(self, args, folder, keys, seed):
+    def __init__(self, args: Namespace, folder: Path, keys: Mapping[str, Any], seed: int) -> None:
         self.args, self.folder, self.seed = args, Path(folder), seed
         self.options = [*args.cfg_options, *overriding(keys)]
         self.numbers = self.folder / "test.json"
 
-    def config(self, keys=None):
+    def config(self, keys: Mapping[str, Any] | None = None) -> Config:
         """Its config, with other `keys`."""
         overrides = {**parse_overrides(self.options), "work_dir": str(self.folder), **(keys or {})}
         return load_config(self.args.config, overrides)
 
-    def dataset(self, split, keys=None):
+    def dataset(self, split: str, keys: Mapping[str, Any] | None = None) -> Any:
         """The dataset `split` of its config, with other `keys`."""
         return build_dataset(self.config(keys).dataset, split)
 
-    def refuse_another(self):
+    def refuse_another(self) -> None:
         """ValueError if its folder holds a run of another config, or that of its artifacts what another run left."""
         cfg = self.config()
         for path in match_files(self.folder, f"gpu*_id0/{RESOLVED}"):
@@ -234,7 +238,7 @@ class Run:
                 "move the folder away"
             )
 
-    def outdated(self):
+    def outdated(self) -> list[str]:
         """What its numbers were made of that has changed since, as lines of text; [] if they are there and stand."""
         if not self.numbers.is_file():
             return ["there are no numbers"]
@@ -258,26 +262,28 @@ class Run:
         if owner and os.path.dirname(owner) == ours and (goes_on or not (folder / FILE).is_file()):
             return
         raise ValueError(
-            f"{folder} holds the artifacts of another run ({owner or 'one that is not known'}); give the runs of this "
+            f"{folder} holds the artifacts of another run ({owner or 'an unknown one'}); give the runs of this "
             "command a name of their own by --cfg-options run_id=NAME, or move the folder away"
         )
 
-    def train(self):
+    def train(self) -> int:
         """Train, or resume it; returns the exit code."""
         return call("train", self._words({"--resume": "auto"}, self.options))
 
-    def test(self, numbers=None, *, keys=None, checkpoint=None):
+    def test(
+        self, numbers: Path | None = None, *, keys: Mapping[str, Any] | None = None, checkpoint: str | None = None
+    ) -> int:
         """Evaluate its best weights, or a `checkpoint`, and write the numbers to a file; returns the exit code."""
         numbers = Path(numbers or self.numbers)
         given = {"--out": numbers, "--save-dir": numbers.with_suffix(""), "--checkpoint": checkpoint}
         return call("test", self._words(given, [*self.options, *overriding(keys or {})]))
 
-    def _words(self, given, options):
+    def _words(self, given: dict[str, Any], options: Sequence[str]) -> list[str]:
         own = {"--work-dir": self.folder, "--seed": self.seed, "--device": self.args.device}
         return train_words(self.args.config, own | given, options)
 
 
-def needs_keys(config, keys, what):
+def needs_keys(config: str, keys: Sequence[str], what: str) -> dict[str, Any]:
     """KeyError if the config file lacks one of the top-level keys that `what` needs; returns all of it."""
     present = {RENAMED.get(key, (key,))[0]: value for key, value in raw_config(config).items()}
     for key in keys:
@@ -286,13 +292,13 @@ def needs_keys(config, keys, what):
     return present
 
 
-def run_name(args, name):
+def run_name(args: Namespace, name: str) -> str:
     """Value of the key `run_id` for a part called `name` of what `args` ask for."""
     former = parse_overrides(args.cfg_options).get("run_id")
     return f"{former}_{name}" if former else name
 
 
-def read_numbers(path):
+def read_numbers(path: Path) -> dict[str, float]:
     """The numbers that `Run.test` wrote: those of the one network, or of all results as "result/number"."""
     told = read_json(path, "numbers")
     if SINGLE in told or len(told) == 1:
@@ -300,7 +306,7 @@ def read_numbers(path):
     return {f"{name}/{number}": value for name, numbers in told.items() for number, value in numbers.items()}
 
 
-def refuse_many_processes(instead):
+def refuse_many_processes(instead: str) -> None:
     """ValueError under `torchrun`, whose processes meet once, and not once for every run; `instead` says what to do."""
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         raise ValueError(f"this command runs several trainings or evaluations, in one process each; {instead}")

@@ -1,11 +1,18 @@
 """Evaluate a checkpoint: the numbers of the config's metric, and its results as files."""
 
 import copy
+import math
+from argparse import Namespace
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
+
+from mmengine.config import Config
 
 from ..config import dataset_config
+from ..contracts import Metric, ReadsFiles
 from ..engine import Runner
-from ..engine.branch import fill_branches
+from ..engine.branch import Branch, fill_branches
 from ..engine.checkpoint import checkpoint_files
 from ..engine.data import check_overlap
 from ..engine.warm_start import check_same_classes, file_classes, fill
@@ -28,7 +35,7 @@ BRANCHES = {
 }  # what a direction needs
 
 
-def run(args):
+def run(args: Namespace) -> int:
     """Evaluate; returns 0."""
     refuse_contradictions(args)
     cfg = config_of(args)
@@ -37,7 +44,7 @@ def run(args):
     check_outputs(args)
     if args.predictions:
         setup_logging()
-        if not hasattr(METRICS.find(cfg.evaluation.type), "compute_file"):
+        if not issubclass(METRICS.find(cfg.evaluation.type), ReadsFiles):
             raise ValueError(f"--predictions: the metric {cfg.evaluation.type} reads no files; give a checkpoint")
         metric = METRICS.build(cfg.evaluation)
         show(metric, metric.compute_file(args.predictions), args)
@@ -56,8 +63,8 @@ def run(args):
         runner = Runner(cfg, work_dir=folder, device=device, seed=args.seed, training=False, split=args.split)
         metric = Unscored(runner.build_metric(scored=False)) if args.not_eval else runner.build_metric()
         runner.check_metric(metric)
-        spec, content = load_model(runner, args, folder, getattr(metric, "classes", None))
-        if content is not None:
+        spec, content = load_model(runner, args, folder, Metric.of(metric).classes)
+        if spec is not None and content is not None:
             dataset = runner.dataset(args.split)
             check_overlap(content, spec, dataset, split=args.split, allow=args.allow_overlap)
         metrics = runner.evaluate(metric=metric)
@@ -72,20 +79,34 @@ def run(args):
         close_distributed()
 
 
-class Unscored:
+class Unscored(Metric):
     """A metric that takes in and saves results but computes no numbers, so it needs no ground truth."""
 
-    def __init__(self, metric):
-        self.metric = metric
-        self.update, self.save = self.metric.update, self.metric.save
-        self.classes = getattr(self.metric, "classes", None)
+    def __init__(self, metric: Any) -> None:
+        self.metric, self.classes = metric, Metric.of(metric).classes
 
-    def compute(self):
+    def update(self, results: list) -> None:
+        """Take in results."""
+        self.metric.update(results)
+
+    def save(self, folder: Path) -> None:
+        """Write the results to a folder."""
+        self.metric.save(folder)
+
+    def compute(self) -> dict:
         """No numbers."""
         return {}
 
+    def score(self, metrics: dict) -> float:
+        """None, as a number."""
+        return math.nan
 
-def refuse_contradictions(args):
+    def table(self, metrics: dict) -> str:
+        """No text."""
+        return ""
+
+
+def refuse_contradictions(args: Namespace) -> None:
     """ValueError for options that exclude each other."""
     refused = {
         "--checkpoint and --for-resume or --back-resume": args.checkpoint and (args.for_resume or args.back_resume),
@@ -99,7 +120,7 @@ def refuse_contradictions(args):
             raise ValueError(f"{what} exclude each other")
 
 
-def check_direction(args, cfg):
+def check_direction(args: Namespace, cfg: Config) -> None:
     """ValueError for a direction that the config has no networks for."""
     missing = [name for name in BRANCHES.get(args.direction, ()) if name not in cfg.branches]
     if missing:
@@ -109,7 +130,7 @@ def check_direction(args, cfg):
         )
 
 
-def check_outputs(args):
+def check_outputs(args: Namespace) -> None:
     """Make sure that what is asked for can be written, before the work and not after it."""
     if args.out:
         make_writable(Path(args.out).parent, "--out")
@@ -119,7 +140,7 @@ def check_outputs(args):
         make_writable(args.save_dir, "--save-dir")
 
 
-def find_checkpoint(folder):
+def find_checkpoint(folder: Path) -> Path:
     """best.pth of the run in `folder`, else its newest epoch; else that of the run with other processes."""
     kept = folder / "checkpoint"
     found = _best_or_newest(kept)
@@ -133,13 +154,15 @@ def find_checkpoint(folder):
     raise FileNotFoundError(f"no checkpoint in {kept}; name one by --checkpoint{more}")
 
 
-def _best_or_newest(kept):
+def _best_or_newest(kept: Path) -> Path | None:
     best = kept / "best.pth"
     newest = checkpoint_files(kept)[-1:]
     return best if best.is_file() else newest[0] if newest else None
 
 
-def load_model(runner, args, folder, classes=None):
+def load_model(
+    runner: Runner, args: Namespace, folder: Path, classes: Sequence[str] | None = None
+) -> tuple[str | Path | None, dict | None]:
     """Fill the model from --checkpoint, or each network that is needed from --for-resume / --back-resume.
 
     Args:
@@ -151,7 +174,7 @@ def load_model(runner, args, folder, classes=None):
     """
     known = {"evaluation": classes}
     if args.checkpoint is None and (args.for_resume or args.back_resume):
-        fill_branches(needed_branches(runner, getattr(args, "direction", MERGED)), known)
+        fill_branches(needed_branches(runner, vars(args).get("direction", MERGED)), known)
         return None, None
     spec = args.checkpoint or find_checkpoint(folder)
     content = fill(runner.model, spec, name="evaluated")
@@ -164,7 +187,7 @@ def load_model(runner, args, folder, classes=None):
     return spec, content
 
 
-def needed_branches(runner, direction):
+def needed_branches(runner: Runner, direction: str) -> list[Branch]:
     """The branches behind a direction; ValueError for networks among them that would stay random."""
     needed = [runner.branches[name] for name in BRANCHES.get(direction, runner.branches)]
     bare = [branch.name for branch in needed if not branch.cfg.get("load_from")]
@@ -179,7 +202,7 @@ def needed_branches(runner, direction):
     return needed
 
 
-def select(metrics, direction):
+def select(metrics: dict[str, Any], direction: str) -> dict[str, Any]:
     """The numbers of one direction, or all."""
     if direction == ALL:
         return metrics
@@ -188,7 +211,7 @@ def select(metrics, direction):
     return {direction: metrics[direction]}
 
 
-def show(metric, metrics, args):
+def show(metric: Any, metrics: dict[str, Any], args: Namespace) -> None:
     """Print the tables and write --out."""
     table = metric.table(metrics)
     LOGGER.info("\n%s", table)

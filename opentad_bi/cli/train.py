@@ -2,10 +2,12 @@
 
 import itertools
 import os
+from argparse import Namespace
 from pathlib import Path
 
 import torch
 import torch.utils.deterministic
+from mmengine.config import Config
 
 from ..config import config_text
 from ..engine import Runner
@@ -21,7 +23,7 @@ from .common import config_of, make_writable, run_folder, sibling_runs
 RESOLVED = "resolved_config.py"
 
 
-def run(args):
+def run(args: Namespace) -> int:
     """Train; returns 0, or 130 after a signal."""
     cfg = config_of(args)
     if args.not_eval:
@@ -52,21 +54,21 @@ def run(args):
         close_distributed()
 
 
-def set_deterministic(wanted):
+def set_deterministic(wanted: bool) -> None:
     """Ask PyTorch for kernels that repeat themselves to the bit, or for the fastest; before CUDA starts."""
     torch.use_deterministic_algorithms(wanted, warn_only=True)
-    torch.utils.deterministic.fill_uninitialized_memory = False  # costs time, and nothing here reads such memory
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # costs time
     if wanted:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
 
 
-def prepare_folder(folder, resume):
+def prepare_folder(folder: Path, resume: str | None) -> None:
     """Create the work folder; refuse to start a new run over the checkpoints of an earlier one."""
     make_writable(folder, "--work-dir")
     (folder / "checkpoint").mkdir(exist_ok=True)
     kept = checkpoint_files(folder / "checkpoint")
     if resume == "auto" and not kept:
-        keep_former_best(folder / "checkpoint")
+        keep_previous_best(folder / "checkpoint")
     if not resume and (kept or (folder / "checkpoint" / "best.pth").is_file()):
         raise ValueError(
             f"{folder} holds checkpoints of an earlier run; resume it (--resume auto), choose another --id or "
@@ -74,7 +76,7 @@ def prepare_folder(folder, resume):
         )
 
 
-def keep_former_best(checkpoints):
+def keep_previous_best(checkpoints: Path) -> None:
     """Put aside the best.pth of a run that left no checkpoint to go on with, as a new run will write its own."""
     best = checkpoints / "best.pth"
     if best.is_file():
@@ -83,7 +85,7 @@ def keep_former_best(checkpoints):
         LOGGER.warning("%s: of a run that left no checkpoint to go on with; it is best_former_%d.pth now", best, number)
 
 
-def find_resume(resume, folder):
+def find_resume(resume: str | None, folder: Path) -> str | None:
     """Path to go on from, or None: `auto` takes the newest checkpoint of `folder`, and starts anew without any.
 
     Raises:
@@ -109,7 +111,7 @@ def find_resume(resume, folder):
     return None
 
 
-def keep_configs(folder, path, cfg):
+def keep_configs(folder: Path, path: Path | str, cfg: Config) -> None:
     """Write the config to the work folder: as it was given, under its own name, and as it was resolved."""
     path, own = Path(path), folder / Path(path).name
     if not (own.exists() and own.samefile(path)):
@@ -117,7 +119,7 @@ def keep_configs(folder, path, cfg):
     write_text(folder / RESOLVED, config_text(cfg))
 
 
-def keep_record(path, record, resume):
+def keep_record(path: Path, record: dict, resume: str | None) -> None:
     """Say in the work folder what the run is made of; one that goes on with something else is warned of.
 
     The record of how it began stays.

@@ -94,7 +94,7 @@ def cache(runner: Any, out: Path, epochs: int) -> int:
     from ...utils.distributed import is_main, rank, world_size
 
     size = runner.cfg.solver.train
-    loader = train_loader(
+    loader: Any = train_loader(
         runner.dataset("train"),
         batch_size=size.batch_size,
         num_workers=size.num_workers,
