@@ -39,7 +39,7 @@ slow: install
 
 ## demo       make the demonstration data, train a pair and a fusion, draw what they find
 demo: install
-	$(VENV)/bin/opentad-bi demo
+	$(RUN) -m opentad_bi demo
 
 ## lint       ruff (check and format) and mypy
 lint: install
