@@ -92,7 +92,7 @@ def find_classes(classes: NameList, files: Mapping[str, list[str] | None], class
     if classes is not None:
         given = read_names(classes, "list of classes")
         if trained and any(name in trained and trained[i : i + 1] != [name] for i, name in enumerate(given)):
-            check_same_classes({source: trained, "classes": given})
+            check_same_classes({str(source): trained, "classes": given})
         return given
     if trained:
         return trained

@@ -7,7 +7,7 @@ from typing import Any
 
 from ..config import config_origins, config_text, load_config, parse_overrides
 from ..utils.config_files import config_root, find_config, shipped_configs
-from ..utils.files import write_text
+from ..utils.files import read_text, write_text
 
 TYPED = "--options"
 
@@ -32,7 +32,7 @@ def list_configs(args: Namespace) -> int:
 def about_config(path: Path) -> str:
     """The first sentence of the comment at the top of a config file."""
     lines = []
-    for line in path.read_text(encoding="utf-8").splitlines():
+    for line in read_text(path, "config").splitlines():
         if not line.startswith("#"):
             break
         lines.append(line.lstrip("# "))

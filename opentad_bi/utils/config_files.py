@@ -6,6 +6,8 @@ from pathlib import Path, PurePath
 
 from mmengine.config import Config
 
+from .files import read_text, walk_files
+
 _PACKAGE = Path(__file__).resolve().parents[1]
 
 
@@ -18,7 +20,7 @@ def config_root() -> Path:
 def shipped_configs() -> list[Path]:
     """The shipped configs that can be run, without the parts in `_base_`: paths below `config_root()`, sorted."""
     root = config_root()
-    paths = (path.relative_to(root) for path in root.rglob("*.py"))
+    paths = (path.relative_to(root) for path in walk_files(root, (".py",)))
     return sorted(path for path in paths if "_base_" not in path.parts)
 
 
@@ -98,7 +100,7 @@ def config_chain(path: str | Path) -> list[Path]:
 
 def _bases(file):
     """What `_base_` says in a config, after the variables of mmengine such as {{ fileDirname }} are filled in."""
-    if "_base_" not in file.read_text(encoding="utf-8"):
+    if "_base_" not in read_text(file, "config"):
         return []
     with tempfile.TemporaryDirectory() as folder:
         copy = str(Path(folder, f"config{file.suffix}"))

@@ -77,8 +77,8 @@ def fit_frames(records: Sequence[CaptionedVideo], paths: Sequence[Path | None], 
 
 
 def fit_to_files(
-    records: Sequence[CaptionedVideo], paths: Sequence[Path], report: ReadReport, *, skip: bool = False
-) -> tuple[Sequence[CaptionedVideo], Sequence[Path]]:
+    records: Sequence[CaptionedVideo], paths: Sequence[Path | None], report: ReadReport, *, skip: bool = False
+) -> tuple[list[CaptionedVideo], list[Path | None]]:
     """The records with their frames mapped, and their files, see `fit_frames`; what was mapped is logged.
 
     Args:

@@ -350,7 +350,7 @@ def test_both_branches_are_all_of_it_and_in_the_state_dict(tiny_json):
 
 def test_data_of_another_size_and_wrong_arguments_are_refused(tiny_json):
     class Data:
-        size = 224
+        image_size = 224
 
     with pytest.raises(ValueError, match=r"224 x 224 pixels, but .* takes 32 x 32"):
         build(tiny_json).check_dataset(Data())
