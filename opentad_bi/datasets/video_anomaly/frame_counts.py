@@ -92,7 +92,7 @@ def fit_to_files(
     if fit.beyond:
         warn(describe_beyond(fit))
     if not fit.problems:
-        return fit.records, paths
+        return fit.records, list(paths)
     text = f"{len(fit.problems)} of {len(records)} videos have other frames than their captions say: "
     text += some(list(fit.problems.values()))
     if not skip or len(fit.problems) == len(records):
