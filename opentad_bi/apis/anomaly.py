@@ -148,17 +148,17 @@ def init_anomaly_detector(
     model: Any = MODELS.build(cfg.model, **named)
     if not isinstance(model, ScoresFrames):
         raise ValueError(f"the model {cfg.model.type} does not score frames: it needs classes, normal and predict")
-    Model.of(model).check_dataset(_Size(size))
+    Model.of(model).check_dataset(_Frames(size))
     if checkpoint is not None or not Model.of(model).comes_trained:
         load(model, cfg, checkpoint, {})
     return AnomalyDetector(*ready(model, cfg, chosen))
 
 
 @dataclass(frozen=True)
-class _Size:
+class _Frames:
     """What `check_dataset` of a model reads."""
 
-    size: int
+    image_size: int
 
 
 def detect_anomaly(
