@@ -121,7 +121,7 @@ def add_run_arguments(cli: Parser) -> None:
 
 
 def _add_workers_argument(cli: Parser) -> None:
-    cli.add_argument("--workers", type=_positive, default=4, metavar="N", help="files opened at the same time")
+    cli.add_argument("--workers", type=positive, default=4, metavar="N", help="files opened at the same time")
 
 
 def _add_video_arguments(cli: Parser) -> None:
@@ -149,11 +149,11 @@ def _device(text: str) -> str:
     return text
 
 
-def _positive(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"must be at least 1, got {value}")
-    return value
+def positive(text: str) -> int:
+    """The whole number of at least 1 that `text` says."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 1")
+    return int(text)
 
 
 def _names(text: str) -> Sequence[str]:
@@ -321,15 +321,15 @@ def reverse_videos(cli: Parser) -> None:
     """Write the time-reversed copy of a video, or of every video of a folder."""
     cli.add_argument("src", type=Path, metavar="SRC", help="folder of videos (searched recursively) or one video")
     cli.add_argument("dst", type=Path, metavar="DST", help="folder (or file) to write; relative names are kept")
-    cli.add_argument("--workers", type=_positive, metavar="N", help="processes (default: one per core)")
+    cli.add_argument("--workers", type=positive, metavar="N", help="processes (default: one per core)")
     quality = cli.add_mutually_exclusive_group()
     quality.add_argument(
         "--crf", type=int, choices=range(52), metavar="N", default=18, help="quality 0 to 51, smaller is better"
     )
     quality.add_argument("--lossless", action="store_true", help="keep every bit of every frame")
-    cli.add_argument("--gop", type=_positive, default=60, metavar="N", help="most frames between keyframes")
+    cli.add_argument("--gop", type=positive, default=60, metavar="N", help="most frames between keyframes")
     cli.add_argument("--preset", default="veryfast", choices=_PRESETS, metavar="NAME", help="encoder preset")
-    cli.add_argument("--chunk", type=_positive, default=600, metavar="N", help="most decoded frames in memory")
+    cli.add_argument("--chunk", type=positive, default=600, metavar="N", help="most decoded frames in memory")
     cli.add_argument("--ext", nargs="+", metavar=".mp4", help="suffixes that count as video (default: all known ones)")
     cli.add_argument("--overwrite", action="store_true", help="make results again that exist")
     cli.add_argument("--keep-damaged", action="store_true", help="reverse what can be read of damaged videos")

@@ -90,6 +90,13 @@ def test_options_are_known_in_both_spellings_but_not_abbreviated(words):
         parser.parse_args(["--a", "1"])
 
 
+@pytest.mark.parametrize("wrong", ["0", "two"])
+def test_a_number_that_is_no_count_is_named(wrong, capsys):
+    with pytest.raises(SystemExit):
+        main(["check", "demo/pair_exp1", f"--workers={wrong}"])
+    assert f"argument --workers: {wrong!r} is not a whole number of at least 1" in capsys.readouterr().err
+
+
 def test_errors_become_one_message_where_they_are_a_mistake(tmp_path, capsys):
     def unreadable():
         (tmp_path / "none.txt").read_text()

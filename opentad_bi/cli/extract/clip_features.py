@@ -4,7 +4,7 @@ import argparse
 from argparse import Namespace
 from pathlib import Path
 
-from ..arguments import Parser, add_device_arguments
+from ..arguments import Parser, add_device_arguments, positive
 
 EPILOG = """
 SRC is a folder of class folders, a folder of videos, or one video; its folders are kept below OUT. Row i of a file is
@@ -43,9 +43,9 @@ def parser() -> Parser:
         action=argparse.BooleanOptionalAction,
         help="run OpenAI's approximate GELU, or the exact one; needed where neither weights nor model say which",
     )
-    cli.add_argument("--batch-size", type=_positive, default=64, metavar="N", help="frames per pass of the network")
+    cli.add_argument("--batch-size", type=positive, default=64, metavar="N", help="frames per pass of the network")
     cli.add_argument(
-        "--frames-per-second", type=_positive, metavar="N", help="N evenly spaced frames of each second (default: all)"
+        "--frames-per-second", type=positive, metavar="N", help="N evenly spaced frames of each second (default: all)"
     )
     cli.add_argument(
         "--precision",
@@ -62,12 +62,6 @@ def parser() -> Parser:
     cli.add_argument("--reader", metavar="R", help="video reader (default: pyav)")
     cli.add_argument("--overwrite", action="store_true", help="make files again that are there")
     return cli
-
-
-def _positive(text):
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 1")
-    return int(text)
 
 
 def run(args: Namespace) -> int:
