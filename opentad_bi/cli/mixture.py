@@ -13,7 +13,6 @@ import torch
 from mmengine.config import Config
 
 from ..config import config_of_data, load_config, parse_overrides
-from ..contracts import Metric
 from ..engine import Runner
 from ..engine.data import check_overlap
 from ..engine.hooks.artifacts import CONFIG
@@ -25,7 +24,7 @@ from ..utils.distributed import close_distributed, is_main, setup_distributed
 from ..utils.files import write_json
 from ..utils.logging import LOGGER, setup_logging
 from .common import make_writable
-from .test import find_checkpoint
+from .test import NoNumbers, find_checkpoint
 from .train import RESOLVED
 
 MIXTURE = "mixture"
@@ -52,8 +51,8 @@ def run(args: Namespace) -> int:
         close_distributed()
 
 
-class Heard(Metric):
-    """A metric that keeps the results of a network and computes nothing.
+class Heard(NoNumbers):
+    """It keeps the results of a network.
 
     Args:
         cfg: config of the metric that the network is evaluated by.
@@ -67,18 +66,6 @@ class Heard(Metric):
     def update(self, results: list) -> None:
         """Keep a list of results."""
         self.results += results
-
-    def compute(self) -> dict:
-        """No numbers."""
-        return {}
-
-    def score(self, metrics: dict) -> float:
-        """None, as a number."""
-        return math.nan
-
-    def table(self, metrics: dict) -> str:
-        """No text."""
-        return ""
 
     def save(self, folder: Path) -> None:
         """Nothing to write."""

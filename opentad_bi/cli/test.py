@@ -79,19 +79,8 @@ def run(args: Namespace) -> int:
         close_distributed()
 
 
-class Unscored(Metric):
-    """A metric that takes in and saves results but computes no numbers, so it needs no ground truth."""
-
-    def __init__(self, metric: Any) -> None:
-        self.metric, self.classes = metric, Metric.of(metric).classes
-
-    def update(self, results: list) -> None:
-        """Take in results."""
-        self.metric.update(results)
-
-    def save(self, folder: Path) -> None:
-        """Write the results to a folder."""
-        self.metric.save(folder)
+class NoNumbers(Metric):
+    """A metric that takes in results but computes no numbers, so it needs no ground truth."""
 
     def compute(self) -> dict:
         """No numbers."""
@@ -104,6 +93,21 @@ class Unscored(Metric):
     def table(self, metrics: dict) -> str:
         """No text."""
         return ""
+
+
+class Unscored(NoNumbers):
+    """It saves the results as `metric` does."""
+
+    def __init__(self, metric: Any) -> None:
+        self.metric, self.classes = metric, Metric.of(metric).classes
+
+    def update(self, results: list) -> None:
+        """Take in results."""
+        self.metric.update(results)
+
+    def save(self, folder: Path) -> None:
+        """Write the results to a folder."""
+        self.metric.save(folder)
 
 
 def refuse_contradictions(args: Namespace) -> None:
