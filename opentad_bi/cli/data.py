@@ -22,7 +22,6 @@ from ..utils.files import read_json, read_text, write_text
 from ..utils.logging import LOGGER
 from .common import make_writable
 
-FEATURE_STEPS = {"LoadFeats", "LoadWindowFeats"}
 CLASS_MAP = "category_idx.txt"
 
 

@@ -1,5 +1,6 @@
 """Can prompts be learned on these features?  Data, prompts, text features and gradients, one line each."""
 
+import itertools
 import math
 from argparse import Namespace
 from collections.abc import Iterator
@@ -126,7 +127,8 @@ def look_at_steps(runner: Runner, steps: int) -> Iterator[CheckResult]:
     """Loss and gradients over some optimizer steps; the weights of the run change, and are not kept."""
     model, (branch,) = runner.model, runner.branches.values()
     train_mode(model)
-    batches = [to_device(batch, runner.device) for batch, _ in zip(_forever(runner.loader), range(steps), strict=False)]
+    forever = itertools.chain.from_iterable(itertools.repeat(runner.loader))
+    batches = [to_device(batch, runner.device) for batch, _ in zip(forever, range(steps), strict=False)]
     trained = {name: p for name, p in model.named_parameters() if p.requires_grad}
     before = _loss(model, batches)
     norms: dict[str, list[float]] = {name: [] for name in trained}
@@ -146,12 +148,6 @@ def look_at_steps(runner: Runner, steps: int) -> Iterator[CheckResult]:
     after = _loss(model, batches)
     level = OK if after < before - 1e-6 else ERROR if after == before else WARNING
     yield CheckResult("loss after the steps", level, f"{after:.4f}, {after - before:+.4f} on the same batches")
-
-
-def _forever(loader):
-    """Batches, from the beginning again when they are used up."""
-    while True:
-        yield from loader
 
 
 @torch.no_grad()

@@ -3,8 +3,7 @@
 import re
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
-from typing import Any
+from dataclasses import dataclass, field
 
 from ...ops.names import bare_name, caption_key
 
@@ -166,12 +165,6 @@ class ReadReport:
         self.region_captions, self.distinct_region_captions = len(texts), len(set(map(caption_key, texts)))
         self.chinese_region_captions = sum(map(has_chinese, texts))
         self.region_negatives = sum(len(region.negatives) for region in regions)
-
-    def as_dict(self) -> dict[str, Any]:
-        """All counts as JSON takes them, the most frequent reason and pattern first."""
-        ordered = {key: dict(value.most_common()) if isinstance(value, Counter) else value
-                   for key, value in asdict(self).items()}  # fmt: skip
-        return {**ordered, "duplicate_share": round(self.duplicate_share, 4)}
 
     def __str__(self):
         parts = [f"{self.videos} videos ({self.abnormal} abnormal) of {self.entries} entries"]

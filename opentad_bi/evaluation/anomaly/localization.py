@@ -95,19 +95,16 @@ def unit_range(maps: np.ndarray) -> np.ndarray:
     return (maps - low) / (high - low) if high > low else np.zeros_like(maps)
 
 
-def heat_box(heat: np.ndarray, share: float = 0.5) -> np.ndarray | None:
-    """Box of the largest connected part above `share` of the maximum.
+def heat_box(heat: np.ndarray) -> np.ndarray | None:
+    """Box of the largest connected part above half of the maximum: (H, W), at least 0 -> (4,) float64 xyxy in 0..1
 
-    Args:
-        heat: (H, W), at least 0.
-    Returns:
-        (4,) float64 xyxy in 0..1, or None where nothing is above 0.
+    None where nothing is above 0.
     """
     heat = np.asarray(heat)
     if not heat.max() > 0:
         return None
     image = require("scipy.ndimage", "scipy")
-    parts, _ = image.label(heat > share * heat.max())
+    parts, _ = image.label(heat > heat.max() / 2)
     largest = np.bincount(parts.ravel())[1:].argmax()
     rows, columns = image.find_objects(parts)[largest]
     (height, width) = heat.shape

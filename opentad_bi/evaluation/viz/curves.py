@@ -6,7 +6,7 @@ R feature rows of one video, C classes, K bins
 import json
 import re
 import zlib
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from ...utils.files import atomic, read_text
 
 LONGEST = 120  # characters of a file's name
 NAMED, COUNTED = 60, 25  # most classes whose names, and whose counts, can be read
+DRAWN = ("top1", "macro", "video_top1", "auc", "ap")  # numbers of an evaluation
 BLUE, GREY = "#1f77b4", "#8a8f98"
 
 
@@ -63,10 +64,8 @@ def epoch_losses(path: str | Path) -> dict[int, float]:
     return {epoch: sum(losses.values()) / len(losses) for epoch, losses in sums.items()}
 
 
-def draw_curves(
-    log: str | Path, path: str | Path, names: Collection[str] = ("top1", "macro", "video_top1", "auc", "ap")
-) -> None:
-    """Draw the training loss, the validation loss and the validation numbers called `names` over the epochs, as PNG."""
+def draw_curves(log: str | Path, path: str | Path) -> None:
+    """Draw the training loss, the validation loss and the validation numbers of `DRAWN` over the epochs, as PNG."""
     losses, evals = epoch_losses(log), evaluations(log)
     figure = new_figure(10, 4, layout="constrained")
     left, right = figure.subplots(1, 2)
@@ -79,7 +78,7 @@ def draw_curves(
         name = key.rpartition("/")[2]
         if name == "loss":
             left.plot(*zip(*points, strict=True), label="validation loss", marker=".")
-        elif name in names:
+        elif name in DRAWN:
             right.plot(*zip(*points, strict=True), label=name, marker=".")
     for axes, title in ((left, "loss"), (right, "validation")):
         axes.set(title=title, xlabel="epoch")

@@ -13,28 +13,13 @@ CELL_INCHES, MAX_LABELS = 0.45, 60
 WIDEST, DPI, STRONGEST = 960, 100, 0.65  # pixels, dots per inch, opacity of the colour where it is hottest
 
 
-def draw_heat_map(
-    path: str | Path,
-    values: np.ndarray,
-    names: Sequence[str],
-    *,
-    title: str = "",
-    low: float | None = None,
-    high: float | None = None,
-) -> None:
-    """Draw a square matrix with names on both sides; up to 20 names, the numbers too.
-
-    Args:
-        path: PNG (or PDF, SVG) to write.
-        values: (K, K) numbers.
-        names: K names.
-        low, high: values of the ends of the colour scale (default: those of the matrix).
-    """
+def draw_heat_map(path: str | Path, values: np.ndarray, names: Sequence[str], *, title: str = "") -> None:
+    """Draw a (K, K) matrix with its K names on both sides, as PNG (or PDF, SVG); up to 20 names, the numbers too."""
     count = len(names)
     side = min(4 + CELL_INCHES * count, 24)
     figure = new_figure(side + 1, side, layout="constrained")
     axes = figure.subplots()
-    image = axes.imshow(values, vmin=low, vmax=high, cmap="viridis")
+    image = axes.imshow(values, cmap="viridis")
     if count <= MAX_LABELS:
         axes.set_xticks(range(count), names, rotation=90)
         axes.set_yticks(range(count), names)

@@ -29,6 +29,7 @@ NAMES = {
 }
 LANE_INCHES = 0.15
 WIDTH_INCHES = 11
+MOST_VIDEOS, MOST_CLASSES = 4, 8  # panels, where none are named, and bands of each
 
 
 def draw_timeline(
@@ -38,8 +39,6 @@ def draw_timeline(
     *,
     videos: Sequence[str] | None = None,
     durations: Mapping[str, float] | None = None,
-    max_videos: int = 4,
-    max_classes: int = 8,
     min_score: float = 0.1,
 ) -> None:
     """Draw predictions of each direction, under the ground truth if given, one panel per video, one band per class.
@@ -50,10 +49,8 @@ def draw_timeline(
         path: PNG (or PDF, SVG) to write.
         predictions: {direction: {video: [{"segment", "label", "score"}]}}, or one {video: [...]}.
         ground_truth: GroundTruth of `load_ground_truth`, or {video: [{"segment", "label"}]}, or None.
-        videos: names to draw; default the first `max_videos` that have true segments or, without ground truth,
-            predictions.
+        videos: names to draw; default the first that have true segments or, without ground truth, predictions.
         durations: {video: seconds}, where they are not those of the GroundTruth.
-        max_classes: most bands per video.
         min_score: predictions below are left out.
     Raises:
         KeyError: a video is neither in the ground truth nor among the predictions.
@@ -68,8 +65,8 @@ def draw_timeline(
         if video not in known:
             where = f"in subset {of_file.subset}" if of_file else "among those to draw"
             raise KeyError(f"video {video!r} is not {where}; {nearest(video, known)}")
-    videos = list(videos or [video for video, entries in known.items() if entries][:max_videos])
-    panels = [_panel(truth.get(video, ()), directions, video, max_classes, min_score) for video in videos]
+    videos = list(videos or [video for video, entries in known.items() if entries][:MOST_VIDEOS])
+    panels = [_panel(truth.get(video, ()), directions, video, MOST_CLASSES, min_score) for video in videos]
     lanes = [*([] if ground_truth is None else [TRUTH]), *directions]
     heights = [len(bands) * (1 + len(directions)) + 2 for bands in panels]
     with matplotlib.rc_context({"font.size": 9, "axes.spines.top": False, "axes.spines.right": False}):

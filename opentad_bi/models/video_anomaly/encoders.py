@@ -304,22 +304,17 @@ class CaptionEncoder(TextEncoder):
         return int(texts * text * (_HALF_TEXT if half else _TEXT)["block" if self.checkpoint else "all"])
 
 
-def stretch_positions(table: Tensor, kept: int = KEPT, factor: int = FACTOR) -> Tensor:
-    """A longer table of positions: the first rows as they are, the others spread by linear interpolation.
+def stretch_positions(table: Tensor) -> Tensor:
+    """A longer table of positions: (L, D) -> (KEPT + FACTOR * (L - KEPT), D), so 248 rows for 77.
 
-    Row kept + factor * i + k is (1 - k / factor) of row kept + i and k / factor of the next; the line through the
-    last two rows is continued behind them.
-
-    Args:
-        table: (L, D).
-    Returns:
-        (kept + factor * (L - kept), D); 248 rows for 77.
+    The first rows are as they are, the others spread: row KEPT + FACTOR * i + k is (1 - k / FACTOR) of row KEPT + i and
+    k / FACTOR of the next; the line through the last two rows is continued behind them.
     """
-    rows = table[kept:]
+    rows = table[KEPT:]
     steps = torch.cat([rows[1:] - rows[:-1], rows[-1:] - rows[-2:-1]])
-    parts = torch.arange(factor, device=table.device, dtype=table.dtype) / factor
-    spread = rows[:, None] + parts[:, None] * steps[:, None]  # (L - kept, factor, D)
-    return torch.cat([table[:kept], spread.flatten(0, 1)])
+    parts = torch.arange(FACTOR, device=table.device, dtype=table.dtype) / FACTOR
+    spread = rows[:, None] + parts[:, None] * steps[:, None]  # (L - KEPT, FACTOR, D)
+    return torch.cat([table[:KEPT], spread.flatten(0, 1)])
 
 
 def axis_weights(low: Tensor, high: Tensor, size: int) -> Tensor:
