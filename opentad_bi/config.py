@@ -199,7 +199,6 @@ def config_of_data(path: str | Path, overrides: dict[str, Any] | None = None) ->
     """A resolved config from a JSON file, of which nothing is imported or run; other keys than a config's are left out.
 
     Args:
-        path: the file.
         overrides: {"a.b.0.c": value}; keys must exist.
     Returns:
         a config of the keys `TOP_LEVEL` alone.

@@ -184,8 +184,6 @@ def detect_anomaly(
         sigma: Gaussian smoothing of the scores, in rows; 0: none.
         batch_size: runs of `dataset.test.chunk` frames at once; default `solver.test.batch_size` of the config.
         progress: show a bar; a text stands in front of it.
-    Returns:
-        VideoAnomalies.
     Raises:
         FileNotFoundError, VideoError: the video is missing or cannot be read.
     """
@@ -216,8 +214,6 @@ def heat_frames(
         found: VideoAnomalies of that model.
         count: most frames.
         name: name of the class; default `found.label`.
-    Yields:
-        HeatFrame.
     Raises:
         ValueError: the model has no heat-maps.
     """

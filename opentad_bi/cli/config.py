@@ -60,15 +60,12 @@ def show(args: Namespace) -> int:
 def annotated(
     value: Any, origin: Any, plain: Any, typed: list[tuple[str, ...]], indent: str = ""
 ) -> list[tuple[str, str]]:
-    """The lines of a value as Python source, each with its origin.
+    """The lines of a value as Python source, each with its origin.  Returns [(text, origin, which may be "")].
 
     Args:
-        value: what the config says.
         origin: the file, or dicts and lists of files for what is in `value`.
         plain: what the config says without overrides.
         typed: paths of overrides below here; () is one of this value.
-    Returns:
-        [(text, origin, which may be "")].
     """
     typed_here = () in typed
     if isinstance(value, dict) and value:

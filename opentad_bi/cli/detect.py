@@ -116,7 +116,6 @@ def each_found(videos: Sequence[Path], find: Callable[..., Any], failures: dict[
     """What is found in each video that can be read; the error of another is logged, and put into `failures`.
 
     Args:
-        videos: their paths.
         find: (path, progress=text of the progress bar) -> what is found.
         failures: {path: error}, which is added to.
     """

@@ -151,7 +151,6 @@ def train_words(config: Path | str, given: Mapping[str, Any], options: Sequence[
     """Words for the commands `train` and `test`.
 
     Args:
-        config: path of the config.
         given: {option: its value, or None: the option is left out}.
         options: words after --cfg-options; of one key, the last is the strongest.
     """

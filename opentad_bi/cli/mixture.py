@@ -110,13 +110,7 @@ def read_member(word: str) -> Member:
 
 
 def listen(member: Member, args: Namespace, device: torch.device) -> Heard:
-    """What a member says of every video: a `Heard`, with its results on the main process.
-
-    Args:
-        member: the `Member`.
-        args: parsed arguments.
-        device: where to run.
-    """
+    """What a member says of every video: a `Heard`, with its results on the main process."""
     read = config_of_data if member.config.name == CONFIG else load_config  # what lies beside weights is not run
     cfg = read(member.config, parse_overrides(args.cfg_options))
     cfg.solver.ema = {"type": "NoAverage"}

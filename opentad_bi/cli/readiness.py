@@ -45,7 +45,6 @@ def readiness(cfg: Config, device: torch.device, *, full: bool = True, workers: 
     """The results of all checks of a config, in the order in which things are needed.
 
     Args:
-        cfg: the config.
         device: `torch.device` of the trial.
         full: decode frames and run a step of the model too.
         workers: files opened at the same time.

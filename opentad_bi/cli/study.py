@@ -152,7 +152,6 @@ def check_classes(both: "Run", checkpoint: str | None = None) -> None:
     """Make sure that what is learned of the base classes may serve the new ones, and was learned of them alone.
 
     Args:
-        both: the `Run`.
         checkpoint: weights that are there.
     Raises:
         ValueError: learned vectors belong to classes; the checkpoint was learned on other classes.

@@ -22,7 +22,6 @@ def apply_trainable(module: nn.Module, patterns: Sequence[str] | None) -> tuple[
     """Leave only the parameters that match one of `patterns` trainable.
 
     Args:
-        module: the network of a branch.
         patterns: shell-style patterns on parameter names ("projection.*"), or None for all of them.
     Returns:
         (trainable, total): numbers of elements.
@@ -205,7 +204,6 @@ def fill_branches(branches: Iterable[Branch], known: Mapping[str, Names | None])
     """Fill every branch from its initial weights, which must be of networks with the same classes.
 
     Args:
-        branches: iterable of `Branch`.
         known: {source: names of the classes by label, or None} of what else has to have them.
     Returns:
         list of all that the files hold.

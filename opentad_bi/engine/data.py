@@ -160,11 +160,8 @@ def train_loader(
     Args:
         dataset: a `contracts.Dataset`; samples come by its `epoch_order` or `sample_weights`, where it has them.
         batch_size: samples per micro-batch over all processes.
-        num_workers: loader processes in this process.
         accumulate: micro-batches per iteration.
-        seed: seed of the run.
         drop_last: False: the last iteration of an epoch may have fewer micro-batches.
-        pin_memory: page-locked batches, for a GPU.
     """
     if accumulate < 1:
         raise ValueError(f"solver.accumulate is {accumulate}; it must be at least 1")

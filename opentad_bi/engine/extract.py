@@ -92,7 +92,6 @@ def extract(
         gather: makes what gathers those of one video.
         save: called with the name of a video and what was gathered.
         total: number of videos, or of pieces if `unit` is another word.
-        unit: what the progress bar counts.
     Returns:
         {name: what is wrong} of the videos that could not be read.
     """

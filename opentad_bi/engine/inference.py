@@ -27,11 +27,8 @@ def evaluate(
 
     Args:
         model: a `contracts.Model`, whose `predict` is called.
-        dataset: a `contracts.Dataset`.
         metric: sees the results in the order of the dataset.
         batch_size: samples per batch over all processes.
-        num_workers: loader processes in this process.
-        device: where the model is.
         autocast: a function that returns the autocast context.
     Returns:
         what `metric.compute()` gives, on every process.

@@ -33,7 +33,6 @@ def build_optimizer(module: nn.Module, cfg: Mapping[str, Any]) -> torch.optim.Op
     """Build the optimizer of one branch over its trainable parameters.
 
     Args:
-        module: the branch's network.
         cfg: dict(type, lr, weight_decay, ...) of the optimizer itself, and
             `paramwise` (False): no weight decay on biases, norms, and free parameters such as scales;
             `decay_matrices` (False), in its place: weight decay on all that a network multiplies by, free parameters

@@ -130,7 +130,6 @@ def asks_for_classes(kind: Kind, cfg: Any) -> bool:
     """Does what `cfg` describes take `classes`, which `cfg` does not give?
 
     Args:
-        kind: the registry of the component.
         cfg: dict(type, ...).
     """
     if not isinstance(cfg, dict) or "type" not in cfg or "classes" in cfg:
@@ -230,14 +229,12 @@ def continue_from(name: str, module: nn.Module, spec: str | Path) -> dict[str, A
 
 
 def compare(own: State, given: State, state: State) -> tuple[dict[str, list[str]], State]:
-    """What of a file fits a network.
+    """What of a file fits a network.  Returns ({title: names}, {name: tensor} of those taken).
 
     Args:
         own: {name: tensor} of the network.
         given: {name: tensor} of the file.
         state: the same as the network sees them; it may have left some out and added some of its own.
-    Returns:
-        ({title: names}, {name: tensor} of those taken).
     """
     added = [n for n in state if n not in given and n in own and _equal(own[n], state[n])]
     state = {n: value for n, value in state.items() if n not in added}

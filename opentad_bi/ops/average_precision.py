@@ -63,15 +63,13 @@ def match(truth: Segments, predictions: Segments, num_classes: int) -> Matching:
 
 
 def average_precision(matching: Matching, thresholds: Sequence[float]) -> np.ndarray:
-    """Area under the precision envelope of every class (all points interpolated).
+    """Area under the precision envelope of every class (all points interpolated).  Returns (T, C) float64.
 
     A class without predictions has 0.
 
     Args:
         matching: from `match`; every class needs true segments for its number to mean anything.
         thresholds: (T,) overlaps.
-    Returns:
-        (T, C) float64.
     """
     from . import kernels
 

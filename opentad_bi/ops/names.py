@@ -119,7 +119,6 @@ def describe_set(
     """A set as above.
 
     Args:
-        root: folder of the videos.
         videos: pairs of a path below it and the name of the class.
         split: number of the official split that the videos are listed in.
         sized: are they files whose size can be known?

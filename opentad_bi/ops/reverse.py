@@ -30,7 +30,7 @@ def mirror_segments(segments: Tensor, length: int | Tensor) -> Tensor:
 
 
 def reverse_time(x: Tensor, lengths: Tensor, *, dim: int, pad: str = "edge") -> Tensor:
-    """Reverse the first `lengths[b]` entries of sample b along `dim`.
+    """Reverse the first `lengths[b]` entries of sample b along `dim`.  Returns a new tensor like `x`.
 
     Args:
         x: (B, ...) tensor.
@@ -38,8 +38,6 @@ def reverse_time(x: Tensor, lengths: Tensor, *, dim: int, pad: str = "edge") -> 
         dim: the time axis of `x`, counted with the batch axis.
         pad: what stands after the valid part: "edge" repeats the reversed sample's last valid entry (the first of
             the original), as frames are padded; "keep" leaves the earlier padding, as zero-padded features need.
-    Returns:
-        a new tensor like `x`.
     """
     if pad not in ("edge", "keep"):
         raise ValueError(f"pad {pad!r} is not one of 'edge', 'keep'")

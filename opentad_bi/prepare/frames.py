@@ -137,7 +137,6 @@ def index_frames(path: Path | str, *, keep_damaged: bool = False) -> FrameIndex 
     None is usual for AVI with B-frames, whose packets carry no display times.
 
     Args:
-        path: the video.
         keep_damaged: index the frames that are there of a file that ends early.
     Raises:
         DamagedVideoError: the file ends before its own table of contents says, or has no frame.

@@ -146,10 +146,8 @@ def write_pictures(
     """Write uint8 arrays as a video, atomically, by one thread: the file does not depend on the cores.
 
     Args:
-        path: file to write.
         pictures: (H, W, 3) each, or what `form` has.
         size: (width, height) in pixels.
-        fps: frames per second.
         form: pixel format of the arrays.
         crf, gop: see `H264Writer`.
     """

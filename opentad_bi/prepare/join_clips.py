@@ -162,7 +162,6 @@ def make_untrimmed(
         split: fraction of clips and videos in the subset "training".
         passes: how often each clip is used.
         seed: of the division and the orders.
-        overwrite: make the set again if there is one.
     Raises:
         FileExistsError: there is a set in `dst` already.
         FileNotFoundError: see `find_clips`.

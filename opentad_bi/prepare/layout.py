@@ -42,8 +42,6 @@ def entry(subset: str, frames: int, fps: int, actions: Sequence[tuple[int, int, 
 
     Args:
         subset: one of SUBSETS.
-        frames: number of frames.
-        fps: frames per second.
         actions: (first frame, frame after the last, class name) of each action.
     """
     annotations = [
@@ -69,12 +67,10 @@ def start_generated(
     """Make the folder `out` ready for a generated set, and write what it is generated from to out/demo.json.
 
     Args:
-        out: folder.
         record: options of the set, as JSON holds them.
         what: is generated, in words.
         patterns: of the generated files, relative to `out`; with `overwrite` those of an earlier set are removed, and
             folders that are empty then.
-        overwrite: make the set again if there is one.
     Returns:
         `out` as a path.
     Raises:

@@ -31,7 +31,6 @@ def playable(
     returned.
 
     Args:
-        path: the video file.
         folder: where the copy is written.
         max_mb: largest copy to return as bytes, in units of 2**20 bytes.
         height: most lines of the copy.

@@ -165,11 +165,9 @@ def lay_out(
     anything is written, and doing it again changes nothing.
 
     Args:
-        out: folder to make.
         features: folder with the .npy files, at any depth.
         train, test: {video: class}, see `read_list`.
         events: see `check_lists`; frames at 30 per second.
-        copy: copy the files.
     Returns:
         a table (DataFrame) of listed and found videos by class, and the list of files in no list.
     Raises:
@@ -248,7 +246,6 @@ def write_event_tables(
     """Write one CSV per class but `normal`: file_name, start_time, end_time, in seconds.
 
     Args:
-        folder: where to.
         videos: {video: class}.
         events: {video: pairs (start, end) of frames}.
         normal: the class without events.

@@ -92,7 +92,6 @@ def open_array(path: str | Path, what: str = "features") -> np.ndarray:
     """Map a .npy file into memory, read-only, without reading its numbers.
 
     Args:
-        path: the file.
         what: it holds, for messages.
     Returns:
         array of any shape and dtype but of objects.

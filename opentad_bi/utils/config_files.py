@@ -31,8 +31,6 @@ def find_config(name: str | Path) -> Path:
         name: the path of a file, from the working directory, which comes first; or the path of a shipped config below
             `configs/`, with or without that folder and the suffix, such as "demo/pair_exp1"; or its last part alone,
             "pair_exp1", where only one config that can be run has it.
-    Returns:
-        Path.
     Raises:
         ValueError: several shipped configs have this last part; names them.
         FileNotFoundError: there is none; names the nearest, and where they were looked for.

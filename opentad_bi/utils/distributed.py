@@ -103,7 +103,7 @@ def gather_objects(value: T) -> list[T]:
 
 
 def gather_rows(x: "Tensor") -> "Tensor":
-    """Rows of every process in order of rank, for a loss that all processes compute alike.
+    """Rows of every process in order of rank, for a loss that all processes compute alike.  Returns (sum of n, ...).
 
     Processes may have different numbers of rows, or none. The gradient of this process's rows comes out as the mean
     over the processes needs it, which is how gradients are joined: the result is that of one process with all rows.
@@ -111,8 +111,6 @@ def gather_rows(x: "Tensor") -> "Tensor":
 
     Args:
         x: (n, ...), of the same dtype and trailing shape in every process.
-    Returns:
-        (sum of n, ...)
     """
     dist = _group()
     if not dist or world_size() == 1:

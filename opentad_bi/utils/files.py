@@ -24,14 +24,11 @@ NameList = str | Path | Iterable[str] | None  # names, or the file that lists th
 
 
 def list_folder(folder: str | Path, pattern: str = "*", *, absent: bool = False) -> list[Path]:
-    """Entries of a folder, hidden ones too.
+    """Entries of a folder, hidden ones too.  Returns a list of Path, sorted by name.
 
     Args:
-        folder: its path.
         pattern: of the names, as in a shell; letter case counts.
         absent: a folder that is not there has no entries, and is not an error.
-    Returns:
-        list of Path, sorted by name.
     Raises:
         OSError: one that names the folder: FileNotFoundError, NotADirectoryError, PermissionError, ...
     """
@@ -45,7 +42,6 @@ def walk_files(root: str | Path, suffixes: Collection[str] | None = None) -> lis
     looked at: whoever opens it has to say so.
 
     Args:
-        root: the folder.
         suffixes: lower-case suffixes, such as (".mp4",), of the files to list in any letter case; None: all files.
     Returns:
         list of Path, sorted.
@@ -186,7 +182,6 @@ def read_json(path: str | Path, what: str = "file", repeated: list | None = None
     that an object has twice is an error, as one of its values would be lost.
 
     Args:
-        path: the file.
         what: what it is, for messages.
         repeated: a list that takes the names that an object has twice, of which the last counts, instead of an error.
     Raises:
@@ -281,13 +276,11 @@ def _line_of(text):
 
 
 def read_lines(path: str | Path, what: str) -> list[tuple[int, str]]:
-    """The lines of a text file that are not blank.
+    """The lines of a text file that are not blank.  Returns a list of (number from 1, text without blanks at its ends).
 
     Args:
         path: file in UTF-8.
         what: what the file is, for the messages.
-    Returns:
-        list of (number from 1, text without blanks at its ends).
     Raises:
         FileNotFoundError, ValueError: as `read_text`; nothing is in it.
     """

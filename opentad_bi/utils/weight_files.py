@@ -76,10 +76,8 @@ def _zip_form(names):
 
 
 def read_content(path: str | Path) -> Any:
-    """All that a file of weights holds, on the CPU.
+    """All that a file of weights holds, on the CPU.  Returns {name: tensor}, or for a file of torch whatever was saved.
 
-    Returns:
-        {name: tensor}, or for a file of torch whatever was saved.
     Raises:
         FileNotFoundError: no such file.
         ValueError: damaged, of another kind, or a pickle that contains code.

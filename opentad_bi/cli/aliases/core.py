@@ -138,7 +138,6 @@ def build_parser(description: str, epilog: str, flags: Iterable[Flag], recipe: s
 
     Args:
         description, epilog: text of the help, before and after the options.
-        flags: its table.
         recipe: name of the config that --config replaces; None: there is no --config.
     """
     cli = Parser(description, epilog)
@@ -177,11 +176,9 @@ def train_with(
     """Train by the command `train`; returns its exit code.
 
     Args:
-        config: path of the config.
         args: parsed arguments of `build_parser`; --cfg-options count more than `keys`.
         flags: its table, for those that are options of `train`.
         keys: {key of the config: value}.
-        more: further words for `train`.
     """
     own = [flag for flag in flags if flag.key.startswith("--") and not flag.to_keys and flag.dest in args]
     given = {"--seed": args.seed, "--device": args.device, **{flag.key: vars(args)[flag.dest] for flag in own}}

@@ -39,14 +39,10 @@ Encode = Callable[[torch.Tensor], np.ndarray]  # uint8 (N, 3, S, S) -> float32 (
 
 
 def of_videos(args: Namespace, device: torch.device, videos: Mapping[str, Path]) -> dict[str, str]:
-    """Make the features of the seconds of videos.
+    """Make the features of the seconds of videos.  Returns {name: what is wrong} of the videos that could not be read.
 
     Args:
-        args: parsed arguments of the command.
-        device: where the network runs.
         videos: {name: path}.
-    Returns:
-        {name: what is wrong} of the videos that could not be read.
     """
     options = {"frames_per_second": args.frames_per_second, "reader": args.reader or "pyav"}
     READERS.find(options["reader"])
@@ -143,9 +139,7 @@ def second_pieces(encode: Encode, frames: SecondFrames, names: list[str], worker
 
     Args:
         encode: images of a batch -> float32 (N, E) array.
-        frames: the videos.
         names: name of each of them.
-        workers: processes that decode.
     """
     with batches_ahead(frames, min(workers, len(names))) as batches:
         for batch in batches:
@@ -161,9 +155,7 @@ def clip_pieces(
     Args:
         encode: frames -> float32 (N, E) array.
         size: of the frames that it takes.
-        clips: the videos.
         batch_size: frames per pass.
-        workers: processes that decode.
     Raises:
         ValueError: frames of another size.
     """

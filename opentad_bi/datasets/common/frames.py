@@ -73,7 +73,6 @@ class FrameCache:
 
         Args:
             origin: dict of text, numbers and truth values: all that the frames depend on.
-            make: function without arguments.
             fits: can an array be the frames of `origin`, by its shape?
         Returns:
             uint8 (N, H, W, 3), read-only where they come from the file.
@@ -107,7 +106,6 @@ def frame_origin(path: Path, step: object, **more: Any) -> dict[str, Any]:
     """An `origin` for frames of a file: the file's place, size and content, and every public setting of what reads it.
 
     Args:
-        path: of the video.
         step: object whose attributes are settings; `cache` and `num_threads` change no frame.
         more: what else the frames depend on, or settings that say it otherwise; None leaves one out.
     """

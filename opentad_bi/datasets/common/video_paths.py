@@ -41,14 +41,12 @@ _NORMAL, _DIGIT = re.compile("(?<!ab)normalvideo"), re.compile(r"\d")
 def class_of_path(
     path: str | PurePath, classes: Sequence[str] | None = None, normal_class: str = "Normal"
 ) -> str | None:
-    """The class that the name or the folder of a video says.
+    """The class that the name or the folder of a video says.  Returns the class as `classes` spells it, or None.
 
     Args:
         path: as a list says it: `Abuse001_x264.mp4`, or with folders.
         classes: names that there are; None: any letters before the first digit of a name are one.
         normal_class: what videos whose name or folder begins with Normal_Videos are, or with this name.
-    Returns:
-        the class as `classes` spells it, or None.
     """
     path = PurePosixPath(str(path).replace("\\", "/"))
     for part in (path.name, path.parent.name):
@@ -101,8 +99,6 @@ def find_video_file(path: str | PurePath, root: str | Path, layouts: str | Seque
         root: folder that the layouts are relative to.
         layouts: patterns with {path}, {folder} (of the class, of normal videos, and what the path itself says) and
             {file}; None: `LAYOUTS`.
-    Returns:
-        Path.
     Raises:
         FileNotFoundError: there is none; lists all that was tried.
     """

@@ -113,7 +113,6 @@ def with_length(
     """The entry of a video with `frame` and `duration`, from the files of the video where it has none.
 
     Args:
-        name: of the video.
         entry: see `utils.annotation.read_database`.
         steps: of the pipeline; the first one that loads frames or features says which files to look into.
         data_path, file_format, feature_stride: of the dataset.

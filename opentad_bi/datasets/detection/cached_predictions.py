@@ -183,7 +183,6 @@ def write_cached(
     """Write the samples of a batch, counted from `index`.
 
     Args:
-        folder: where to.
         epoch: pass over the training set.
         index: number of the first sample in it.
         batch: forward side: `masks`, `gt_segments`, `gt_labels`, `meta`.

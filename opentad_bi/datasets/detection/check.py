@@ -208,8 +208,6 @@ class MediaCheck:
         """Look at the files of one video, forward and reversed.
 
         Args:
-            name: of the video.
-            entry: its annotation.
             opened: False: only see that they are there.
         Returns:
             results, and a `Fit` for every length that was compared.
@@ -382,10 +380,6 @@ def check_splits(splits: dict[str, Any]) -> list:
     Videos that both have are an error where the sets can list them (`drawn`), unless one of both has `allow_overlap`.
     Of sets over annotation files, a subset that is both is a warning.
 
-    Args:
-        splits: the `dataset` of a config.
-    Returns:
-        list of `CheckResult`.
     Raises:
         FileNotFoundError, KeyError, ValueError: a set cannot be built.
     """

@@ -247,8 +247,6 @@ def reached(subset: Subset, network: dict, points: dict, windows: dict) -> dict:
     """`level_shares` of a subset, by the rules of a detector's head, with the strides and ranges of `points`.
 
     Args:
-        subset: the videos.
-        network: config of the detector.
         points: config of POINT_GENERATORS.
         windows: as `window_settings` gives them.
     """

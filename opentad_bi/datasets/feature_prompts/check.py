@@ -16,8 +16,6 @@ def check_features(
     """Check a `VideoFeatureDataset`: its folders, classes and events, and in the full check every number.
 
     Args:
-        build: the dataset's class.
-        arguments: those of its constructor.
         full: read every file, not only its header.
         workers: files opened at the same time.
     """

@@ -46,15 +46,13 @@ from .rows import FeatureTables, check_crop
 def class_weights(
     given: str | Mapping[str, float] | Sequence[float] | None, names: Sequence[str], counts: np.ndarray
 ) -> np.ndarray | None:
-    """Resolve the option `class_weights`.
+    """Resolve the option `class_weights`.  Returns float32 (C,), or None.
 
     Args:
         given: None, "balanced" (inverse to the number of samples, the mean over samples is 1), {class: weight} (1 for
             a class that is not named), or C weights.
         names: C names.
         counts: (C,) number of samples.
-    Returns:
-        float32 (C,), or None.
     """
     if given is None:
         return None

@@ -106,7 +106,6 @@ def check_events(
 
     Args:
         events: {video: (E, 2), start and end in rows}; the last part of a row may have no row.
-        files: list of FeatureFile.
         normal_label: label of the normal class, or None.
         row_seconds: seconds that a row stands for, for the message.
     """
@@ -217,7 +216,7 @@ def find_classes(
     class_order: str,
     allow_missing: bool,
 ) -> tuple[list[str], list[Path | None]]:
-    """Bring the classes into the order of their labels.
+    """Bring the classes into the order of their labels.  Returns C names, and C folders (None where there is none).
 
     Args:
         folders: {key: folder}, as `class_folders` gives them.
@@ -225,8 +224,6 @@ def find_classes(
         normal_class: name of the class without anomalies.
         class_order: one of CLASS_ORDERS.
         allow_missing: a listed class may have no folder.
-    Returns:
-        C names, and C folders (None where there is none).
     """
     if classes is None:
         normal = class_key(normal_class)
@@ -247,10 +244,8 @@ def find_classes(
 
 
 def list_files(folders: Sequence[Path | None], crop_separator: str | None) -> list[list[tuple[Path, str]]]:
-    """All .npy files of the class folders.
+    """All .npy files of the class folders.  Returns one list per class of (path, video), sorted by name.
 
-    Returns:
-        one list per class of (path, video), sorted by name.
     Raises:
         ValueError: a folder without files, or a video in two classes.
     """
@@ -307,10 +302,8 @@ def _draw(files, name, shots, seed):
 
 
 def read_files(lists: Sequence[Sequence[tuple[Path, str]]]) -> list[FeatureFile]:
-    """Read the headers of the files of every class.
+    """Read the headers of the files of every class.  Returns a list of FeatureFile, in the order of the labels.
 
-    Returns:
-        list of FeatureFile, in the order of the labels.
     Raises:
         ValueError: a file that is not a table of floats, or two of different width.
     """
@@ -329,7 +322,6 @@ def refuse_forbidden(files: Sequence[FeatureFile], forbid_list: str | Path | Seq
     """Raise a ValueError if a file is of a video in `forbid_list`, whether or not its name ends in a crop.
 
     Args:
-        files: list of FeatureFile.
         forbid_list: names, a JSON list or a text file; a line may have a folder, an extension, more words behind.
     """
     forbidden = set()
@@ -352,15 +344,13 @@ def snippet_stride_rows(unit: int, overlap_ratio: float) -> int:
 
 
 def snippet_starts(rows: int, unit: int, stride: int, cover: bool) -> np.ndarray:
-    """First rows of the snippets of one file.
+    """First rows of the snippets of one file.  Returns an int32 array.
 
     Args:
         rows: T.
         unit: U.
         stride: rows from one snippet to the next.
         cover: let every row be in a snippet: one more at the end if rows are left over, or one at 0 if T < U.
-    Returns:
-        int32 array.
     """
     starts = np.arange(0, rows - unit + 1, stride, dtype=np.int32)
     if cover and not len(starts):
@@ -371,7 +361,7 @@ def snippet_starts(rows: int, unit: int, stride: int, cover: bool) -> np.ndarray
 
 
 def kept_snippets(starts: np.ndarray, unit: int, events: np.ndarray, mode: str) -> np.ndarray:
-    """Which snippets of an anomalous video the strict filter keeps.
+    """Which snippets of an anomalous video the strict filter keeps.  Returns bool (N,).
 
     Args:
         starts: first rows (N,); a row is a second.
@@ -379,8 +369,6 @@ def kept_snippets(starts: np.ndarray, unit: int, events: np.ndarray, mode: str) 
         events: (E, 2) start and end in seconds.
         mode: "post_event" drops snippets outside all events that end after the first event began, "event_only" drops
             all outside, "off" drops none.
-    Returns:
-        bool (N,).
     """
     ends = starts + unit
     inside = ((starts[:, None] < events[:, 1]) & (ends[:, None] > events[:, 0])).any(1)

@@ -46,8 +46,6 @@ class FeatureFile:
 def describe_file(path: Path, video: str, label: int) -> FeatureFile:
     """Read the header of a feature file.
 
-    Returns:
-        its FeatureFile.
     Raises:
         ValueError: naming the file: not a whole .npy file of floats (T, D) or of crops (T, 10, D) with T >= 1.
     """

@@ -38,7 +38,6 @@ def random_box(
         height, width: of the frame, in pixels.
         area_range: share of the area of the frame.
         aspect_range: width / height, drawn evenly in its logarithm.
-        rng: random.Random.
     Returns:
         left, top, right, bottom; the last two lie behind the box.
     """

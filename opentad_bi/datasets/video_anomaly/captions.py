@@ -172,7 +172,7 @@ def read_captions(
     on_bad_box: str = "error",
     on_bad_entry: str = "error",
 ) -> tuple[list[CaptionedVideo], ReadReport]:
-    """Read caption files.
+    """Read caption files.  Returns a list of CaptionedVideo in the order of the files, and a ReadReport.
 
     Args:
         sources: a JSON file, a text file with the path of one per line, a folder of JSON files, or a list of these.
@@ -182,8 +182,6 @@ def read_captions(
         on_bad_box: of a box without area: "error", or "drop" its keyframe, see `RegionReader`.
         on_bad_entry: of a region or an entry that cannot be read: "error", or "skip" it, counted with its reason; a
             region that cannot be read never costs its video.
-    Returns:
-        list of CaptionedVideo in the order of the files, and a ReadReport.
     Raises:
         FileNotFoundError, ValueError: naming file, entry and value.
     """
@@ -293,15 +291,13 @@ def captioned_videos(
     empty_caption: str = "region",
     **reading: Any,
 ) -> tuple[list[CaptionedVideo], ReadReport]:
-    """Read caption files and settle what their texts leave open.
+    """Read caption files and settle what their texts leave open.  Returns a list of CaptionedVideo, ReadReport.
 
     Args:
         ann_files, reading: see `read_captions`.
         forbid_list, drop_forbidden: see `guard`.
         caption_map: JSON file of {caption: what stands in its place}, or None.
         on_chinese, empty_caption: see `settle_chinese` and `settle_empty`.
-    Returns:
-        list of CaptionedVideo, ReadReport.
     Raises:
         FileNotFoundError, ValueError: as those say; no video is left.
     """

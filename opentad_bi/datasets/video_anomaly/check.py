@@ -26,8 +26,6 @@ def check_regions(
     """Look at a set of captioned videos.
 
     Args:
-        build: the dataset's class.
-        arguments: those of its constructor.
         full: decode frames of every file too, and count which regions the chosen frames hit.
         workers: files opened at the same time.
     Returns:

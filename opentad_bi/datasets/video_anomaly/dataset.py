@@ -205,13 +205,10 @@ class RegionVideoDataset(Dataset):
         return len(self.records)
 
     def epoch_order(self, generator: torch.Generator, unit: int) -> list[int]:
-        """An order of an epoch's samples, see `balanced_order`.
+        """An order of an epoch's samples, see `balanced_order`.  Returns a list of indices, whole units first.
 
         Args:
-            generator: torch.Generator.
             unit: samples that are contrasted with each other.
-        Returns:
-            list of indices, whole units first.
         """
         numbers = np.random.default_rng(int(torch.randint(2**62, (), generator=generator)))
         return balanced_order(self.abnormal, self._keys, unit, numbers, balance=self.balance)

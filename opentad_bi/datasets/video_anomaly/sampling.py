@@ -55,7 +55,6 @@ def frame_window(window: tuple[float, float] | None, fps: float, length: int) ->
 
     Args:
         window: (first, stop) in seconds, or None: all frames.
-        fps: frames per second.
         length: frames of the video.
     Raises:
         ValueError: the window begins at or beyond the end of the video, or the frames per second are not known.
@@ -99,8 +98,6 @@ def sample_regions(
             region needs makes way for the middle of the region's frames; "drop": it is left out; "nearest": it is
             taken to be in the frame nearest to it, with the box that it has nearest to that.
         minimum: frames of every region that "ensure" brings about, if it is visible that long.
-    Returns:
-        SampledRegions.
     """
     frames, valid = uniform_frames(first, stop, count)
     spans = [track.intervals(first, stop) for track in tracks]
@@ -205,18 +202,15 @@ def balanced_order(
     *,
     balance: str = "natural",
 ) -> list[int]:
-    """Lay samples out in units.
+    """Lay samples out in units.  Returns a list of indices.
 
     Args:
         kinds: (N,) truth values: is it of the first kind?
         keys: N hashable values; two samples of one unit should differ in them.
         unit: samples of a unit.
-        generator: numpy.random.Generator.
         balance: "natural": every sample once, and every unit has both kinds in the proportion of all, to within one;
             the rest that fills no unit stands at the end. "equal": as many full units, with both kinds half and half;
             the rarer kind comes repeatedly, and the other not as a whole. With one kind alone it is "natural".
-    Returns:
-        list of indices.
     """
     kinds = np.asarray(kinds, dtype=bool)
     units = len(kinds) // unit

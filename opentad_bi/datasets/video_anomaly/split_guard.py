@@ -37,7 +37,6 @@ def guard(
     """The records without those of forbidden videos.
 
     Args:
-        records: list of CaptionedVideo.
         forbid_list: names of videos, or a file of them such as UCF-Crime's Anomaly_Test.txt; None: nothing is.
         drop: leave them out, counted in `report` and logged; otherwise any is an error.
     Raises:

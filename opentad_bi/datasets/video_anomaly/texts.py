@@ -55,9 +55,7 @@ def settle_chinese(records: Sequence[CaptionedVideo], choice: str, report: ReadR
     """What becomes of Chinese captions, which a CLIP tokenizer takes apart into bytes.
 
     Args:
-        records: list of CaptionedVideo.
         choice: "warn": they stay; "skip": their videos and regions are left out, counted; "error".
-        report: ReadReport.
     Raises:
         ValueError: for "error", naming the first and their number.
     """
@@ -96,11 +94,9 @@ def settle_empty(records: Sequence[CaptionedVideo], choice: str, report: ReadRep
     """What becomes of videos and regions without a caption.
 
     Args:
-        records: list of CaptionedVideo.
         choice: of videos: "region": the caption of the first region that has one, else the class in a sentence;
             "skip": left out, counted; "error". A video without caption, region and category is left out in any case,
             and a region with a box but no caption takes that of its video.
-        report: ReadReport.
     Raises:
         ValueError: for "error", naming the first and their number.
     """
@@ -136,7 +132,6 @@ def count_truncated(
     """How many texts a text tower cuts off.
 
     Args:
-        records: list of CaptionedVideo.
         count_tokens: function of a text -> its number of tokens, those of start and end among them.
         caption_limit, region_limit: tokens that the tower takes.
     Returns:

@@ -66,7 +66,6 @@ class VideoMix:
         Args:
             a: the clip that a part is kept of.
             b: the clip that has the rest.
-            rng: `random.Random` that is drawn from.
         Returns:
             the clip, and the share of its values that are those of `a`.
         Raises:

@@ -45,12 +45,10 @@ class Wish:
 
 
 def linked(groups_of_classes: Sequence[set]) -> set[int]:
-    """Which classes have a group in common with another class.
+    """Which classes have a group in common with another class.  Returns a set of labels.
 
     Args:
         groups_of_classes: list of C sets of groups.
-    Returns:
-        set of labels.
     """
     owners: dict[Any, list[int]] = {}
     for label, groups in enumerate(groups_of_classes):
@@ -67,7 +65,6 @@ def choose_for_validation(wishes: Mapping[int, Wish], rng: np.random.Generator) 
 
     Args:
         wishes: {label: Wish}; a group of two classes has one name in both.
-        rng: numpy generator.
     Returns:
         (set of groups, None), or (None, label of a class that gets too little).
     """
@@ -181,7 +178,6 @@ def draw_few_shot(
     of the list, nor on the other classes unless it has groups in common with them.
 
     Args:
-        videos: VideoList.
         shots: K per class for training, or None: all that validation leaves.
         seed: another seed, another sample.
         group: what to keep together: a name in GROUPS, a function of (path, name of the class), or None: every video
@@ -336,15 +332,13 @@ def _in_turn(groups):
 
 
 def choose_labels(videos: VideoList, protocol: str, *, count: int | None = None, seed: int = 0) -> tuple[int, ...]:
-    """Labels of the classes that a protocol keeps.
+    """Labels of the classes that a protocol keeps.  Returns a tuple of labels in rising order.
 
     Args:
         videos: VideoList that is counted; that of training, so that the test list says nothing about the choice.
         protocol: one of PROTOCOLS; "base" is the first half of the classes, rounded up, "new" the rest.
         count: how many classes for "most_frequent", "least_frequent" (a tie goes to the lower label) and "random".
         seed: of "random".
-    Returns:
-        tuple of labels in rising order.
     Raises:
         KeyError: an unknown protocol.
         ValueError: a `count` that is unmet, or not used, or not within 1 and C.
@@ -370,10 +364,7 @@ def keep_labels(videos: VideoList, labels: Sequence[int]) -> VideoList:
     """The videos of some classes, relabelled from 0 in the order of `labels`.
 
     Args:
-        videos: VideoList.
         labels: labels in it, each once.
-    Returns:
-        VideoList.
     Raises:
         ValueError: a label out of range, or twice.
     """

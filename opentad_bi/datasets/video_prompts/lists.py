@@ -40,10 +40,8 @@ def read_class_index(path: str | Path) -> tuple[str, ...]:
 
 
 def read_label_table(path: str | Path) -> tuple[str, ...]:
-    """Read a table of labels: CSV with the columns id (from 0) and name.
+    """Read a table of labels: CSV with the columns id (from 0) and name.  Returns a tuple of C names, by label.
 
-    Returns:
-        tuple of C names, by label.
     Raises:
         FileNotFoundError, ValueError: naming file, line and value.
     """
@@ -52,10 +50,8 @@ def read_label_table(path: str | Path) -> tuple[str, ...]:
 
 
 def read_class_names(path: str | Path) -> tuple[str, ...]:
-    """Read a file with one name of a class per line, in the order of the labels.
+    """Read a file with one name of a class per line, in the order of the labels.  Returns a tuple of C names, by label.
 
-    Returns:
-        tuple of C names, by label.
     Raises:
         FileNotFoundError, ValueError: no such file, or a name that stands there twice.
     """
@@ -64,13 +60,11 @@ def read_class_names(path: str | Path) -> tuple[str, ...]:
 
 
 def read_classes(source: str | Path | Sequence[str]) -> tuple[str, ...]:
-    """Names of classes by label, whatever they come from.
+    """Names of classes by label, whatever they come from.  Returns a tuple of C names.
 
     Args:
         source: a list of names; a table of labels (.csv); a file of lines "1 name" like classInd.txt; or a file with
             one name per line.
-    Returns:
-        tuple of C names.
     Raises:
         FileNotFoundError, ValueError: as the reader of that form says.
     """
@@ -83,14 +77,12 @@ def read_classes(source: str | Path | Sequence[str]) -> tuple[str, ...]:
 
 
 def read_table(path: str | Path, what: str, columns: Sequence[str]) -> list[tuple[int, dict[str, str]]]:
-    """The rows of a CSV file with a header.
+    """The rows of a CSV file with a header.  Returns a list of (line, {column: text without blanks at its ends}).
 
     Args:
         path: file in UTF-8.
         what: what the file is, for the messages.
         columns: names that the header must have.
-    Returns:
-        list of (line, {column: text without blanks at its ends}).
     Raises:
         FileNotFoundError, ValueError: naming file, line and value.
     """
@@ -165,8 +157,6 @@ def read_ucf101(list_file: str | Path, class_file: str | Path) -> VideoList:
     Args:
         list_file: trainlistNN.txt or testlistNN.txt.
         class_file: classInd.txt, whose order is that of the labels (it is not the order of the alphabet).
-    Returns:
-        VideoList.
     Raises:
         FileNotFoundError, KeyError, ValueError: naming file, line and value.
     """
@@ -194,7 +184,6 @@ def read_hmdb51(
     """Read the files <class>_test_split<N>.txt of HMDB51, whose lines are "video.avi 0|1|2".
 
     Args:
-        folder: where those files lie.
         split: 1, 2 or 3.
         part: "train" (1), "test" (2) or "unused" (0).
         classes: names in the order of the labels, however spelt, as a list or a file (`read_classes`), or None: all
@@ -281,13 +270,10 @@ def read_numbered(
     A data set compares the labels with what the files say of their classes, see `check_labels`.
 
     Args:
-        list_file: the file.
         classes: names by label, as a list or a file (`read_classes`).
         separator: what stands before the label: " " (any blanks) or ",".
         class_folders: the files lie in folders called as their classes, which the list does not say.
         first_label: 0 or 1, the number of the first class.
-    Returns:
-        VideoList.
     Raises:
         FileNotFoundError, ValueError: naming file, line and value.
     """
@@ -319,7 +305,6 @@ def rename_classes(videos: VideoList, reference: VideoList) -> VideoList:
     "sword exercise" the wrong way round: the files of those labels say so.
 
     Args:
-        videos: VideoList.
         reference: VideoList whose names are right; files are matched by name without their folder.
     Returns:
         VideoList with the labels and videos of `videos`. A class that keeps its words keeps its spelling, as does one
@@ -349,8 +334,6 @@ def rename_classes(videos: VideoList, reference: VideoList) -> VideoList:
 def read_class_folders(root: str | Path) -> VideoList:
     """List the videos below a folder that has one folder per class; classes and videos are sorted by name.
 
-    Returns:
-        VideoList.
     Raises:
         FileNotFoundError: no such folder, or no class in it.
         ValueError: two folders that spell one class, or a folder without videos.
@@ -378,7 +361,6 @@ def check_files(videos: VideoList, root: str | Path, *, tolerate: float = 0.0) -
     A folder may be spelt with other capitals, '_', '-' or blanks than in the list, a file with other capitals.
 
     Args:
-        videos: VideoList.
         root: folder that its paths are relative to.
         tolerate: share of the files, 0 to 1, that may be missing.
     Returns:

@@ -31,9 +31,6 @@ _HMDB51 = re.compile(r"^(.+)_[a-z]_[a-z]{2}_np\d+_[a-z]{2}_[a-z]{3}_\d+$")
 def check_labels(videos: VideoList, what: str) -> None:
     """Compare the labels of a list with the classes that its files say: by their names in UCF101 and HMDB51, or folder.
 
-    Args:
-        videos: VideoList.
-        what: the list, for messages.
     Raises:
         ValueError: more than one in a hundred of these files stand under another class.
     """
@@ -126,7 +123,6 @@ def leave_out(videos: VideoList, blocked: Collection[str]) -> VideoList:
     """A VideoList without the videos of some names, and how many they are is logged.
 
     Args:
-        videos: VideoList.
         blocked: set of paths below the root, with suffix or without; spellings that are one to `check_files` are one.
     Raises:
         ValueError: none is left.
@@ -156,7 +152,6 @@ def read_videos(videos: Mapping[str, Any] | VideoList, root: str | Path, referen
 
     Args:
         videos: config or VideoList; `root` is given to a reader that asks for it.
-        root: folder of the videos.
         reference: the same, or a list of them: their names of classes are right, see `rename_classes`.
     Raises:
         ValueError: labels of a "numbered" list are not those that its files say, see `check_labels`.
@@ -172,14 +167,12 @@ def read_videos(videos: Mapping[str, Any] | VideoList, root: str | Path, referen
 
 
 def prompt_names(classes: Sequence[str], class_names: Mapping[str, str] | str | Path | None = None) -> list[str]:
-    """How prompts spell the classes.
+    """How prompts spell the classes.  Returns a list of C names.
 
     Args:
         classes: C names by label.
         class_names: {class, however spelt: how a prompt says it}, or a JSON file of that; others are split into words
             by `class_prompt_name`.
-    Returns:
-        list of C names.
     Raises:
         KeyError: an unknown class.
         ValueError: two classes would have one name.

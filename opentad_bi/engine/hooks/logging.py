@@ -93,12 +93,6 @@ def start_wandb(args: Mapping[str, Any], folder: Path) -> Any:
 
     The key is that of the environment (WANDB_API_KEY), else the content of `tokens/wandb.txt`, else what `wandb login`
     left; it is never logged. Without one the run stays on this machine (mode "offline"), unless the mode is given.
-
-    Args:
-        args: arguments of `wandb.init`.
-        folder: where its files go.
-    Returns:
-        the run.
     """
     options, wandb = {"dir": str(folder), **args}, require("wandb")
     token = TOKEN.read_text(encoding="utf-8").strip() if TOKEN.is_file() else ""

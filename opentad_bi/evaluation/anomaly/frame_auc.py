@@ -82,8 +82,6 @@ def frame_report(
             frames of the video are not known, one snippet of the video.
         counts: {video: frames} as lists say it, of videos whose scores do not; they may be off by `SHORT_FRAMES`.
         last_row: see `frames_of_rows`.
-    Returns:
-        FrameReport.
     Raises:
         ValueError: rows that are not those of the video's frames; an event beyond its video; no frame is anomalous, or
             all are.

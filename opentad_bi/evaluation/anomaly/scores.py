@@ -42,14 +42,12 @@ class VideoScores:
 
 
 def scores_by_video(units: Units, scores: np.ndarray, sigma: float = 0.0) -> dict[str, VideoScores]:
-    """Bring snippets of all videos together.
+    """Bring snippets of all videos together.  Returns {video: VideoScores}, by name.
 
     Args:
         units: unit_scores.Units, N of them.
         scores: (N,) float64, how anomalous each of them is.
         sigma: see `smooth`.
-    Returns:
-        {video: VideoScores}, by name.
     Raises:
         ValueError: snippets of one video have several labels.
     """
@@ -69,15 +67,13 @@ def scores_by_video(units: Units, scores: np.ndarray, sigma: float = 0.0) -> dic
 
 
 def anomaly_scores(probabilities: ArrayLike, normal: int, kind: str = NORMAL) -> np.ndarray:
-    """How anomalous each snippet is.
+    """How anomalous each snippet is.  Returns (N,) float64.
 
     Args:
         probabilities: (N, C) floats that sum to 1.
         normal: index of the class without anomalies.
         kind: "normal": 1 - p(normal), taken as the sum of the others, which tells snippets apart where p(normal) is
             nearly 1; "anomaly": the largest of the others.
-    Returns:
-        (N,) float64.
     """
     others = np.delete(np.asarray(probabilities, dtype=np.float64), normal, axis=1)
     return others.sum(axis=1) if kind == NORMAL else others.max(axis=1)

@@ -140,8 +140,6 @@ def classify(labels: np.ndarray, probabilities: np.ndarray, bins: int = 15) -> C
         labels: (N,) int64.
         probabilities: (N, C) float64.
         bins: number of bins of the calibration errors.
-    Returns:
-        Classification.
     """
     learn = require("sklearn.metrics", "scikit-learn")  # it takes seconds to import, and a detector needs none of it
     labels, classes = np.asarray(labels), np.arange(probabilities.shape[1])

@@ -48,7 +48,6 @@ def read_frame_annotation(path: str | Path, *, normal_class: str | None = None) 
     `name frames class start end`, one per event, and `name|frames|[start, end]` have the number of frames of the video.
 
     Args:
-        path: the text file.
         normal_class: the class without events; None: any class may have events or none.
     Returns:
         {name without folder and video extension: VideoEvents}, in the order of the file.
@@ -73,14 +72,12 @@ def read_frame_annotation(path: str | Path, *, normal_class: str | None = None) 
 
 
 def anomalous_frames(events: Iterable[tuple[int, int]], rows: int, frames_per_row: int) -> np.ndarray:
-    """How many of each feature row's frames are anomalous.
+    """How many of each feature row's frames are anomalous.  Returns (R,) int64, 0 to `frames_per_row`.
 
     Args:
         events: pairs (start, end) in frames, the end not included; what lies beyond the rows is cut off.
         rows: number of rows R.
         frames_per_row: video frames that one row stands for.
-    Returns:
-        (R,) int64, 0 to `frames_per_row`.
     """
     truth = np.zeros(rows * frames_per_row, dtype=bool)
     for start, end in events:
@@ -94,7 +91,6 @@ def frames_of_rows(
     """How many frames each row of a video stands for: `frames_per_row`, and what is left for the last one.
 
     Args:
-        video: its name.
         frames: its number of frames; 0: not known, all rows are full.
         rows: number of rows R.
         frames_per_row: video frames that one row stands for.

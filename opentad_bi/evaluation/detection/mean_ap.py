@@ -78,7 +78,6 @@ def check_videos(videos: Iterable[str], truth: GroundTruth) -> None:
 
     Args:
         videos: names of the videos that have predictions, or will have.
-        truth: a GroundTruth.
     Raises:
         ValueError: none of them is in the subset; it names those there are, and how they are probably called.
     """

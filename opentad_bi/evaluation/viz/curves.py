@@ -107,7 +107,6 @@ def draw_score_curve(
         events: pairs (start, end) in seconds.
         found: pairs (start, end) in seconds.
         threshold: score that is marked, or None.
-        title: text above the picture.
     """
     figure = new_figure(8, 2.4, layout="constrained")
     axes = figure.subplots()
@@ -166,7 +165,6 @@ def draw_reliability(path: str | Path, table: Any, title: str = "") -> None:
     Args:
         path: PNG (or PDF, SVG) to write.
         table: calibration.Reliability of K bins of equal width.
-        title: text above the picture.
     """
     bins = len(table.count)
     middles = (np.arange(bins) + 0.5) / bins

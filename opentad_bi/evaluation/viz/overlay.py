@@ -43,7 +43,6 @@ def draw_heat_frame(
         image: uint8 (H, W, 3) RGB.
         heat: (H, W) in 0..1; what is cold is left as it is.
         box: (4,) xyxy in 0..1, or None.
-        title: text above the picture.
     """
     patches = require("matplotlib.patches", "matplotlib")
     height, width = heat.shape

@@ -96,8 +96,6 @@ def load_clip(model: str | Path, pretrained: str | Path | None = None, *, quick_
             weights in it).
         quick_gelu: True to run OpenAI's approximate GELU, whatever the configuration says; False: the exact one; None:
             as it says.
-    Returns:
-        a `CLIPModel`.
     Raises:
         KeyError: an unknown model; names the nearest.
         FileNotFoundError: no such file.

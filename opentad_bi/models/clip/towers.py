@@ -99,7 +99,7 @@ class TextEncoder(nn.Module):
         checkpoint: bool = False,
         positions: Tensor | None = None,
     ) -> Tensor:
-        """Text features, not normalised.
+        """Text features, not normalised.  Returns (N, E).
 
         Args:
             embeddings: (N, L, D) float, L at most the context length; positions are added here.
@@ -109,8 +109,6 @@ class TextEncoder(nn.Module):
                 before. They come without positions, and no word changes its own.
             checkpoint: forget what lies inside the blocks and compute it again for the gradient.
             positions: (>= L, D) table of positions in the place of the tower's own.
-        Returns:
-            (N, E)
         Raises:
             ValueError: a layer that the tower does not have.
         """
@@ -223,7 +221,6 @@ class ImageEncoder(nn.Module):
 
         Args:
             frames: (M, T, 3, S, S) float32, normalised.
-            parts: list of `VisualPrompt`.
             checkpoint: forget what lies inside the blocks and compute it again for the gradient.
         Returns:
             features (M, T, E), not normalised, and the parts' summaries of the frames: a list over layers of (M, T, D)

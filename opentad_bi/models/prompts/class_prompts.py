@@ -65,7 +65,6 @@ class TextPrompt(nn.Module):
 
         Args:
             embedding: the token embedding of the tower.
-            tokens: its `Tokens`.
             count: nearest tokens to name for every learned vector.
         """
         return None
@@ -284,7 +283,6 @@ def arrange(rows: Sequence[int], parts: Parts, position: str) -> list[int | Lear
 
     Args:
         rows: rows of the learned vectors of this prompt.
-        parts: its `Parts`.
         position: where the name stands. "end": context, name, stop; "middle": half of the context, name, the other
             half, stop; "front": name, context, stop.
     """

@@ -93,7 +93,6 @@ class MappedPrompts(Coupling):
         """Prompts of one layer of the visual tower.
 
         Args:
-            layer: index.
             x: (M, T, L, D_v), not used.
         Returns:
             tokens (n, D_v) or (2n, D_v), or None in a layer of neither list; no summary: None

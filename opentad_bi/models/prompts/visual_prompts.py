@@ -175,7 +175,6 @@ class VideoSummary(VisualPrompt):
         """What is put beside the tokens of every frame in a layer.
 
         Args:
-            layer: index.
             x: (M, T, L, D), the class token first.
         Returns:
             tokens (M, T, P, D) or None, P = G + T + 1 if all kinds are on; summary (M, T, D) or None

@@ -85,13 +85,11 @@ class VideoEncoder(nn.Module):
     def forward(
         self, inputs: Tensor, valid: Tensor, boxes: Tensor, box_mask: Tensor, region_video: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """Features of videos and of regions in them, float32, not normalised.
+        """Features of videos and of regions in them, float32, not normalised.  Returns (B, E), (K, E).
 
         Args:
             inputs: (B, T, 3, S, S) uint8; valid: (B, T) bool, False for frames that fill up.
             boxes: (K, T, 4) xyxy in 0..1; box_mask: (K, T) bool; region_video: (K,) int64, whose region it is.
-        Returns:
-            (B, E), (K, E)
         """
         videos, frames = valid.shape
         weights = region_weights(boxes, box_mask, self.tower.grid)  # (K, T, P)

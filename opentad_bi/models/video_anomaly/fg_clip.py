@@ -230,13 +230,11 @@ class FGCLIP(Model, nn.Module):
         return bool(self.queues) and self.idle[GLOBAL] > 0
 
     def training_bytes(self, videos: int, frames: int, half: bool) -> dict[str, int]:
-        """Estimate of the memory of a training step.
+        """Estimate of the memory of a training step.  Returns {"weights", "frames", "texts", "inputs"}: bytes.
 
         Args:
             videos, frames: of a batch, and of each of them.
             half: is the arithmetic in 16 bits? Weights stay in 32.
-        Returns:
-            {"weights", "frames", "texts", "inputs"}: bytes.
         """
         parameters = sum(p.numel() for p in self.parameters())
         height, width = self.vision.prepare.size

@@ -70,13 +70,11 @@ def class_probabilities(features: Tensor, texts: Tensor, scale: Tensor) -> Tenso
 
 
 def least_normal(cells: Tensor, normal: int, top: int) -> Tensor:
-    """Mean over the `top` patches with the least probability of the normal class, the first of equals.
+    """Mean over the `top` patches with the least probability of the normal class, the first of equals.  Returns (T, C).
 
     Args:
         cells: (T, P, C), probabilities in each patch.
         normal: label of the normal class.
-    Returns:
-        (T, C)
     """
     # a stable sort, as topk leaves the choice among equals to the device
     least = cells[..., normal].sort(dim=1, stable=True).indices[:, : min(top, cells.shape[1]), None]

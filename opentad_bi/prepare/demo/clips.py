@@ -27,10 +27,8 @@ def make_demo_clips(
     clip shows one thing before a wall: a door that opens, a ball that rises, a ball that rolls, a lamp that flashes.
 
     Args:
-        out: folder.
         train, test: clips per class.
         seed: a clip depends on `seed`, its class and its number alone.
-        overwrite: make the set again if there is one.
     Returns:
         {"train": number of clips, "test": number of clips}.
     Raises:

@@ -30,11 +30,9 @@ def make_demo(
 
     Args:
         out: folder; gets raw_data/video_*.mp4, annotations/thumos_14_anno.json and annotations/category_idx.txt.
-        videos: number of videos.
         seed: a video depends on `seed`, its number and `style` alone.
         training: fraction of the videos in the subset "training", the others are "validation".
         style: what the videos are like.
-        overwrite: make the set again if there is one.
     Raises:
         FileExistsError: there is a set in `out` already.
         ValueError: a subset without videos.

@@ -31,7 +31,7 @@ def make_demo_features(
     noise: float = 0.15,
     overwrite: bool = False,
 ) -> dict:
-    """Write generated features of videos of all `classes` to `folder`.
+    """Write generated features of videos of all `classes` to `folder`.  Returns the content of demo.json.
 
     folder/{train,test}/<class>/<video>.npy (T, D) float16 with a row per second, events of both splits as
     folder/annotations/{train,test}/<class>.csv, folder/Temporal_Anomaly_Annotation.txt in frames at 30 per second and
@@ -40,16 +40,12 @@ def make_demo_features(
     0.8 of that of the class and 0.6 of one that all anomalies share. Anomalous videos have one event or two.
 
     Args:
-        folder: where to.
         classes: names, the normal one first.
         dim: D.
         train_videos, test_videos: videos per class; the normal one has half as many as all others together.
         seconds: shortest and longest T.
         seed: a video depends on `seed`, its name, `dim`, `seconds` and `noise` alone.
         noise: standard deviation of every number, the direction being of length 1.
-        overwrite: make a generated set again.
-    Returns:
-        the content of demo.json.
     Raises:
         FileExistsError: there is something in `folder` already.
         ValueError: `classes` without 'Normal' first, sizes that are too small.

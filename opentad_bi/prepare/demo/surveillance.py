@@ -97,11 +97,9 @@ def make_demo_surveillance(
     out/Anomaly_Test.txt: official lists; out/demo.json: the options. Normal videos are as many as all others together.
 
     Args:
-        out: folder.
         train_videos, test_videos: videos of every class of anomaly.
         seed: a video depends on `seed` and its name alone.
         forms: of the annotation, of `FORMS`; all but "list" become out/<split>_<form>.json.
-        overwrite: make the set again if there is one.
     Returns:
         {"train": number of videos, "test": number of videos}.
     Raises:
@@ -211,7 +209,6 @@ def random_scene(name: str, number: int, rng: np.random.Generator) -> Scene:
     Args:
         name: class, "Normal" or one of `SHAPES`.
         number: of the video; chooses the pattern of keyframes.
-        rng: source of everything else.
     """
     length = int(rng.integers(*LENGTH))
     passers = [_passer(rng, length) for _ in range(rng.integers(1, 4))]

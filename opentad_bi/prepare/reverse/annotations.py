@@ -48,10 +48,8 @@ def reverse_annotations(annotations: dict, *, digits: int | None = 6) -> dict:
 def reverse_annotation_file(
     src: Path | str, dst: Path | str, *, digits: int | None = 6, overwrite: bool = False
 ) -> tuple[int, int]:
-    """Write `reverse_annotations` of the JSON file `src` to `dst`.
+    """Write `reverse_annotations` of the JSON file `src` to `dst`.  Returns the number of videos, number of actions.
 
-    Returns:
-        number of videos, number of actions.
     Raises:
         FileExistsError: `dst` is there and may not be replaced.
         FileNotFoundError, ValueError: naming the file, see `reverse_annotations`.

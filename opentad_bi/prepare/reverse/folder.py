@@ -68,7 +68,6 @@ def plan(
     A suffix that cannot hold the result (.avi, .webm, ...) becomes .mp4.
 
     Args:
-        src, dst: folders.
         extensions: suffixes of the files to reverse.
         options, verify: of every job.
     Raises:

@@ -67,7 +67,6 @@ def reverse_video(
         src, dst: files; `dst` ends in .mp4, .mov, .m4v or .mkv.
         crf, lossless, gop, preset, threads: see H264Writer.
         chunk: most decoded frames in memory.
-        overwrite: replace an existing `dst`.
         keep_damaged: reverse what can be decoded of a damaged file.
     Raises:
         FileExistsError: `dst` is there and may not be replaced.
