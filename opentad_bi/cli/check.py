@@ -3,8 +3,9 @@
 import logging
 import math
 from argparse import Namespace
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +49,8 @@ def check(args: Namespace) -> int:
     for name, dataset in datasets.items():
         if args.write_class_map:
             make_class_map(unwrap(dataset)[0])
-        results = check_dataset(dataset, full=not args.fast, workers=args.workers, progress=_progress(name))
+        progress = partial(tqdm, desc=name, leave=False)
+        results = check_dataset(dataset, full=not args.fast, workers=args.workers, progress=progress)
         if name == TRAIN and "model" in cfg and not has_errors(results):
             results += check_reach(cfg)
         print(f"{name}:\n{result_table(results)}\n")
@@ -62,10 +64,6 @@ def make_class_map(cfg: Mapping[str, Any]) -> None:
     if not path.is_file():
         classes = write_class_map(cfg["ann_file"], path)
         logging.getLogger(__name__).info("%s: %d classes written", path, len(classes))
-
-
-def _progress(name: str) -> Callable:
-    return lambda jobs, total: tqdm(jobs, total=total, desc=name, leave=False)
 
 
 def check_data(cfg, splits: Sequence[str] | None = None) -> None:

@@ -8,6 +8,7 @@ config are turned into iterations by `iters_per_epoch`, which the runner supplie
 import copy
 import math
 from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -24,7 +25,7 @@ for _cls in vars(torch.optim).values():
     if isinstance(_cls, type) and issubclass(_cls, torch.optim.Optimizer) and _cls is not torch.optim.Optimizer:
         OPTIMIZERS.register_module(module=_cls)
 
-_WEIGHTED = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
+_LAYERS = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
 _TABLES = ("embedding", "position")  # parts of the names of parameters that are looked up, not multiplied by
 _BACKBONE_KEYS = ("lr", "weight_decay", "custom", "exclude")
 
@@ -50,9 +51,10 @@ def build_optimizer(module: nn.Module, cfg: Mapping[str, Any]) -> torch.optim.Op
     """
     cfg = dict(cfg)
     paramwise, backbone = cfg.pop("paramwise", False), cfg.pop("backbone", None)
+    matrices = cfg.pop("decay_matrices", False)
     decayed: Callable[[nn.Module], set[str]] | None
-    decayed = _matrices if cfg.pop("decay_matrices", False) else _layer_weights if paramwise else None
-    if paramwise and decayed is _matrices:
+    decayed = _matrices if matrices else partial(_weights_of, kinds=_LAYERS) if paramwise else None
+    if paramwise and matrices:
         raise ValueError("optimizer.paramwise and optimizer.decay_matrices exclude each other")
     trainable = {name: p for name, p in module.named_parameters() if p.requires_grad}
     if not trainable:
@@ -102,11 +104,6 @@ def _backbone_groups(inside: dict[str, nn.Parameter], cfg: Mapping[str, Any]) ->
     return groups
 
 
-def _layer_weights(module: nn.Module) -> set[str]:
-    """Names of the weights of linear and convolution layers."""
-    return _weights_of(module, _WEIGHTED)
-
-
 def _matrices(module: nn.Module) -> set[str]:
     """Names of the parameters of two or more dimensions that are not tables."""
     looked_up = _weights_of(module, nn.Embedding)
@@ -115,6 +112,7 @@ def _matrices(module: nn.Module) -> set[str]:
 
 
 def _weights_of(module: nn.Module, kinds: type | tuple[type, ...]) -> set[str]:
+    """Names of the weights of layers of some kinds."""
     return {
         f"{name}.weight" if name else "weight" for name, child in module.named_modules() if isinstance(child, kinds)
     }
@@ -178,10 +176,8 @@ class LinearWarmupCosineAnnealingLR(_WarmUp):
     Without warm-up (W = 0) there is no such first iteration: the rate starts at b.
 
     Args:
-        optimizer: the optimizer whose groups are scheduled.
         warmup_epoch: epochs of warm-up.
         max_epoch: epochs until the rate reaches `eta_min`; training may end earlier.
-        iters_per_epoch: iterations in an epoch.
         warmup_start_lr: rate at iteration 0.
         eta_min: rate at the end.
     """
@@ -213,10 +209,8 @@ class ConstantWarmupCosineAnnealingLR(LinearWarmupCosineAnnealingLR):
     """The same cosine after a warm-up at the constant rate `warmup_lr` (CoOp, Zhou et al., IJCV 2022).
 
     Args:
-        optimizer: the optimizer whose groups are scheduled.
         warmup_epoch: epochs of warm-up.
         max_epoch: epochs until the rate reaches `eta_min`.
-        iters_per_epoch: iterations in an epoch.
         warmup_lr: rate during the warm-up.
         eta_min: rate at the end.
     """
@@ -248,9 +242,7 @@ class WarmupRatioLR(_WarmUp):
     so no iteration has the rate 0; afterwards the rate falls from b to `eta_min`, which iteration M would have.
 
     Args:
-        optimizer: the optimizer whose groups are scheduled.
         max_epoch: epochs until the rate reaches `eta_min`.
-        iters_per_epoch: iterations in an epoch.
         warmup_ratio: W / M, W being rounded up.
         steps: W in place of the ratio, or None.
         shape: "cosine", "linear" or "constant".
@@ -296,9 +288,7 @@ class EpochCosineAnnealingLR(_WarmUp):
     max_epoch. After it the rate stays at `eta_min`, where torch's rises again.
 
     Args:
-        optimizer: the optimizer whose groups are scheduled.
         max_epoch: epochs until the rate reaches `eta_min`.
-        iters_per_epoch: iterations in an epoch.
         eta_min: rate at the end.
     """
 
@@ -321,10 +311,8 @@ class LinearWarmupMultiStepLR(_WarmUp):
     Without warm-up this is torch's `MultiStepLR`, which counts iterations, with milestones in epochs.
 
     Args:
-        optimizer: the optimizer whose groups are scheduled.
         warmup_epoch: epochs of warm-up.
         milestones: epochs at which the rate drops.
-        iters_per_epoch: iterations in an epoch.
         gamma: the factor.
         warmup_start_lr: rate at iteration 0.
         max_epoch: where training ends, for the reader of a config; the rates do not depend on it.

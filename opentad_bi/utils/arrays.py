@@ -13,6 +13,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import ArrayLike
 
+from ..errors import message_of
+
 _CHUNK = 1 << 20  # bytes
 _ZIP_START = b"PK\x03\x04"
 _END = struct.Struct("<4s6xH10x")  # signature and number of members in the last record of an archive without a comment
@@ -108,7 +110,7 @@ def open_array(path: str | Path, what: str = "features") -> np.ndarray:
         behind = path.stat().st_size - array.offset - array.nbytes
     except Exception as error:  # TokenError, SyntaxError, OverflowError, MemoryError ... of a damaged header
         found = failed_download(path)
-        reason = f"it is {found}" if found else _reason(error)
+        reason = f"it is {found}" if found else message_of(error)
         raise ValueError(f"{what} {path} cannot be read as .npy: {reason}") from error
     if behind > 0 and array.size:
         raise ValueError(
@@ -173,7 +175,3 @@ def huge(table: np.ndarray) -> str:
     if largest <= FLOAT16_MAX:
         return ""
     return f"numbers as large as {largest:.4g}, beyond float16 ({FLOAT16_MAX:g})"
-
-
-def _reason(error):
-    return str(error).strip() or type(error).__name__

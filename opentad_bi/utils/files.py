@@ -267,12 +267,9 @@ def read_text(path: str | Path, what: str = "file") -> str:
         utf16 = " (it begins as UTF-16 does: save it as UTF-8)" if path.read_bytes()[:2] in UTF16 else ""
         raise ValueError(f"{what} {path} is not text in UTF-8{utf16}: {error}") from error
     if "\0" in text:
-        raise ValueError(f"{what} {path} is not text in UTF-8: it holds a zero byte in line {_line_of(text)}")
+        line = text[: text.index("\0")].count("\n") + 1
+        raise ValueError(f"{what} {path} is not text in UTF-8: it holds a zero byte in line {line}")
     return text
-
-
-def _line_of(text):
-    return text[: text.index("\0")].count("\n") + 1
 
 
 def read_lines(path: str | Path, what: str) -> list[tuple[int, str]]:

@@ -5,7 +5,7 @@ from argparse import Namespace
 from types import ModuleType
 
 from ..arguments import Parser
-from .core import Flag, build_parser, markdown
+from .core import Flag, build_parser
 
 METHODS = {
     "video_coop": "Train Video-CoOp: a learned context of the text, on frozen frames pooled over time.",
@@ -37,11 +37,6 @@ def run(name: str, args: Namespace) -> int:
 def flags_of(name: str) -> list[Flag]:
     """The options of the command `name`."""
     return [flag for flag in _table(name).FLAGS if not flag.commands or name in flag.commands]
-
-
-def flag_table(name: str) -> str:
-    """The options of the command `name`, and of those that share its table, in Markdown."""
-    return markdown(_table(name).FLAGS, [other for other, table in _TABLES.items() if table == _TABLES[name]])
 
 
 def _table(name: str) -> ModuleType:

@@ -1,8 +1,7 @@
 """Options of the commands of the original systems, and what each is in a config.
 
 A table is a tuple of `Flag`, in the order of the help. `build_parser` makes the arguments of a command of it,
-`typed_flags` and `overrides` make keys of a config of what was typed, `train_with` trains with them, and `markdown`
-prints the table.
+`typed_flags` and `overrides` make keys of a config of what was typed, and `train_with` trains with them.
 """
 
 import argparse
@@ -184,18 +183,3 @@ def train_with(
     given = {"--seed": args.seed, "--device": args.device, **{flag.key: vars(args)[flag.dest] for flag in own}}
     options = [*overriding(keys), *args.cfg_options]
     return call("train", [*train_words(config, given, []), *more, *(["--cfg-options", *options] if options else [])])
-
-
-def markdown(flags: Sequence[Flag], commands: Sequence[str] = ()) -> str:
-    """A table of options in Markdown, with a column of `commands` if there are several."""
-    several = len(commands) > 1
-    rows = [f"| option |{' methods |' if several else ''} key of the config, or option of `train` | what |"]
-    rows.append("|---" * rows[0].count(" |") + "|")
-    for flag in flags:
-        value = f"`, `--no-{flag.name}" if flag.kind is bool else f" {flag.metavar}".replace("|", "\\|")
-        have = [name for name in commands if not flag.commands or name in flag.commands]
-        lack = [name for name in commands if name not in have]
-        which = "all" if not lack else f"all but {lack[0]}" if len(lack) == 1 else ", ".join(have)
-        key = f"`{flag.key}`" if flag.key else "no effect"
-        rows.append(f"| `--{flag.name}{value}` |{f' {which} |' if several else ''} {key} | {flag.help} |")
-    return "\n".join(rows)

@@ -80,8 +80,8 @@ class FeatureFolder:
         if not self.overwrite:
             self.replaced = self._replaced()
         # the lists of one process for all: files appear while processes look, and file systems show each its own state
-        done = [] if self.overwrite else [name for name in names if name not in self.replaced and self._is_done(name)]
-        left = [name for name in names if name not in set(done)]
+        done = {name for name in names if all(self.path(kind, name).is_file() for kind in self.kinds)}
+        left = [name for name in names if self.overwrite or name in self.replaced or name not in done]
         left, self.replaced = gather_objects((left, self.replaced))[0]
         return left[rank() :: world_size()]
 
@@ -121,9 +121,6 @@ class FeatureFolder:
         for name, text in everything.items():
             LOGGER.error("%s: %s", name, text)
         return everything
-
-    def _is_done(self, name):
-        return all(self.path(kind, name).is_file() for kind in self.kinds)
 
     def _replaced(self):
         """Names of the videos that are others than those whose features are there; a warning says which."""

@@ -25,11 +25,6 @@ def unwrap(cfg: Mapping[str, Any]) -> tuple[Mapping[str, Any], str | Path | Sequ
     return inner, cfg.get("back_data_path") if cfg.get("source") == "files" else None
 
 
-def unreadable(data: Sequence, workers: int = 4) -> list[str]:
-    """What is wrong with those samples of a dataset that cannot be read."""
-    return problems_of([lambda n=n: data[n] for n in range(len(data))], workers)
-
-
 def spread(count: int, most: int) -> Sequence[int]:
     """At most `most` of the numbers below `count`, spread evenly."""
     return np.linspace(0, count - 1, min(count, most)).round().astype(int).tolist()

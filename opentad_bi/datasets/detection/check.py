@@ -5,7 +5,6 @@ against the annotation. A set of another family brings a check of its own. `chec
 from and to test on.
 """
 
-import contextlib
 import logging
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -33,6 +32,7 @@ from ...utils.annotation import (
 )
 from ...utils.arrays import huge
 from ...utils.checks import ERROR, NOT_CHECKED, OK, WARNING, CheckResult
+from ...utils.logging import quietly
 from ..common.check import MANY, SEVERAL, spread, unwrap
 from ..common.feature_files import feature_shape, read_features, replaced_sources
 from ..common.fit import (
@@ -163,6 +163,7 @@ class MediaCheck:
         back_data_path: folder of the reversed files, or None.
         full: read the files; else only see that they are there, and read headers.
     Attributes:
+        problems: results for the pipeline itself.
         limits: share and factor by which lengths may differ, see `check_fit.misfit`.
         step: the step of the pipeline that loads, or None: then no file is looked at.
     """
@@ -173,11 +174,11 @@ class MediaCheck:
         self.arguments = arguments
         self.folders = [arguments["data_path"], *([back_data_path] if back_data_path is not None else [])]
         self.full, self.limits = full, BY_CONTENT if full else BY_HEADER
-        self._problems, steps = [], []
+        self.problems, steps = [], []
         try:
             steps = Compose(arguments["pipeline"]).steps
         except (KeyError, TypeError, ValueError) as error:
-            self._problems.append(_files(ERROR, f"pipeline: {error}"))
+            self.problems.append(_files(ERROR, f"pipeline: {error}"))
         looks = {LoadFeats: self._features, LoadWindowFeats: self._windows, LoadFrames: self._video}
         found: Iterator[tuple[Any, Any]] = (
             (step, look) for step in steps for kind, look in looks.items() if isinstance(step, kind)
@@ -185,12 +186,8 @@ class MediaCheck:
         self.step: Any
         self._look: Any
         self.step, self._look = next(found, (None, None))
-        if self.step is None and not self._problems:
-            self._problems.append(_files(NOT_CHECKED, "no step of the pipeline is known to load them"))
-
-    def check_pipeline(self) -> list[CheckResult]:
-        """Results for the pipeline itself."""
-        return self._problems
+        if self.step is None and not self.problems:
+            self.problems.append(_files(NOT_CHECKED, "no step of the pipeline is known to load them"))
 
     def sample(self, names: Sequence[str]) -> set[str]:
         """Those of the videos that `check_video` opens: all in the full check, else some, spread evenly."""
@@ -285,7 +282,8 @@ class MediaCheck:
 
     def _windows(self, paths, name, entry, lengths, findings):
         """Length of the features of the windows of a video."""
-        frames, size, stride = self._frames(entry), self.arguments["window_size"], self._snippet_stride()
+        frames, size = self._frames(entry), self.arguments["window_size"]
+        stride = self.arguments.get("feature_stride", 4) * self.arguments.get("sample_stride", 1)
         options = self.arguments.get("window_overlap_ratio", OVERLAP), self.arguments.get("reference_windows", False)
         wanted = cut_windows(-(-frames // stride), size, *options)[:, 0].tolist()
         for path in paths:
@@ -304,10 +302,6 @@ class MediaCheck:
         """Frames of a video, as the dataset counts them."""
         fps = self.arguments.get("fps", -1)
         return max(1, int(entry["duration"] * fps)) if fps > 0 else int(entry["frame"])
-
-    def _snippet_stride(self):
-        """Frames from one grid position to the next."""
-        return self.arguments.get("feature_stride", 4) * self.arguments.get("sample_stride", 1)
 
 
 def _replaced(paths):
@@ -347,7 +341,7 @@ def check_dataset(
         return [CheckResult("config", ERROR, problem)]
     results, entries = check_annotation(arguments)
     media = MediaCheck(arguments, back_data_path, full=full)
-    results += media.check_pipeline()
+    results += media.problems
     chosen = media.sample(list(entries))
     fits: list[Fit] = []
     with ThreadPoolExecutor(max_workers=max(1, workers)) as pool:
@@ -393,7 +387,7 @@ def check_splits(splits: dict[str, Any]) -> list:
     if not issubclass(kind, ListsVideos):
         return []
     comparable = {name: cfg for name, cfg in inner.items() if issubclass(DATASETS.find(cfg["type"]), ListsVideos)}
-    with _quiet():
+    with quietly(logging.ERROR):  # what building the sets logs is logged again when the run builds them
         sets = {name: DATASETS.build(cfg) for name, cfg in comparable.items()}
     train, results = sets.pop("train"), []
     trained = train.drawn()
@@ -413,15 +407,3 @@ def _same_subset(train, other, name):
         return None
     text = f"the subset {subset!r} of {other['ann_file']}, as dataset.train is: the numbers are those of training"
     return CheckResult(f"dataset.{name}", WARNING, text)
-
-
-@contextlib.contextmanager
-def _quiet():
-    """What building the sets logs is logged again when the run builds them."""
-    logger = logging.getLogger("opentad_bi")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        yield
-    finally:
-        logger.setLevel(level)

@@ -125,7 +125,8 @@ def one_video(cfg: Mapping[str, Any], path: Path, frames: int, duration_sec: flo
     }
     dataset = DATASETS.build(dict(cfg) | only)
     if not isinstance(dataset, Windowed):
-        raise ValueError(f"dataset.test is a {cfg['type']}, which has no windows; {nearest(cfg['type'], _sliding())}")
+        sliding = [name for name, kind in DATASETS.module_dict.items() if issubclass(kind, Windowed)]
+        raise ValueError(f"dataset.test is a {cfg['type']}, which has no windows; {nearest(cfg['type'], sliding)}")
     return dataset
 
 
@@ -137,7 +138,3 @@ def gather(chunks: Mapping[int, np.ndarray], positions: np.ndarray) -> np.ndarra
         here = numbers == number
         imgs[here] = chunks[number][offsets[here]]
     return imgs
-
-
-def _sliding():
-    return [name for name, dataset in DATASETS.module_dict.items() if issubclass(dataset, Windowed)]

@@ -24,7 +24,7 @@ from ...utils.checks import WARNING, CheckResult, attempt, judge
 from ...utils.files import read_lines, walk_files
 from ...utils.logging import LOGGER
 from ...utils.validation import check_classes, check_count, check_share
-from ..common.check import unreadable
+from ..common.check import problems_of
 from ..common.frames import SquareFrames
 from ..common.stream import FRAMES_AT_ONCE, VideoStream
 from ..common.video_paths import check_layouts, class_of_path, find_video_file
@@ -147,7 +147,7 @@ class FrameStreamDataset(Dataset):
         def look():
             data = cls(**arguments)
             summary = f"{len(data.files)} videos, {sum(file.rows for file in data.files)} frames to score"
-            problems = unreadable(data, workers) if full else []
+            problems = problems_of([lambda n=n: data[n] for n in range(len(data))], workers) if full else []
             bad = f"{len(problems)} runs of frames cannot be decoded: {some(problems)}" if problems else ""
             return judge("videos to score", summary, error=bad, hint="get these files again, or take them out")
 
