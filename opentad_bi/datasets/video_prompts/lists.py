@@ -1,5 +1,7 @@
 """Lists of video files with labels, in the official forms of UCF101, HMDB51 and Kinetics-400, and names of classes.
 
+What reads a file raises FileNotFoundError, KeyError or ValueError, which names the file, and the line and its value.
+
 C classes
 """
 
@@ -25,13 +27,7 @@ def class_prompt_name(name: str) -> str:
 
 
 def read_class_index(path: str | Path) -> tuple[str, ...]:
-    """Read a classInd file of UCF101: lines "1 ApplyEyeMakeup", numbered from 1 in any order.
-
-    Returns:
-        tuple of C names, by label from 0.
-    Raises:
-        FileNotFoundError, ValueError: naming file, line and value.
-    """
+    """The C names in a classInd file of UCF101, by label: lines "1 ApplyEyeMakeup", numbered from 1 in any order."""
     rows = [(line, text, text.split(maxsplit=1)) for line, text in read_lines(path, "class index")]
     for line, text, parts in rows:
         if len(parts) != 2:
@@ -40,11 +36,7 @@ def read_class_index(path: str | Path) -> tuple[str, ...]:
 
 
 def read_label_table(path: str | Path) -> tuple[str, ...]:
-    """Read a table of labels: CSV with the columns id (from 0) and name.  Returns a tuple of C names, by label.
-
-    Raises:
-        FileNotFoundError, ValueError: naming file, line and value.
-    """
+    """Read a table of labels: CSV with the columns id (from 0) and name.  Returns a tuple of C names, by label."""
     rows = read_table(path, "label table", ("id", "name"))
     return _by_number(path, [(line, row["id"], row["name"]) for line, row in rows], first=0)
 
@@ -65,8 +57,6 @@ def read_classes(source: str | Path | Sequence[str]) -> tuple[str, ...]:
     Args:
         source: a list of names; a table of labels (.csv); a file of lines "1 name" like classInd.txt; or a file with
             one name per line.
-    Raises:
-        FileNotFoundError, ValueError: as the reader of that form says.
     """
     if not isinstance(source, (str, Path)):
         return tuple(source)
@@ -83,8 +73,6 @@ def read_table(path: str | Path, what: str, columns: Sequence[str]) -> list[tupl
         path: file in UTF-8.
         what: what the file is, for the messages.
         columns: names that the header must have.
-    Raises:
-        FileNotFoundError, ValueError: naming file, line and value.
     """
     read_lines(path, what)
     with Path(path).open(encoding="utf-8-sig", newline="") as stream:
@@ -157,8 +145,6 @@ def read_ucf101(list_file: str | Path, class_file: str | Path) -> VideoList:
     Args:
         list_file: trainlistNN.txt or testlistNN.txt.
         class_file: classInd.txt, whose order is that of the labels (it is not the order of the alphabet).
-    Raises:
-        FileNotFoundError, KeyError, ValueError: naming file, line and value.
     """
     classes = read_class_index(class_file)
     label_of = _labels(classes)
@@ -190,8 +176,6 @@ def read_hmdb51(
             classes sorted by name.
     Returns:
         VideoList with paths <class>/<video>, the class spelt as its file is.
-    Raises:
-        FileNotFoundError, KeyError, ValueError: naming file, line and value.
     """
     if part not in HMDB51_PARTS:
         raise KeyError(f"part {part!r} of HMDB51; {nearest(part, HMDB51_PARTS)}")
@@ -233,8 +217,6 @@ def read_kinetics(
         split: keep the lines of this split, or None: all.
     Returns:
         VideoList with paths <class>/<id>_<start, 6 digits>_<end, 6 digits>.mp4.
-    Raises:
-        FileNotFoundError, KeyError, ValueError: naming file, line and value.
     """
     lines = read_table(table, "video list", _KINETICS_COLUMNS)
     classes = tuple(sorted({row["label"] for _, row in lines})) if classes is None else read_classes(classes)
@@ -274,8 +256,6 @@ def read_numbered(
         separator: what stands before the label: " " (any blanks) or ",".
         class_folders: the files lie in folders called as their classes, which the list does not say.
         first_label: 0 or 1, the number of the first class.
-    Raises:
-        FileNotFoundError, ValueError: naming file, line and value.
     """
     if separator not in (" ", ","):
         raise ValueError(f"separator {separator!r} must be ' ' or ','")
