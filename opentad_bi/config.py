@@ -37,17 +37,7 @@ from .utils.config_files import config_chain, find_config
 from .utils.config_files import config_root as config_root
 from .utils.files import read_json
 
-TOP_LEVEL = (
-    "dataset",
-    "model",
-    "branches",
-    "solver",
-    "workflow",
-    "evaluation",
-    "hooks",
-    "work_dir",
-    "custom_imports",
-)
+TOP_LEVEL = ("dataset", "model", "branches", "solver", "workflow", "evaluation", "hooks", "work_dir", "custom_imports")
 
 OPEN = ("wandb", "class_names", "class_prompts", "class_weights", "descriptors")  # dicts with keys of the user's own
 

@@ -154,12 +154,7 @@ def attention_window(network: dict[str, Any]) -> int:
 
 
 def propose_for(
-    subset: Subset,
-    split: Mapping[str, Any],
-    network: dict[str, Any],
-    overlap: float,
-    coverage: float,
-    context: float,
+    subset: Subset, split: Mapping[str, Any], network: dict[str, Any], overlap: float, coverage: float, context: float
 ) -> Proposal:
     """Settings for the training set."""
     lengths = np.concatenate([video.segments[:, 1] - video.segments[:, 0] for video in subset.videos])
@@ -200,11 +195,7 @@ def proposed_reach(
 
 
 def snippet(
-    proposal: Proposal,
-    helpers: Collection[str],
-    path: Path | str,
-    cfg: Mapping[str, Any],
-    network: dict[str, Any],
+    proposal: Proposal, helpers: Collection[str], path: Path | str, cfg: Mapping[str, Any], network: dict[str, Any]
 ) -> str:
     """The proposal as a config that is an edit of the one at `path`, in the same folder."""
     split = unwrap(dataset_config(cfg["dataset"], "train"))[0]

@@ -126,9 +126,5 @@ def ucf_crime(args: Namespace) -> int:
         if not table.loc["all", f"{split} found"]:
             LOGGER.warning("no features of the %s videos were found below %s", split, args.features)
     if unknown:
-        LOGGER.warning(
-            "%d files are of no listed video and were left out, such as %s",
-            len(unknown),
-            some(unknown),
-        )
+        LOGGER.warning("%d files are of no listed video and were left out, such as %s", len(unknown), some(unknown))
     return 0

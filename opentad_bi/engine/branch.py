@@ -66,19 +66,8 @@ def _eval_frozen(module: nn.Module) -> None:
         _eval_frozen(child)
 
 
-KEYS = (
-    "optimizer",
-    "scheduler",
-    "clip_grad_norm",
-    "trainable",
-    "pretrained",
-    "load_from",
-    "load_missing",
-    "load_unexpected",
-    "load_required",
-    "continue_from",
-    "use_fresh_lr_scheduler",
-)
+KEYS = ("optimizer", "scheduler", "clip_grad_norm", "trainable", "pretrained", "load_from", "load_missing",
+        "load_unexpected", "load_required", "continue_from", "use_fresh_lr_scheduler")  # fmt: skip
 
 
 class Branch:

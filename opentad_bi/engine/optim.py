@@ -86,11 +86,7 @@ def _backbone_groups(inside: dict[str, nn.Parameter], cfg: Mapping[str, Any]) ->
         if not taken:
             raise ValueError(f"optimizer.backbone.custom {custom['name']!r} matches no trainable parameter")
         groups.append(
-            {
-                "params": [left.pop(name) for name in taken],
-                "lr": custom["lr"],
-                "weight_decay": custom["weight_decay"],
-            }
+            {"params": [left.pop(name) for name in taken], "lr": custom["lr"], "weight_decay": custom["weight_decay"]}
         )
     forgotten = [name for name in left if any(part in name for part in cfg.get("exclude", []))]
     if forgotten:
@@ -124,10 +120,7 @@ def _split_by_decay(
     """Two groups of `parameters`: those whose names are in `weights`, and all others without weight decay."""
     decay = [parameters[name] for name in sorted(parameters) if name in weights]
     no_decay = [parameters[name] for name in sorted(parameters) if name not in weights]
-    return [
-        {"params": decay, "weight_decay": cfg.get("weight_decay", 0.0)},
-        {"params": no_decay, "weight_decay": 0.0},
-    ]
+    return [{"params": decay, "weight_decay": cfg.get("weight_decay", 0.0)}, {"params": no_decay, "weight_decay": 0.0}]
 
 
 SHAPES = ("cosine", "linear", "constant")  # of what follows a warm-up

@@ -30,12 +30,7 @@ _PRETRAINED_KEYS = ("path", "module", "missing", "unexpected")
 
 
 def load_weights(
-    module: nn.Module,
-    state: State,
-    *,
-    what: str | Path,
-    missing: Sequence[str] = (),
-    unexpected: Sequence[str] = (),
+    module: nn.Module, state: State, *, what: str | Path, missing: Sequence[str] = (), unexpected: Sequence[str] = ()
 ) -> int:
     """Load `state` into `module`: every name must match, except those that the patterns allow for.
 

@@ -70,12 +70,7 @@ def import_tasks(
 
 
 def import_file(
-    src: Path | str,
-    dst: Path | str,
-    *,
-    video_key: str = "video",
-    on_bad_region: str = "error",
-    overwrite: bool = False,
+    src: Path | str, dst: Path | str, *, video_key: str = "video", on_bad_region: str = "error", overwrite: bool = False
 ) -> Counter[str]:
     """Write the entries of the export `src` to the caption file `dst`; returns the counts of `import_tasks`.
 

@@ -16,22 +16,8 @@ from ..registry import nearest
 from ..utils.files import atomic, read_lines, read_text, walk_files, write_text
 from ..utils.provenance import FEATURE_RECORD, source_stamp
 
-CLASSES = (
-    "Normal",
-    "Abuse",
-    "Arrest",
-    "Arson",
-    "Assault",
-    "Burglary",
-    "Explosion",
-    "Fighting",
-    "RoadAccidents",
-    "Robbery",
-    "Shooting",
-    "Shoplifting",
-    "Stealing",
-    "Vandalism",
-)
+CLASSES = ("Normal", "Abuse", "Arrest", "Arson", "Assault", "Burglary", "Explosion", "Fighting", "RoadAccidents",
+           "Robbery", "Shooting", "Shoplifting", "Stealing", "Vandalism")  # fmt: skip
 FPS = 30  # of all videos; the official annotation counts frames
 CROP_SEPARATOR = "__"
 _CROP = re.compile(r"(.+?)(?:_i3d)?__?(\d)")

@@ -36,11 +36,7 @@ def judge(name: str, found: str, *, error: str = "", warning: str = "", hint: st
 
 
 def attempt(
-    name: str,
-    work: Callable[[], CheckResult | Iterable[CheckResult] | None],
-    *,
-    hint: str = "",
-    level: str = ERROR,
+    name: str, work: Callable[[], CheckResult | Iterable[CheckResult] | None], *, hint: str = "", level: str = ERROR
 ) -> list[CheckResult]:
     """The results of `work()`, which gives one, several or none; a mistake that it raises is a result of `level`."""
     try:

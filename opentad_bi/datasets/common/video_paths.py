@@ -22,15 +22,8 @@ def parent_name(name: str | PurePath) -> str:
 
 
 # of UCF-Crime, as it is unpacked by different people; relative to the root, '*' is any text
-LAYOUTS = (
-    "{path}",
-    "UCF_Crimes_Videos/UCF_Crimes/Videos/{folder}/{file}",
-    "UCF_Crimes/Videos/{folder}/{file}",
-    "Videos/{folder}/{file}",
-    "{folder}/{file}",
-    "Anomaly-Videos-Part-*/{folder}/{file}",
-    "{file}",
-)
+LAYOUTS = ("{path}", "UCF_Crimes_Videos/UCF_Crimes/Videos/{folder}/{file}", "UCF_Crimes/Videos/{folder}/{file}",
+           "Videos/{folder}/{file}", "{folder}/{file}", "Anomaly-Videos-Part-*/{folder}/{file}", "{file}")  # fmt: skip
 FIELDS = ("path", "folder", "file")
 ALIASES = {"roadaccedent": "RoadAccidents", "roadaccedents": "RoadAccidents", "roadaccident": "RoadAccidents"}
 _TEST_NORMAL, _TRAIN_NORMAL = "Testing_Normal_Videos_Anomaly", "Training_Normal_Videos_Anomaly"

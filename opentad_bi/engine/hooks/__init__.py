@@ -23,16 +23,8 @@ __all__ = [
     "build_hooks",
 ]
 
-WORKFLOW_KEYS = (
-    "end_epoch",
-    "logging_interval",
-    "checkpoint_interval",
-    "keep_last",
-    "val_eval_interval",
-    "val_start_epoch",
-    "tensorboard",
-    "wandb",
-)
+WORKFLOW_KEYS = ("end_epoch", "logging_interval", "checkpoint_interval", "keep_last", "val_eval_interval",
+                 "val_start_epoch", "tensorboard", "wandb")  # fmt: skip
 
 
 def build_hooks(cfg: Any) -> list[Hook]:

@@ -11,12 +11,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-RGB = {
-    "red": (215, 40, 40),
-    "blue": (40, 70, 225),
-    "yellow": (225, 210, 50),
-    "white": (240, 240, 240),
-}
+RGB = {"red": (215, 40, 40), "blue": (40, 70, 225), "yellow": (225, 210, 50), "white": (240, 240, 240)}
 WIDTH, HEIGHT, FPS = 128, 80, 25  # a width of 128: x264 lets what lies behind shorter rows of colour into the picture
 # width and height of the shapes
 SIZES = {"fire": (40, 44), "fight": (42, 36), "wreck": (50, 44), "thief": (32, 34), "person": (14, 33), "car": (42, 20)}

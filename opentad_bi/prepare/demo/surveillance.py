@@ -60,11 +60,7 @@ TEXTS = {
         "person": ("a person in {1} walks by the fight", "a person in {1} near the fight"),
     },
     "RoadAccidents": {
-        "video": (
-            "A {0} car crashes.",
-            "A car crashes in the street.",
-            "An accident of a {0} car, smoke rises.",
-        ),
+        "video": ("A {0} car crashes.", "A car crashes in the street.", "An accident of a {0} car, smoke rises."),
         "region": ("a {0} car crashes and smokes", "smoke rises from a wrecked {0} car"),
         "person": ("a person in {1} walks away from the crash", "a person in {1} near the crash"),
     },
