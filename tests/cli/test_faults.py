@@ -174,7 +174,7 @@ def test_weights_alone_are_no_run_to_resume(command, tmp_path):
     torch.save({"epoch": 3, "score": 0.5, "state_dict": {}, "state_dict_ema": {}}, tmp_path / "best.pth")
     code, errors = command("--resume", tmp_path / "best.pth")
     assert code == 1
-    assert last_line(errors).startswith(f"error: {tmp_path / 'best.pth'} holds no run to go on with")
+    assert last_line(errors).startswith(f"error: {tmp_path / 'best.pth'} holds no run to resume")
 
 
 def test_ctrl_c_outside_the_loop_is_no_traceback(capsys):
@@ -206,7 +206,7 @@ def test_missing_packages_are_named_with_the_cure(command, tmp_path, monkeypatch
             "load_from",
             "holds weights that are not dense tensors",
         ),
-        ("checkpoint.continue_from_RuntimeError_engine.continuing.py_66.pt", "continue_from", "no dense tensors"),
+        ("checkpoint.continue_from_RuntimeError_engine.continuing.py_66.pt", "continue_from", "not dense tensors"),
     ],
 )
 def test_a_users_damaged_weights_are_one_error(command, name, way, message):

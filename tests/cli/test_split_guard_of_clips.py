@@ -60,7 +60,7 @@ def test_videos_that_were_learned_from_are_not(run, capsys):
     assert evaluate(run, everything) == 1
     error = capsys.readouterr().err
     assert "dataset.test: 8 of 16 videos are among those to learn from (8 by name): " in error
-    assert "best.pth" in error and "--allow_overlap" in error
+    assert "best.pth" in error and "--allow-overlap" in error
     assert evaluate(run, everything, flags=["--allow_overlap"]) == 0
     assert evaluate(run, everything, "allow_overlap=True") == 0
     assert evaluate(run, flags=["--split", "train"]) == 0  # is meant

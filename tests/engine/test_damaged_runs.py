@@ -34,7 +34,7 @@ CHANGES = {
     "a weight less": (without("state_dict", WEIGHT), rf"(?s)do not fit.*missing in the file \(1\): {WEIGHT}"),
     "a list as weight": (having([1.0], "state_dict", WEIGHT), rf"(?s)do not fit.*{WEIGHT}: file list"),
     "None as weight": (having(None, "state_dict_ema", WEIGHT), rf"(?s)do not fit.*{WEIGHT}: file NoneType"),
-    "sparse": (having(torch.eye(3).to_sparse(), "state_dict", WEIGHT), rf"no dense tensors: {WEIGHT} \(sparse_coo\)"),
+    "sparse": (having(torch.eye(3).to_sparse(), "state_dict", WEIGHT), rf"not dense tensors: {WEIGHT} \(sparse_coo\)"),
     "meta": (having(torch.ones(3, device="meta"), "state_dict", WEIGHT), rf"{WEIGHT} \(meta"),
     "complex": (lambda state: state["state_dict"].update({WEIGHT: state["state_dict"][WEIGHT] * 1j}), "file complex64"),
     "no such branch": (without(*BRANCH), "the state of model in it cannot be restored"),

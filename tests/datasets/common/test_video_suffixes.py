@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from dataset_files import draw, encode
 
-from opentad_bi.cli import detect, extract_clip_features
+from opentad_bi.cli import detect
+from opentad_bi.cli.extract import clip_features
 from opentad_bi.datasets.common.video_paths import find_video_file
 from opentad_bi.datasets.feature_prompts.dataset import VideoFeatureDataset
 from opentad_bi.datasets.readers.base import find_video
@@ -42,7 +43,7 @@ def test_folders_list_it(video, tmp_path):
     stream = FrameStreamDataset(str(root), classes=["Normal", "Abuse"], stride=2, chunk=2, size=16)
     assert [file.path for file in stream.files] == [video]
     assert detect.find_videos([video.parent]) == [video]
-    assert extract_clip_features.find_videos(root) == {"Abuse/Abuse001": video}
+    assert clip_features.find_videos(root) == {"Abuse/Abuse001": video}
     assert [job.src for job in plan(root, tmp_path / "back")] == [video]
     assert [clip.path for clip in find_clips(root, ["Abuse"], 25)] == [video]
 

@@ -42,7 +42,7 @@ RECORDS += [{"windows": 1, "classes": classes} for classes in (0, " ", [1], [])]
 @pytest.mark.parametrize("record", RECORDS, ids=str)
 def test_a_record_of_another_form_is_named(folder, record):
     (folder / RECORD).write_text(json.dumps(record))
-    with pytest.raises(ValueError, match=r"cache\.json must hold 'windows', a number, 'classes'.*cache_predictions"):
+    with pytest.raises(ValueError, match=r"cache\.json must hold 'windows', a number, 'classes'.*cache-predictions"):
         CachedPredictions(folder)
 
 
@@ -85,7 +85,7 @@ CHANGES = {
 @pytest.mark.parametrize("change", CHANGES)
 def test_a_file_of_another_form_is_named(folder, change):
     torch.save(CHANGES[change](torch.load(folder / FILE)), folder / FILE)
-    with pytest.raises(ValueError, match=rf"cached predictions .*{FILE} are damaged: .*cache_predictions"):
+    with pytest.raises(ValueError, match=rf"cached predictions .*{FILE} are damaged: .*cache-predictions"):
         CachedPredictions(folder)[0]
 
 

@@ -280,7 +280,7 @@ def test_videos_with_events_and_no_normal_frame_have_no_auc_of_their_own(tmp_pat
 def test_files_of_one_name_in_two_classes_are_an_error(annotation):
     metric = metric_of(annotation)
     metric.update([*anomaly_units("a", [0.5] * 4, label=0), *anomaly_units("a", [0.5] * 4, label=1)])
-    with pytest.raises(ValueError, match=r"video 'a' has units of the labels \[0, 1\]"):
+    with pytest.raises(ValueError, match=r"video 'a' has snippets of the labels \[0, 1\]"):
         metric.compute()
 
 
