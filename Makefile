@@ -61,7 +61,9 @@ bench: install
 	$(RUN) benchmarks/run.py
 
 ## wheel      the installable package, in dist/ or OUT=...
+# a module that an earlier build left in build/ would be in the wheel, though it is gone since
 wheel: install
+	rm -rf build
 	$(RUN) -m pip wheel . --no-deps --wheel-dir $(OUT)
 
 ## clean      remove what builds and checks leave; data, weights, results and .venv stay

@@ -40,13 +40,19 @@ def package(wheel, tmp_path_factory):
 
 
 @pytest.fixture
-def installed(package, tmp_path):
+def installed(package, tmp_path, tmp_path_factory):
     """Runs a command of the installed package in an empty folder; what it prints. Nothing may change in the package."""
+    cache = tmp_path_factory.mktemp("compiled")
 
     def run(*words):
         before = {path: path.stat().st_mtime_ns for path in package.rglob("*")}
         # no compiled modules either: the superuser may write wherever it likes, and would leave them
-        environment = os.environ | {"PYTHONPATH": str(package.parent), "PYTHONDONTWRITEBYTECODE": "1"}
+        environment = os.environ | {
+            "PYTHONPATH": str(package.parent),
+            "PYTHONDONTWRITEBYTECODE": "1",
+            "NUMBA_CACHE_DIR": str(cache),
+            "OMP_NUM_THREADS": "1",
+        }
         done = subprocess.run(
             [sys.executable, "-m", "opentad_bi", *words], cwd=tmp_path, env=environment, capture_output=True, text=True
         )
@@ -74,3 +80,23 @@ def test_configs_of_the_installed_package_are_listed_shown_and_copied(installed,
     installed("config", "copy", "demo/pair_exp3_2", "mine")
     edited = installed("config", "show", "mine/pair_exp3_2.py", "--origin", "--options", "end_epoch=3")
     assert "'end_epoch': 3,  # demo/pair_exp1_1.py, --options" in edited
+
+
+@pytest.mark.slow
+def test_an_installed_package_trains_tests_and_detects_from_an_empty_folder(installed, tmp_path):
+    installed("demo-data", "detection", "--videos", "3")
+    installed("config", "copy", "demo/single_for", "mine")
+    small = ["end_epoch=1", "warmup_epoch=0", "solver.train.num_workers=0", "solver.test.num_workers=0"]
+    config, device = "mine/single_for.py", ["--device", "cpu"]
+    installed("train", config, *device, "--cfg-options", "work_dir=exps/mine", *small)
+    checkpoint = "exps/mine/gpu1_id0/checkpoint/best.pth"
+    words = ["--checkpoint", checkpoint, "--save-dir", "results", "--out", "metrics.json", *device]
+    installed("test", config, *words, "--cfg-options", *small)
+    truth = "data/demo/annotations/thumos_14_anno.json"
+    words = ["--predictions", "results/result_detection.json", "--ground-truth", truth, "--subset", "validation"]
+    assert "average_mAP" in installed("evaluate", *words)
+    video = next((tmp_path / "data" / "demo" / "raw_data").glob("video_validation_*.mp4"))
+    installed("detect", "demo/single_for", checkpoint, video, "--out", "found", *device)
+    made = {path.name for path in tmp_path.iterdir()}
+    assert made == {"data", "exps", "found", "metrics.json", "metrics.made_of.json", "mine", "results"}
+    assert {"detections.json", f"{video.stem}.html"} <= {path.name for path in (tmp_path / "found").iterdir()}

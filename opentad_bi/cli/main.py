@@ -192,8 +192,13 @@ def overview() -> str:
 def _unknown(words: list[str]) -> str:
     """What is wrong with the name of a command, and what it could be."""
     kinds = [name for name in COMMANDS if name.startswith(f"{words[0]} ")]
+    if kinds and not words[1:]:
+        return f"{words[0]!r} is incomplete; choose {', '.join(kinds)}"
     if kinds:
-        return f"{' '.join(words[:2])!r} is incomplete; choose {', '.join(kinds)}"
+        name = " ".join(words[:2])
+        near = get_close_matches(name, kinds, n=1, cutoff=0.8)
+        hint = f"did you mean {near[0]!r}?" if near else f"choose {', '.join(kinds)}"
+        return f"unknown command {name!r}; {hint}"
     near = get_close_matches(words[0].replace("_", "-"), COMMANDS, n=1, cutoff=0.5)
     near += [name for name in COMMANDS if not near and words[0] in name][:1]
     hint = f"did you mean {near[0]!r}?" if near else "opentad-bi --help lists all"

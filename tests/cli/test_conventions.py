@@ -1,6 +1,7 @@
 """All commands are made alike: a line of the table, a help that is quick, options in both spellings, errors."""
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -45,8 +46,14 @@ def test_the_command_names_what_there_is(capsys):
     text = capsys.readouterr().out
     assert all(f"  {name} " in text for name in COMMANDS) and all(f"{group}:" in text for group in GROUPS)
     assert max(map(len, text.splitlines())) <= 100
-    for word, hint in (("trian", "did you mean 'train'?"), ("detect_anomaly", "did you mean 'detect-anomaly'?")):
-        assert main([word]) == 2
+    for word, hint in (
+        ("trian", "did you mean 'train'?"),
+        ("detect_anomaly", "did you mean 'detect-anomaly'?"),
+        ("demo-data detecton", "did you mean 'demo-data detection'?"),
+        ("config shw", "did you mean 'config show'?"),
+        ("config xyzzy", "choose config list, config show, config copy"),
+    ):
+        assert main(word.split()) == 2
         assert capsys.readouterr().err == f"error: unknown command {word!r}; {hint}\n"
     assert main(["demo-data"]) == 2 and "choose demo-data detection, " in capsys.readouterr().err
 
@@ -70,6 +77,26 @@ def test_all_shells_are_the_same():
         depth = len(path.relative_to(ROOT).parts) - 1
         bodies.add(body.replace(f'"{name}"', "NAME").replace(f".parents[{depth}]", ".parents[DEPTH]"))
     assert len(SHELLS) > 10 and len(bodies) == 1 and names <= set(COMMANDS)
+
+
+def test_the_script_that_starts_a_training_checks_first_with_the_same_overrides(tmp_path):
+    python = tmp_path / "python3"  # prints its words, and fails for a config called wrong.py
+    python.write_text('#!/bin/sh\nprintf "[%s]" "$@"; echo\nfor word do [ "$word" != wrong.py ] || exit 1; done\n')
+    python.chmod(0o755)
+    folder = ROOT / "tools" / "originals"
+
+    def start(*words):
+        script, environment = folder / "start_training.sh", os.environ | {"PATH": f"{tmp_path}:{os.environ['PATH']}"}
+        done = subprocess.run([script, *words], cwd=tmp_path, env=environment, capture_output=True, text=True)
+        return done.returncode, [re.findall(r"\[(.*?)\]", line) for line in done.stdout.splitlines()], done.stderr
+
+    check, train = f"{folder}/verify_training_ready.py", f"{folder}/../train.py"
+    words = ["a b.py", "--seed", "3", "--cfg-options", "data_root=my data", "x=1", "--id", "2"]
+    checked = [check, "a b.py", "--cfg-options", "data_root=my data", "x=1"]
+    assert start(*words) == (0, [checked, [train, *words, "--resume", "auto"]], "")
+    assert start("wrong.py") == (1, [[check, "wrong.py"]], "")
+    code, called, message = start()
+    assert code == 2 and called == [] and "start_training.sh CONFIG [OPTIONS of train]" in message
 
 
 def test_a_former_option_is_taken_with_a_hint(capsys):
