@@ -232,13 +232,21 @@ def config_text(cfg: Config) -> str:
 
 
 def text_with_current_names(text: str) -> str:
-    """The text of a config (`config_text`) of an earlier version, for a comparison: all names are those of now."""
+    """The text of a config (`config_text`), for a comparison with one of another version.
+
+    All names are those of now, keys are sorted, and lines break where those of any text with the same values do.
+    """
 
     def current(match):
         names = RENAMED.get(match[1], (match[1],))
         return f"'{names[0 if match[2] else -1]}'{match[2]}"  # a key, or a value
 
-    return re.sub(r"'(\w+)'(:?)", current, text)
+    text = re.sub(r"'(\w+)'(:?)", current, text)
+    try:
+        said = {line.targets[0].id: ast.literal_eval(line.value) for line in ast.parse(text).body}  # type: ignore
+    except (ValueError, SyntaxError, AttributeError):  # not written by `config_text`
+        return text
+    return "".join(f"{key} = {pprint.pformat(said[key], width=110)}\n" for key in sorted(said))
 
 
 def parse_overrides(words: Iterable[str] | None) -> dict[str, Any]:

@@ -72,6 +72,7 @@ class Model(Network):
     """What is trained and evaluated; also an `nn.Module`."""
 
     classes: Names | None = None  # names by label, which must be those of the data; None: it does not know them
+    watched: Mapping[str, torch.Tensor] = types.MappingProxyType({})  # earlier place of LOGGED, read in this version
 
     @abstractmethod
     def forward(self, batch: Batch) -> Losses:

@@ -145,3 +145,36 @@ def test_steps_tell_what_every_file_of_a_config_says(short):
     raw_config(child(short, "rate = 0.1"), steps)
     assert [path.name for path, _, _ in steps] == ["base.py", "child.py"]
     assert [told["solver"]["b"]["lr"] for _, _, told in steps] == [1.0, 0.1] and steps[1][1] == {"rate": 0.1}
+
+
+# what configs of version 0.1.0 were made of, and the one of now that says the same
+EARLIER = {
+    "fgclip/demo/surveillance": ["datasets/region_videos", "models/fg_clip", "schedules/fg_clip"],
+    "fgclip/ucf_crime/full": [
+        "datasets/ucf_crime_videos", "prompts/ucf_crime_frames", "models/fg_clip", "schedules/fg_clip",
+    ],
+    "prompt/ucf_crime/coop_vit_b_16": ["datasets/ucf_crime_features", "models/feature_prompts", "schedules/coop"],
+    "prompt/ucf101/video_coop": ["datasets/ucf101", "models/video_clip", "schedules/prompt_tuning"],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", EARLIER)
+@pytest.mark.parametrize("place", ["{}", "configs/{}", "../../{}"])
+def test_parts_that_were_joined_are_taken_by_their_earlier_names(name, place, tmp_path, caplog):
+    own = (config_root() / f"{name}.py").read_text()
+    own = own[own.index("_base_") :].partition("]")[2]
+    found = []
+    for parts in (EARLIER[name], [part for part in EARLIER[name] if (config_root() / f"_base_/{part}.py").is_file()]):
+        bases = [place.format(f"_base_/{part}.py") for part in parts]
+        if name.endswith("video_coop"):
+            bases.append(place.format("_base_/prompts/video_coop.py"))
+        (tmp_path / "own.py").write_text(f"_base_ = {bases}\n{own}")
+        found.append(load_config(tmp_path / "own.py").to_dict())
+    assert found[0] == found[1] == load_config(name).to_dict()
+
+
+def test_a_part_of_ones_own_says_more_than_what_a_joined_part_says_besides(tmp_path):
+    (tmp_path / "model.py").write_text("lr = 0.5\nmodel = dict(type='Own', rate='${lr}')\n")
+    (tmp_path / "own.py").write_text("_base_ = ['model.py', '_base_/schedules/prompt_tuning.py']\n")
+    found = raw_config(tmp_path / "own.py").to_dict()
+    assert (found["lr"], found["model"]["type"], found["model"]["rate"]) == (0.5, "Own", "${lr}")

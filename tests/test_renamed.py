@@ -1,6 +1,8 @@
 """Earlier names of arguments, config keys, classes, values and options: accepted, and the log gives the one of now."""
 
+import importlib
 import inspect
+import sys
 
 import pytest
 import torch
@@ -11,6 +13,7 @@ from opentad_bi.cli._made_of import other_config
 from opentad_bi.config import load_config, text_with_current_names
 from opentad_bi.datasets.video_anomaly.sampling import BALANCES
 from opentad_bi.registry import RENAMED, Kind, current_name
+from opentad_bi.utils.checks import CheckResult
 from opentad_bi.utils.logging import LOGGER, strictly
 
 ARGUMENTS = [
@@ -141,8 +144,12 @@ def test_an_expression_may_have_the_earlier_name(tmp_path):
 
 def test_configs_of_two_versions_are_compared_by_the_names_of_now():
     earlier = "model = {'unfused_share': 0.5, 'type': 'WarmupShareLR', 'share': 0.1, 'balance': 'share'}\n"
-    now = "model = {'aux_loss_weight': 0.5, 'type': 'WarmupRatioLR', 'warmup_ratio': 0.1, 'balance': 'natural'}\n"
+    now = "model = {'aux_loss_weight': 0.5, 'balance': 'natural', 'type': 'WarmupRatioLR', 'warmup_ratio': 0.1}\n"
     assert text_with_current_names(earlier) == text_with_current_names(now) == now
+    assert text_with_current_names("b = 1\na = {'share': 2}\n") == "a = {'warmup_ratio': 2}\nb = 1\n"
+    assert text_with_current_names("made = by(another, program)\n") == "made = by(another, program)\n"
+    lines = [f"a = {{'{name}': 'WarmupRatioLR', 'b': '{90 * 'c'}'}}\n" for name in ("share", "warmup_ratio")]
+    assert text_with_current_names(lines[0]) == text_with_current_names(lines[1])
     kept = {"dataset.train.val_share": 0.5, "dataset.train.balance": "share"}
     assert other_config(kept, {"dataset.train.val_ratio": 0.5, "dataset.train.balance": "natural"}) is None
     assert other_config(kept, {"dataset.train.val_ratio": 0.4, "dataset.train.balance": "natural"})
@@ -158,3 +165,32 @@ def test_options_may_have_their_earlier_names(tmp_path):
     assert (parsed["val_ratio"], parsed["sampling_seed"]) == (0.2, 3)
     words = ["--feature-dir", "a", "--val-feature-dir", "b", "--output-dir", "c", "--unit-duration", "4"]
     assert aliases.parser("custom_prompt_training").parse_args(words).snippet_duration == 4
+
+
+@pytest.mark.parametrize("place", [*registry.MOVED])
+def test_a_plugin_may_import_what_documents_of_an_earlier_version_named(logged, place, monkeypatch):
+    now, names = registry.MOVED[place]
+    monkeypatch.delitem(sys.modules, place, raising=False)
+    found = importlib.import_module(place)
+    assert logged == [(place, now)]
+    own = importlib.import_module(now)
+    assert all(getattr(found, name) is value for name, value in vars(own).items() if name[:2] != "__")
+    assert set(names) <= set(vars(found))
+    monkeypatch.delitem(sys.modules, place)
+
+
+def test_names_that_documents_of_an_earlier_version_gave():
+    from opentad_bi.datasets.base import AnnotationDataset
+    from opentad_bi.models.prompts.visual_prompt import VisualPrompt
+    from opentad_bi.ops.prediction import Detections, Grid, Prediction, Result
+    from opentad_bi.utils.verdicts import Verdict
+
+    from opentad_bi import apis
+
+    assert all(map(inspect.isclass, (AnnotationDataset, VisualPrompt, Detections, Grid, Prediction, Result)))
+    assert Verdict("frames", "error", "none", cure="make some") == CheckResult("frames", "error", "none", "make some")
+    assert apis.localise is apis.localize
+    with pytest.raises(AttributeError, match="no attribute 'localisation'"):
+        apis.localisation  # noqa: B018
+    with pytest.raises(ModuleNotFoundError, match=r"opentad_bi\.datasets\.bases"):
+        importlib.import_module("opentad_bi.datasets.bases")

@@ -21,7 +21,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from ..config import config_text
 from ..contracts import Average, Batch, Dataset, Hook, Metric, Metrics, Model, innermost, losses_and_logged
-from ..registry import EMAS, METRICS, MODELS, Kind, check_keys, nearest
+from ..registry import EMAS, METRICS, MODELS, Kind, check_keys, log_renamed, nearest
 from ..utils.distributed import mean_over_ranks, rank, share_buffers, world_size
 from ..utils.logging import LOGGER
 from ..utils.weight_files import load_checkpoint
@@ -62,7 +62,7 @@ class Runner:
     losses: dict[str, float]  # of the last iteration, means over the processes
     logged: dict[str, float]  # likewise
     lrs: dict[str, list[float]]  # of the last iteration, of every parameter group of every branch
-    means: dict[str, "EpochMeans"]  # of "losses" and "logged" over the epoch
+    means: "MeansByKind"  # of "losses" and "logged" over the epoch
     metrics: Metrics | None  # of the last evaluation
     scores: dict[int, float]  # of all evaluations by epoch
     stop: str | None  # a reason to leave the loop after this iteration
@@ -86,7 +86,7 @@ class Runner:
         self.training, self.split = training, split or ("val" if training and "val" in cfg.dataset else "test")
         self.epoch = self.iteration = self.overflows = 0
         self.losses, self.logged, self.lrs, self.metrics, self.scores = {}, {}, {}, None, {}
-        self.means = {kind: EpochMeans() for kind in ("losses", "logged")}
+        self.means = MeansByKind()
         self.stop, self.stop_requested, self.evaluating = None, False, False
         self.datasets, self.model, self.previous = {}, None, []
         seed_everything(seed)
@@ -135,7 +135,7 @@ class Runner:
         """The rest of the current epoch."""
         train_mode(self.model)
         if self.iteration == 0:
-            self.means = {kind: EpochMeans() for kind in self.means}
+            self.means = MeansByKind()
         self.sampler.epoch = self.epoch
         self.sampler.skip = self.iteration * self.accumulate * self.loader.batch_size
         batches = iter(self.loader)
@@ -159,6 +159,9 @@ class Runner:
             with nullcontext() if last or self.ddp is self.model else self.ddp.no_sync():
                 with self.autocast():
                     losses, logged = losses_and_logged(self.ddp(to_device(batch, self.device)))
+                if watched := Model.of(self.model).watched:
+                    log_renamed("watched of a model", "the entry 'logged' of what forward returns")
+                    logged = {**watched, **logged}
                 total = torch.as_tensor(sum(losses.values()) / len(batches))
                 self.scaler.scale(total).backward()
             outputs.append((losses, logged))
@@ -208,6 +211,12 @@ class Runner:
     def classes(self) -> list[str] | None:
         """Names of the classes of the data by label, or None where the data have none."""
         return class_names(self.dataset("train" if self.training else self.split)).get("classes")
+
+    @property
+    def watched(self) -> dict[str, float]:
+        """The earlier name of `logged`, which hooks from elsewhere may still read in this version."""
+        log_renamed("watched", "logged")
+        return self.logged
 
     @property
     def best(self) -> float | None:
@@ -380,6 +389,19 @@ class EpochMeans:
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Restore what `state_dict` gave."""
         self.sums, self.count = dict(state["sums"]), state["count"]
+
+
+class MeansByKind(dict[str, EpochMeans]):
+    """Means over the epoch of "losses" and "logged"; "watched" is the earlier name of the latter."""
+
+    def __init__(self) -> None:
+        super().__init__(losses=EpochMeans(), logged=EpochMeans())
+
+    def __missing__(self, kind: str) -> EpochMeans:
+        if kind != "watched":
+            raise KeyError(kind)
+        log_renamed("watched", "logged")
+        return self["logged"]
 
 
 def _over_micro_batches(parts: Sequence[dict[str, torch.Tensor]]) -> dict[str, torch.Tensor]:

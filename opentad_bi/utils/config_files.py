@@ -1,14 +1,23 @@
 """Where config files lie, and the files that a config is made of."""
 
 import difflib
+import functools
 import tempfile
 from pathlib import Path, PurePath
 
 from mmengine.config import Config
 
 from .files import read_text, walk_files
+from .logging import LOGGER
 
 _PACKAGE = Path(__file__).resolve().parents[1]
+# {part of version 0.1.0: the one that holds what it said}: accepted as a base in this version
+JOINED = {
+    "_base_/prompts/ucf_crime_frames.py": "_base_/datasets/ucf_crime_videos.py",
+    "_base_/schedules/coop.py": "_base_/models/feature_prompts.py",
+    "_base_/schedules/fg_clip.py": "_base_/models/fg_clip.py",
+    "_base_/schedules/prompt_tuning.py": "_base_/models/video_clip.py",
+}
 
 
 def config_root() -> Path:
@@ -69,7 +78,8 @@ def _nearest(below, known):
 def config_chain(path: str | Path) -> list[Path]:
     """The files that the config at `path` is made of, in the order in which they are merged.
 
-    The bases of a file come before it, in the order in which it names them. A file that several of them are based on
+    The bases of a file come before it, in the order in which it names them; but one that only an earlier part stands
+    for (`JOINED`) says more than that part did, and comes before the others. A file that several of them are based on
     is merged once, where it comes first.
 
     Returns:
@@ -88,8 +98,11 @@ def config_chain(path: str | Path) -> list[Path]:
             raise ValueError(f"configs are based on each other in a circle: {circle}")
         if file not in chain:
             pending.append(file)
-            for base in _bases(file):
-                visit(_find_base(base, file))
+            bases = [_find_base(base, file) for base in _bases(file)]
+            named = [base for base, joined in bases if not joined]
+            besides = [base for base, joined in bases if joined and base not in named]
+            for base in (*besides, *named):
+                visit(base)
             chain.append(pending.pop())
 
     visit(Path(path).absolute())
@@ -109,16 +122,32 @@ def _bases(file):
 
 
 def _find_base(base, file):
-    """The file that `base` names in the config `file`: seen from there, else among the shipped ones."""
+    """The file that `base` names in the config `file`: seen from there, else among the shipped ones.
+
+    Returns:
+        its Path, and whether it stands for an earlier part, see `JOINED`.
+    """
     if "::" in base:  # of another package
-        return Path(Config._get_cfg_path(base, str(file))[0])
+        return Path(Config._get_cfg_path(base, str(file))[0]), False
     beside = file.parent / base
     if beside.is_file():
-        return Path(beside).resolve()
+        return Path(beside).resolve(), False
+    for earlier, now in JOINED.items():
+        if PurePath(base).as_posix().endswith(earlier):
+            _log_joined(earlier, now)
+            beside = Path(beside.as_posix().removesuffix(earlier) + now)
+            return (beside if beside.is_file() else config_root() / now).resolve(), True
     parts = list(PurePath(base).parts)
     while parts and parts[0] in ("..", "."):  # of a shipped config that was copied elsewhere
         del parts[0]
     try:
-        return find_config(Path(base) if Path(base).is_absolute() else PurePath(*parts)).absolute()
+        return find_config(Path(base) if Path(base).is_absolute() else PurePath(*parts)).absolute(), False
     except FileNotFoundError as error:
         raise FileNotFoundError(f"config {file} is based on {base}, which is not beside it; {error}") from error
+
+
+@functools.cache
+def _log_joined(earlier, now):
+    """Log once per process that a part of the shipped configs is now in another one."""
+    LOGGER.warning("the part %s of the configs is now in %s; the next version will not accept the earlier name",
+                   earlier, now)  # fmt: skip

@@ -8,7 +8,8 @@ import toy
 from close import close
 
 from opentad_bi.engine.checkpoint import restore_run, save_checkpoint
-from opentad_bi.registry import MODELS
+from opentad_bi.engine.hooks import Hook
+from opentad_bi.registry import MODELS, log_renamed
 from opentad_bi.utils.weight_files import load_checkpoint
 
 
@@ -93,3 +94,31 @@ def test_a_checkpoint_with_the_previous_name_of_the_logged_numbers_is_resumed(to
     again = make_runner(toy_config, "again")
     restore_run(again, state, path)
     assert again.means["logged"].values() == runner.means["logged"].values() != {}
+
+
+def test_plugins_of_an_earlier_version_watch_numbers_under_their_previous_name(toy_config, make_runner, caplog):
+    class Watching(toy.ToyNet):
+        watched = {}  # noqa: RUF012
+
+        def forward(self, batch):
+            self.watched = {"said": torch.tensor(2.0)}
+            return super().forward(batch)
+
+    seen = []
+
+    class Reads(Hook):
+        def after_epoch(self, runner):
+            seen.append((runner.watched, runner.means["watched"].values()))
+            assert "watched" not in runner.means
+
+    MODELS.register_module(module=Watching, force=True)
+    log_renamed.cache_clear()
+    toy_config.model.type = "Watching"
+    runner = make_runner(toy_config)
+    runner.hooks.append(Reads())
+    runner.train()
+    assert seen == [({"said": 2.0}, {"said": 2.0})] * 3
+    told = [text for text in caplog.messages if "'watched" in text]
+    assert len(told) == 2 and "the entry 'logged' of what forward returns" in told[0]
+    with pytest.raises(KeyError, match="others"):
+        runner.means["others"]

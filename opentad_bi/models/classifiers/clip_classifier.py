@@ -17,13 +17,13 @@ from torch import Tensor, nn
 
 from ...contracts import Dataset, Model
 from ...ops.records import ClassScores
-from ...registry import POOLINGS, PROMPTS
+from ...registry import POOLINGS
 from ...utils.files import write_json
 from ...utils.logging import LOGGER
 from ...utils.validation import check_finite, input_parts
 from ..clip.loading import CLIPModel
 from ..clip.towers import TextEncoder, Tokens
-from ..prompts.class_prompts import TextPrompt
+from ..prompts.class_prompts import TextPrompt, build_text_prompt
 from ..prompts.fixed_texts import FixedTexts
 
 TOWERS = ("text_encoder", "image_encoder")
@@ -67,7 +67,7 @@ class CLIPClassifier(Model, nn.Module):
         self.clip_name, self.comes_trained, self.quick_gelu = clip.name, clip.trained, clip.quick_gelu
         self.text_encoder = TextEncoder(clip.module, text_pooling).requires_grad_(False).eval()
         self.tokens = Tokens(clip.tokenizer)
-        self.prompt_learner: TextPrompt = PROMPTS.build(
+        self.prompt_learner: TextPrompt = build_text_prompt(
             prompt, classes=self.classes, tower=self.text_encoder, tokens=self.tokens
         )
         self.open_vocabulary = not self.prompt_learner.class_specific

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from ...ops.names import class_key, shown_class
-from ...registry import nearest
+from ...registry import PROMPTS, nearest
 from ...utils.files import read_json
 from ...utils.logging import LOGGER
 from ...utils.validation import check_choice, check_count
@@ -72,6 +72,15 @@ class TextPrompt(nn.Module):
     def adapt_state_dict(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
         """Bring weights of another form to this module's; ValueError for those of other prompts."""
         return dict(state)
+
+
+def build_text_prompt(cfg: Mapping[str, Any], **context: Any) -> TextPrompt:
+    """Build a text prompt as `PROMPTS.build` does; a class that does not inherit `TextPrompt` gets what it lacks."""
+    prompt = PROMPTS.build(cfg, **context)
+    if not isinstance(prompt, TextPrompt):  # version 0.1.0 asked for no base
+        kind = type(prompt)
+        prompt.__class__ = type(kind.__name__, (kind, TextPrompt), {"__module__": kind.__module__})
+    return prompt
 
 
 def default_sentence(name: str) -> str:

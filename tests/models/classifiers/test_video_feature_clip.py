@@ -7,6 +7,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from close import close
+from torch import nn
 
 from opentad_bi.engine.branch import apply_trainable
 from opentad_bi.engine.optim import ExponentialMovingAverage
@@ -14,7 +15,7 @@ from opentad_bi.engine.warm_start import load_weights
 from opentad_bi.models.classifiers import video_feature_clip
 from opentad_bi.models.classifiers.clip_classifier import check_first_loss
 from opentad_bi.ops.records import UnitMeta
-from opentad_bi.registry import MODELS
+from opentad_bi.registry import MODELS, PROMPTS
 
 CLASSES = ["Normal", "Abuse", "Arson"]
 SENTENCES = {"Normal": "a quiet day", "Abuse": "someone hurts a person who cannot flee", "Arson": "a house on fire"}
@@ -266,3 +267,29 @@ def test_numbers_that_are_not_finite_name_the_video_and_the_tensor(build):
         model.prompt_learner.ctx.fill_(float("nan"))
     with pytest.raises(ValueError, match=r"^videos 'v0', .*: logits are not finite.*own weights.*prompt_learner\.ctx"):
         model.predict(batch_of())
+
+
+def test_a_prompt_from_elsewhere_need_not_inherit_text_prompt(build):
+    """As version 0.1.0 documented it: the required methods alone."""
+
+    @PROMPTS.register_module(force=True)
+    class PlainTexts(nn.Module):
+        def __init__(self, classes, tokens):
+            super().__init__()
+            texts = [[*tokens.start, *tokens.encode("a video"), *tokens.encode(name), *tokens.end] for name in classes]
+            self.ends = torch.tensor([len(text) - 1 for text in texts])
+            ids = torch.tensor([text + [tokens.pad] * (77 - len(text)) for text in texts])
+            self.register_buffer("ids", ids, persistent=False)
+            self.shift = nn.Parameter(torch.zeros(()))
+
+        def forward(self, embedding):
+            return embedding(self.ids) + self.shift, self.ends
+
+    model = build({"type": "PlainTexts"})
+    assert type(model.prompt_learner).__name__ == "PlainTexts" and not model.open_vocabulary
+    assert isinstance(copy.deepcopy(model).prompt_learner, PlainTexts)
+    model(batch_of())["cls_loss"].backward()
+    assert model.prompt_learner.shift.grad is not None
+    assert len(model.predict(batch_of())) == 4
+    state = model.state_dict()
+    assert "prompt_learner.shift" in state and model.adapt_state_dict(state).keys() == state.keys()
