@@ -91,12 +91,9 @@ def write_tables(folder: Path, config: str, runs: Mapping[tuple[int, int], "Run"
 
 
 def summarise(frame: pd.DataFrame) -> pd.DataFrame:
-    """Mean and standard deviation (n - 1) over the seeds, one row per K.
+    """Mean and standard deviation (n - 1) over the seeds, one row per K, of runs with `shots`, `seed` and numbers.
 
-    Args:
-        frame: DataFrame of runs with `shots`, `seed` and numbers.
-    Returns:
-        DataFrame: shots, seeds (how many), <number>_mean, <number>_std (NaN of a single seed).
+    Columns: shots, seeds (how many), <number>_mean, <number>_std (NaN of a single seed).
     """
     grouped = frame.drop(columns="seed").groupby("shots")
     told = grouped.agg(["mean", "std"])
@@ -151,8 +148,6 @@ def protocol(name: str) -> dict[str, Any]:
 def check_classes(both: "Run", checkpoint: str | None = None) -> None:
     """Make sure that what is learned of the base classes may serve the new ones, and was learned of them alone.
 
-    Args:
-        checkpoint: weights that are there.
     Raises:
         ValueError: learned vectors belong to classes; the checkpoint was learned on other classes.
     """

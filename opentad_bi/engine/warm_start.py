@@ -122,11 +122,7 @@ def branch_part(state: State, name: str) -> State:
 
 
 def asks_for_classes(kind: Kind, cfg: Any) -> bool:
-    """Does what `cfg` describes take `classes`, which `cfg` does not give?
-
-    Args:
-        cfg: dict(type, ...).
-    """
+    """Does what `cfg` describes take `classes`, which `cfg` does not give?"""
     if not isinstance(cfg, dict) or "type" not in cfg or "classes" in cfg:
         return False
     return "classes" in inspect.signature(kind.find(cfg["type"])).parameters

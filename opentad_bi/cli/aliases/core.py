@@ -120,11 +120,7 @@ def grouped(heading: str, *flags: Flag) -> tuple[Flag, ...]:
 
 
 def add_flags(cli: Parser, flags: Iterable[Flag], *, required: bool = True) -> None:
-    """Add the options of a table to a parser, under their headings.
-
-    Args:
-        required: False: none of them must be typed.
-    """
+    """Add the options of a table to a parser, under their headings; `required=False`: none of them must be typed."""
     groups: dict[str, argparse._ActionsContainer] = {"": cli}
     for flag in flags:
         if flag.group not in groups:

@@ -39,11 +39,7 @@ Encode = Callable[[torch.Tensor], np.ndarray]  # uint8 (N, 3, S, S) -> float32 (
 
 
 def of_videos(args: Namespace, device: torch.device, videos: Mapping[str, Path]) -> dict[str, str]:
-    """Make the features of the seconds of videos.  Returns {name: what is wrong} of the videos that could not be read.
-
-    Args:
-        videos: {name: path}.
-    """
+    """Features of the seconds of videos.  Returns {name: what is wrong} of the videos that could not be read."""
     options = {"frames_per_second": args.frames_per_second, "reader": args.reader or "pyav"}
     READERS.find(options["reader"])
     folder = FeatureFolder(Path(args.out), videos, dtype=args.dtype or "float16", overwrite=args.overwrite)

@@ -348,11 +348,7 @@ class VideoFeatureDataset(Dataset):
         return FeatureSample(batch["inputs"][0], int(batch["labels"][0]), meta.video, meta=meta, weight=weight)
 
     def __getitems__(self, keys: Sequence[int | tuple[int, int]]) -> FeatureBatch:
-        """The batch of some samples at once.
-
-        Args:
-            keys: list of B indices or pairs (index, seed).
-        """
+        """The batch of B samples at once; `keys`: their indices, or pairs (index, seed)."""
         index = [key[0] if isinstance(key, tuple) else key for key in keys]
         numbers = self._number[index]
         labels, starts, numbers = self._file_labels[numbers], self._start[index].tolist(), numbers.tolist()

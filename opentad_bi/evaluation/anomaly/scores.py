@@ -163,8 +163,7 @@ def read_frame_counts(path: str | Path) -> dict[str, int]:
 def last_rows(lengths: Mapping[str, tuple[int, int]], frames_per_row: int) -> str:
     """What was done with the frames that make no whole row, over videos whose frames are known; "" if none has any.
 
-    Args:
-        lengths: {video: (rows, frames)}.
+    `lengths`: {video: (rows, frames)}.
     """
     partial = [(rows, frames) for rows, frames in lengths.values() if frames and frames % frames_per_row]
     kept = sum(rows * frames_per_row > frames for rows, frames in partial)

@@ -81,22 +81,12 @@ class MappedPrompts(Coupling):
         self.to_text = _maps(self.visual_to_text, visual_width, text_width)
 
     def text(self, summaries: list[Tensor | None] | None = None) -> dict[int, Tensor]:
-        """Prompts of the text tower, the same for every video: {layer: (n, D_t) or (2n, D_t)}
-
-        Args:
-            summaries: of the visual tower; not used.
-        """
+        """Prompts of the text tower, the same for every video: {layer: (n, D_t) or (2n, D_t)}"""
         layers = sorted({*self.text_to_visual, *self.visual_to_text})
         return {layer: _join(layer, self.text_prompts, self.visual_prompts, self.to_text) for layer in layers}
 
     def beside(self, layer: int, x: Tensor) -> tuple[Tensor | None, None]:
-        """Prompts of one layer of the visual tower.
-
-        Args:
-            x: (M, T, L, D_v), not used.
-        Returns:
-            tokens (n, D_v) or (2n, D_v), or None in a layer of neither list; no summary: None
-        """
+        """Prompts of one layer of the visual tower, (n, D_v) or (2n, D_v), None in one of neither list; no summary."""
         return _join(layer, self.visual_prompts, self.text_prompts, self.to_visual), None
 
 

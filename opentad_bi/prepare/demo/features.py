@@ -72,14 +72,9 @@ def make_demo_features(
 
 
 def _write_split(folder, split, record, directions, numbers):
-    """Write one split.
+    """Write one split; `directions`: (D,) of every class, then the one that anomalies share.
 
-    Args:
-        folder: of the set.
-        split: "train" or "test".
-        record: options by name, see `make_demo_features`.
-        directions: (D,) of every class, and the one that anomalies share.
-        numbers: (first number, how many) of the videos of every class.
+    `numbers`: (first number, how many) of the videos of every class.
     """
     videos, events = {}, {}
     for label, (name, (begin, count)) in enumerate(zip(record["classes"], numbers, strict=True)):
