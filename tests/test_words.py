@@ -51,7 +51,6 @@ ALLOWED = {  # pattern: {beginning of a path: why}
     r"\w+_shares?": {
         "opentad_bi/registry.py": "earlier names",
         "opentad_bi/evaluation/anomaly/frame_auc.py": "a key of numbers.json, which users read",
-        "opentad_bi/datasets/video_anomaly/records.py": "a key of the report, which users read",
     },
     r"watched": {
         "opentad_bi/engine/": "a key in checkpoints and event files",
