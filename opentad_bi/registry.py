@@ -2,13 +2,8 @@
 
 import difflib
 import functools
-import importlib
 import inspect
-import sys
 from collections.abc import Collection, Container, Iterable, Mapping, Sequence
-from importlib.abc import Loader, MetaPathFinder
-from importlib.machinery import ModuleSpec
-from types import ModuleType
 from typing import Any
 
 from mmengine.registry import Registry
@@ -27,15 +22,6 @@ RENAMED = {
     "unit_duration": ("snippet_duration",),
     "val_share": ("val_ratio",),
     "warmup_share": ("warmup_ratio",),
-}
-
-# {module that documents of version 0.1.0 named for plugins: (the one of now, {name in it: the one of now})}; plugins
-# may import the earlier ones in this version
-MOVED: dict[str, tuple[str, dict[str, str]]] = {
-    "opentad_bi.datasets.base": ("opentad_bi.datasets.detection.thumos", {}),
-    "opentad_bi.models.prompts.visual_prompt": ("opentad_bi.models.prompts.visual_prompts", {}),
-    "opentad_bi.ops.prediction": ("opentad_bi.ops.records", {}),
-    "opentad_bi.utils.verdicts": ("opentad_bi.utils.checks", {"Verdict": "earlier_result"}),
 }
 
 
@@ -71,22 +57,6 @@ def log_renamed(earlier: str, now: str) -> None:
     if is_main():
         LOGGER.warning("%r is now called %r; the next version will not accept the earlier name", earlier, now)
 
-
-class _Moved(MetaPathFinder, Loader):
-    """Finds the modules of `MOVED`: what is in them is that of the module of now."""
-
-    def find_spec(self, name: str, path: object = None, target: object = None) -> ModuleSpec | None:
-        return ModuleSpec(name, self) if name in MOVED else None
-
-    def exec_module(self, module: ModuleType) -> None:
-        now, names = MOVED[module.__name__]
-        log_renamed(module.__name__, now)
-        found = vars(importlib.import_module(now))
-        vars(module).update({name: value for name, value in found.items() if name not in vars(module)})
-        vars(module).update({earlier: found[name] for earlier, name in names.items()})
-
-
-sys.meta_path.append(_Moved())
 
 _NAMED = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
 

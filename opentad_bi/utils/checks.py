@@ -28,11 +28,6 @@ class CheckResult:
     video: str = ""
 
 
-def earlier_result(name: str, level: str, found: str, cure: str = "") -> CheckResult:
-    """A `CheckResult` by its arguments of version 0.1.0, where plugins knew it as `utils.verdicts.Verdict`."""
-    return CheckResult(name, level, found, cure)
-
-
 def judge(name: str, found: str, *, error: str = "", warning: str = "", hint: str = "") -> CheckResult:
     """The result for `found`: an error or a warning where that says what is wrong, else ok and without a hint."""
     level = ERROR if error else WARNING if warning else OK
