@@ -157,7 +157,10 @@ def detector(model: dict[str, Any]) -> dict[str, Any]:
     """Config of the (forward) detector; ValueError if it has no points."""
     network = pyramid(model)
     if network is None:
-        raise ValueError("the model has no rpn_head.prior_generator, so there is no pyramid to look at")
+        raise ValueError(
+            f"model {model.get('type')!r} has no rpn_head.prior_generator, so no pyramid whose levels can be counted; "
+            "give the config of a detector"
+        )
     return network
 
 

@@ -29,7 +29,7 @@ def check_regions(
         full: decode frames of every file too, and count which regions the chosen frames hit.
         workers: files opened at the same time.
     Returns:
-        list of `CheckResult`; after an error in the caption files there is nothing more to look at.
+        list of `CheckResult`; an error in the caption files is the only one, as the other checks need them.
     """
     options = {**_defaults(build), **arguments}
     reading = {name: options[name] for name in _READING}
